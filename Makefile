@@ -1,0 +1,107 @@
+# Provisioning Bot. `make` alone lists the targets.
+# Needs Python 3.11 or newer, make and git; everything else is installed into .venv from the hash-pinned requirements.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+PY := $(BIN)/python
+PIP_INSTALL := $(PY) -m pip install --disable-pip-version-check --no-input -q --require-hashes --no-deps
+
+# A stamp carries the checksum of its requirements file, so that a change of content, and nothing else, installs again.
+stamp = .venv/.$(1)-$(shell cksum < $(2) | tr ' \t' '--')
+RUNTIME := $(call stamp,runtime,requirements.txt)
+DEV := $(call stamp,dev,requirements-dev.txt)
+E2E := $(call stamp,e2e,requirements-e2e.txt)
+NODE := tests/e2e/node_modules/$(notdir $(call stamp,npm,tests/e2e/package-lock.json))
+
+.PHONY: help run test check format e2e bench package lock install chromium node clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+
+run: $(RUNTIME) ## start the service (FRESH=1 empties var/ first)
+ifneq ($(filter-out 0 no false,$(FRESH)),)
+	rm -rf var
+endif
+	$(PY) app.py
+
+test: $(DEV) ## run every test that needs Python alone (ARGS="-k codes" narrows)
+	$(PY) -m pytest -q $(ARGS)
+
+check: $(DEV) ## lint, format, types and the import contract
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(BIN)/lint-imports
+
+format: $(DEV) ## let ruff put the code in order
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+e2e: $(E2E) chromium node ## run the browser and identity provider tests
+	$(PY) -m pytest -q tests/e2e $(ARGS)
+
+bench: $(DEV) ## measure
+	$(PY) -m tests.benchmarks $(ARGS)
+
+package: $(RUNTIME) ## build the Teams app package
+	$(PY) app.py package
+
+install: $(DEV) ## only make .venv, with everything the tests need
+
+clean: ## remove environments and caches; var/ stays
+	rm -rf .venv tests/e2e/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# ── the environment ──────────────────────────────────────────────────────────────────────────────────────────────
+
+$(PY):
+	@for python in $(PYTHON) python3 python3.13 python3.12 python3.11 python; do \
+	  if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
+	    echo "$$python -m venv .venv"; exec "$$python" -m venv .venv; \
+	  fi; \
+	done; echo "Python 3.11 or newer was not found; set PYTHON=/path/to/python3" >&2; exit 1
+
+$(RUNTIME): | $(PY)
+	$(PIP_INSTALL) -r requirements.txt
+	@rm -f .venv/.runtime-* && touch $@
+
+$(DEV): | $(PY)
+	$(PIP_INSTALL) -r requirements-dev.txt
+	@rm -f .venv/.runtime-* .venv/.dev-* && touch $(RUNTIME) $@
+
+$(E2E): | $(PY)
+	$(PIP_INSTALL) -r requirements-e2e.txt
+	@rm -f .venv/.runtime-* .venv/.dev-* .venv/.e2e-* && touch $(RUNTIME) $(DEV) $@
+
+# ── what the browser tests need beyond Python ────────────────────────────────────────────────────────────────────
+
+SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
+APT_INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends
+
+chromium: $(E2E)
+	@for name in $(CHROMIUM) chromium chromium-browser google-chrome google-chrome-stable; do \
+	  if command -v "$$name" >/dev/null 2>&1; then exit 0; fi; \
+	done; \
+	if command -v apt-get >/dev/null 2>&1; then \
+	  $(SUDO) apt-get update -q && $(SUDO) env $(APT_INSTALL) chromium; \
+	else \
+	  $(PY) -m playwright install chromium; \
+	fi
+
+node: $(NODE)
+
+$(NODE):
+	@command -v npm >/dev/null 2>&1 || { $(SUDO) apt-get update -q && $(SUDO) env $(APT_INSTALL) nodejs npm; }
+	cd tests/e2e && npm ci --no-audit --no-fund
+	@touch $@
+
+# ── pinning ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+UV_COMPILE := $(PY) -m uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+lock: $(DEV) ## pin every requirement again, with hashes (ARGS=--upgrade takes newer releases)
+	$(UV_COMPILE) $(ARGS) requirements.in -o requirements.txt
+	$(UV_COMPILE) $(ARGS) -c requirements.txt requirements-dev.in -o requirements-dev.txt
+	$(UV_COMPILE) $(ARGS) -c requirements-dev.txt requirements-e2e.in -o requirements-e2e.txt
+	cd tests/e2e && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
