@@ -1,0 +1,1 @@
+"""A file per feature noun; each owns a `router`."""

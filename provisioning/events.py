@@ -1,0 +1,193 @@
+"""Facts, in the past tense. One fact is one audit row and the source of every notification about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """`actor` is a person id, `device` or `service`; `subject` a MAC, person id or channel id. Never a code."""
+
+    at: datetime
+    actor: str
+    subject: str
+
+    registry: ClassVar[dict[str, type[Event]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        # slots=True builds each class twice; the second, final one overwrites the first
+        Event.registry[cls.__name__] = cls
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__
+
+
+# ------------------------------------------------------------------ the list
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceAdded(Event):
+    location: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceMoved(Event):
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceReplaced(Event):
+    """The subject took the place of `former`."""
+
+    former: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevicesSwapped(Event):
+    other: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceRemoved(Event):
+    location: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddUndone(Event):
+    location: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceAssigned(Event):
+    technician: str
+    former: str = ""
+
+
+# ------------------------------------------------------------------ codes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeIssued(Event):
+    issue: int
+    expires_at: datetime
+    voided: bool = False  # a live code died for it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeShown(Event):
+    """Committed before the code is unsealed."""
+
+    issue: int
+    reader: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeRevoked(Event):
+    issue: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeEnded(Event):
+    """It expired unused; its sealed copy was erased."""
+
+    issue: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeLocked(Event):
+    """Too many wrong codes for this device: the code was revoked."""
+
+    issue: int
+    failures: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeRequested(Event):
+    """A technician asked an admin for a code."""
+
+
+# ------------------------------------------------------------------ the device's own road
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceProvisioned(Event):
+    life: int
+    source: str  # network address it called from
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvisionRepeated(Event):
+    """The same call again (Idempotency-Key): a new token, the former died."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvisionRefused(Event):
+    """Kept for known devices only, so that strangers cannot fill the audit."""
+
+    reason: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceReset(Event):
+    """The device reported its factory reset; `life` is the new one."""
+
+    life: int
+
+
+# ------------------------------------------------------------------ on site
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallConfirmed(Event):
+    mounting_only: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemReported(Event):
+    kind: str
+
+
+# ------------------------------------------------------------------ people and channels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessAsked(Event):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessGranted(Event):
+    role: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessRefused(Event):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessRevoked(Event):
+    codes: int
+    jobs: int
+    heir: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonUnreachable(Event):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelConnected(Event):
+    site: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelDisconnected(Event):
+    site: str

@@ -1,0 +1,354 @@
+"""The nouns: frozen records, times aware in UTC. A record's `version` is the one it was read with (0: not stored yet)."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from provisioning.events import Event
+
+
+class State(StrEnum):
+    """Where a device stands; the values are the states on the wire."""
+
+    WAITING_FOR_ACTIVATION = "waiting_for_activation"  # listed, has not called in during this life
+    WAITING_FOR_SIGN_IN = "waiting_for_sign_in"  # called in with its code, shows the tenant's name
+    SIGNED_IN = "signed_in"  # the intended account approved it
+    SIGNED_OUT = "signed_out"  # was signed in; can be signed in again without anybody on site
+
+
+class Role(StrEnum):
+    ADMIN = "admin"
+    TECHNICIAN = "technician"
+
+
+class ConversationKind(StrEnum):
+    PERSONAL = "personal"
+    GROUP = "groupChat"
+    CHANNEL = "channel"
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What it takes to write into a chat or channel again later."""
+
+    id: str
+    kind: ConversationKind
+    service_url: str
+    tenant: str
+    bot_id: str
+    channel_id: str = "msteams"
+    name: str = ""
+    team: str = ""
+
+    @property
+    def personal(self) -> bool:
+        return self.kind is ConversationKind.PERSONAL
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who is acting: a verified account (or the service itself) and the operation that must take effect only once."""
+
+    id: str
+    name: str
+    tenant: str
+    roles: frozenset[Role] = frozenset()
+    operation: str = ""  # unique per intent: two deliveries of one press carry the same
+
+    @property
+    def is_admin(self) -> bool:
+        return Role.ADMIN in self.roles
+
+    @property
+    def is_technician(self) -> bool:
+        return Role.TECHNICIAN in self.roles
+
+
+@dataclass(frozen=True, slots=True)
+class ActivationCode:
+    """A one-time code as it is stored: sealed for showing, hashed for verifying, never in clear."""
+
+    issue: int  # counts the codes this device ever had; bound into the seal
+    issued_at: datetime
+    expires_at: datetime
+    issued_by: str
+    key_id: str
+    sealed: str | None  # AES-256-GCM, base64; erased on use, reissue, revoke and at expiry
+    digest: str | None  # HMAC-SHA-256, hex; kept past expiry so that only the right late code is told so
+    failures: int = 0  # wrong codes presented for this MAC while this code was alive
+
+    def live(self, now: datetime) -> bool:
+        return self.sealed is not None and now < self.expires_at
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """A technician's word that a device is mounted; stands beside the server's own knowledge, never instead of it."""
+
+    by: str
+    by_name: str
+    at: datetime
+    note: str = ""
+    mounting_only: bool = False  # confirmed before the device had called in
+    checked: bool = False  # mounted, cabled, screen on
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    kind: str
+    note: str
+    by: str
+    by_name: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """One device; its MAC (12 upper-case hex digits) is its identity."""
+
+    mac: str
+    location: str
+    added_at: datetime
+    added_by: str
+    state: State = State.WAITING_FOR_ACTIVATION
+    life: int = 1
+    type: str = ""
+    model: str = ""
+    serial: str = ""
+    software: str = ""
+    account: str = ""
+    technician: str = ""  # person id
+    tags: tuple[str, ...] = ()
+    notes: str = ""
+    asset_tag: str = ""
+    code: ActivationCode | None = None
+    issued: int = 0  # codes issued so far, the issue number of the last one
+    token: str = ""  # SHA-256 of the device's bearer token, hex
+    retry_key: str = ""  # keyed hash of the Idempotency-Key that was answered 200
+    retry_until: datetime | None = None
+    provisioned_at: datetime | None = None
+    installed: Installation | None = None
+    problem: Problem | None = None
+    renewals: tuple[datetime, ...] = ()  # when a technician renewed this device's code, last 24 h
+    removed_at: datetime | None = None  # kept: a removed device that comes back has its state and life
+    version: int = 0
+
+    @property
+    def key(self) -> str:
+        return self.mac
+
+    @property
+    def site(self) -> str:
+        return self.location.split("/", 1)[0].strip()
+
+    @property
+    def place(self) -> str:
+        """The last part of the location: what people on site call it."""
+        return self.location.rsplit("/", 1)[-1].strip()
+
+    @property
+    def provisioned(self) -> bool:
+        return self.state is not State.WAITING_FOR_ACTIVATION
+
+    @property
+    def removed(self) -> bool:
+        return self.removed_at is not None
+
+    @property
+    def open_job(self) -> bool:
+        """Something on site is still to be done for it."""
+        return not self.removed and self.installed is None
+
+    def live_code(self, now: datetime) -> ActivationCode | None:
+        return self.code if self.code and self.code.live(now) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody who wrote to the bot, is on a team's roster, or was granted a role beforehand."""
+
+    id: str  # Entra object id; `upn:NAME` while a grant waits for its account
+    tenant: str = ""
+    name: str = ""
+    upn: str = ""
+    teams_id: str = ""  # the id Teams addresses them by, `29:…`
+    roles: frozenset[Role] = frozenset()
+    granted_by: str = ""
+    asked_at: datetime | None = None  # asked for access and waits for an answer
+    chat: Conversation | None = None  # their 1:1 chat with the bot
+    reachable: bool = True  # false once their chat answered 403
+    locale: str = ""
+    timezone: str = ""
+    muted: bool = False
+    current: str = ""  # MAC of the one device whose code their phone shows
+    access_ended_at: datetime | None = None
+    version: int = 0
+
+    @property
+    def key(self) -> str:
+        return self.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """A site in motion, followed by one channel; the channel's conversation id is its key."""
+
+    channel: Conversation
+    site: str  # "" follows every site
+    connected_by: str
+    connected_by_name: str
+    started_at: datetime
+    last: str = ""  # the newest thing that happened, in ids: MAC of the device
+    last_at: datetime | None = None
+    reached: tuple[int, ...] = ()  # milestones already told, in per cent
+    version: int = 0
+
+    @property
+    def key(self) -> str:
+        return self.channel.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """A card the bot has posted and can edit: where it stands and how to draw it anew from committed state."""
+
+    conversation: Conversation
+    activity_id: str
+    reader: str  # person id, or the channel's conversation id
+    subject: str  # MAC, batch key, person id or channel id whose changes redraw it
+    view: str  # name of the handler that draws it
+    params: tuple[tuple[str, str], ...] = ()  # ids for that handler, never text
+    revision: int = 0  # version of the subject it was drawn from
+    shows_code: bool = False
+    posted_at: datetime
+    edited_at: datetime | None = None
+    opened_at: datetime | None = None  # first seen by its reader
+    message: str = ""  # the outbox message that carried it
+    reposted: bool = False  # it was deleted in the channel and posted once more
+    version: int = 0
+
+    @property
+    def key(self) -> str:
+        return f"{self.conversation.id}|{self.activity_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What one command did to many devices: the ground for undo, and for the ledger of a hand-over."""
+
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    kind: str  # "add" or "issue"
+    by: str
+    by_name: str
+    at: datetime
+    macs: tuple[str, ...]
+    kept: tuple[str, ...] = ()  # already there, left as they were
+    technician: str = ""
+    expires_at: datetime | None = None
+    message: str = ""  # key of the outbox message that tells the technician
+    undone_at: datetime | None = None
+    version: int = 0
+
+    @property
+    def key(self) -> str:
+        return self.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempts:
+    """Failures counted in one slot of a fixed table (see throttle.py)."""
+
+    slot: str
+    failures: int = 0
+    since: datetime | None = None
+    blocked_until: datetime | None = None
+    version: int = 0
+
+    @property
+    def key(self) -> str:
+        return self.slot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """Says that an intent took effect: stored in the unit that carried it out, so a second delivery finds it."""
+
+    id: str
+    at: datetime
+    version: int = 0
+
+    @property
+    def key(self) -> str:
+        return self.id
+
+
+class MessageKind(StrEnum):
+    """Why a message is sent; the handler of the same name draws it at send time."""
+
+    EDIT = "edit"  # redraw one post
+    NEXT_DEVICE = "next_device"  # to a technician: the next device's card
+    NEW_JOBS = "new_jobs"  # to a technician: devices were handed over
+    ACCESS_GRANTED = "access_granted"
+    ACCESS_ASKED = "access_asked"  # to admins
+    CODE_WANTED = "code_wanted"  # to admins: a technician may not renew by themselves
+    CODE_LOCKED = "code_locked"  # to admins: too many wrong codes, the code was revoked
+    PROBLEM_REPORTED = "problem_reported"  # to admins and to the channel's thread
+    UNREACHABLE = "unreachable"  # to admins: somebody's chat answered 403
+    ROLLOUT_CARD = "rollout_card"  # to a channel: the living card, again
+    ROLLOUT_STARTED = "rollout_started"  # thread
+    MILESTONE = "milestone"  # thread
+    CODES_ENDED = "codes_ended"  # thread: more than five codes died
+
+
+class MessageStatus(StrEnum):
+    WAITING = "waiting"
+    SENT = "sent"
+    DROPPED = "dropped"  # nothing to say any more when its turn came
+    UNDELIVERABLE = "undeliverable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxMessage:
+    """Something to tell somebody: ids only, drawn from committed state when it is sent."""
+
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    kind: MessageKind
+    recipient: str  # person id or channel conversation id
+    subject: str  # MAC, person id, batch key, post key …
+    lane: str  # messages of one lane go out in order, one at a time
+    created_at: datetime
+    due_at: datetime
+    unique: str = ""  # while one with this word waits unleased, another is not added
+    params: tuple[tuple[str, str], ...] = ()
+    attempts: int = 0
+    status: MessageStatus = MessageStatus.WAITING
+    leased_until: datetime | None = None
+    settled_at: datetime | None = None
+    version: int = 0
+
+    @property
+    def key(self) -> str:
+        return self.id
+
+
+Record = Device | Person | Rollout | Post | Batch | Attempts | Operation | OutboxMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A unit of work as a value: a store applies all of it or nothing."""
+
+    puts: tuple[Record, ...] = ()
+    deletes: tuple[Record, ...] = ()
+    events: tuple[Event, ...] = ()
+
+    def __add__(self, other: Change) -> Self:
+        return type(self)(self.puts + other.puts, self.deletes + other.deletes, self.events + other.events)
+
+    def __bool__(self) -> bool:
+        return bool(self.puts or self.deletes or self.events)

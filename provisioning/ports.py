@@ -1,0 +1,183 @@
+"""The interfaces the business calls; each is owned here, beside its caller, and implemented outside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Generic, Protocol, TypeVar
+
+from provisioning.events import Event
+from provisioning.model import Change, Conversation, OutboxMessage, Record, State
+
+R = TypeVar("R", bound=Record)
+IndexValue = str | int | bool
+
+
+class Clock(Protocol):
+    """Time as the business sees it. Tests and the demo inject their own."""
+
+    def now(self) -> datetime:
+        """The present, aware, in UTC."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Rows whose indexed time lies in (after, until]; rows without a time never match."""
+
+    index: str
+    after: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[R]):
+    """`after` continues behind the last row; None when there is no more."""
+
+    rows: tuple[R, ...]
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TallyRow:
+    """`count` listed (not removed) devices of one site that share state, installed and problem."""
+
+    site: str
+    state: State
+    installed: bool
+    problem: bool
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """A committed fact. `sequence` grows with every row of the store."""
+
+    sequence: int
+    event: Event
+
+
+class Watch(Protocol):
+    """Wakes when one of its topics changes, whichever instance changed it."""
+
+    async def wait(self, seconds: float) -> bool:
+        """True: something changed since the watch was opened or last waited on; False: the time ran out."""
+        ...
+
+
+class Store(Protocol):
+    """Committed state, read and changed in units that apply all or nothing.
+
+    Errors: `Conflict` (a version was not the one read), `Duplicate` (a new record's key exists), `Unavailable`.
+    Nothing else leaves a store. Times are aware, in UTC. Strings may hold anything JSON can.
+    """
+
+    async def get(self, kind: type[R], key: str) -> R | None:
+        """The record of this kind with this key."""
+        ...
+
+    async def find(
+        self,
+        kind: type[R],
+        *,
+        contains: str | None = None,
+        span: Span | None = None,
+        after: str | None = None,
+        limit: int = 50,
+        **equals: IndexValue,
+    ) -> Page[R]:
+        """Records whose named indexes equal the given values, in the kind's order, keyset-paged by `after`.
+
+        `contains` looks for a case-folded part of the kind's `text` index. A page stays stable while rows are
+        inserted: no row is shown twice or skipped that was there all the time. 1 ≤ limit ≤ 1000.
+        """
+        ...
+
+    async def count(
+        self, kind: type[R], *, contains: str | None = None, span: Span | None = None, **equals: IndexValue
+    ) -> int: ...
+
+    async def tally(self, site: str | None = None) -> Sequence[TallyRow]:
+        """Counts kept beside the rows, so reading them costs the same at any size; `site` is case-folded."""
+        ...
+
+    async def save(self, change: Change) -> None:
+        """Durably apply a unit: puts (version 0 inserts, else the version must match), deletes, audit rows.
+
+        An `OutboxMessage` insert whose `unique` word stands in an unleased waiting row is left out.
+        Returns after the unit is on disk; then wakes watchers of every key put and of "outbox" where one was.
+        """
+        ...
+
+    async def history(self, subject: str | None = None, *, after: str | None = None, limit: int = 50) -> Page[AuditRow]:
+        """Audit rows, newest first."""
+        ...
+
+    async def claim(self, now: datetime, lease: timedelta, limit: int) -> Sequence[OutboxMessage]:
+        """Lease the due head of each lane that has none under way; a lease that ran out may be claimed again.
+
+        A lane's head is its oldest waiting row, so order per lane holds even while the head waits for a retry.
+        """
+        ...
+
+    async def next_due(self) -> datetime | None:
+        """When the earliest unleased lane head falls due (or a lease runs out)."""
+        ...
+
+    async def record_seen(self, seen: Mapping[str, datetime]) -> None:
+        """When devices (by MAC) last called; kept beside the records, no part of their version."""
+        ...
+
+    async def last_seen(self, macs: Sequence[str]) -> Mapping[str, datetime]: ...
+
+    def watch(self, *topics: str) -> AbstractAsyncContextManager[Watch]:
+        """Topics are record keys and "outbox"."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What Teams says about an account in a conversation; verified, unlike a name in a message."""
+
+    id: str  # Entra object id
+    teams_id: str
+    name: str
+    upn: str
+    tenant: str
+    guest: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is posted: a text or an adaptive card; `summary` is the push line and never holds a code."""
+
+    summary: str
+    text: str = ""
+    card: Mapping[str, Any] | None = None
+    mentions: tuple[tuple[str, str], ...] = ()  # (teams id, name); the text holds `<at>name</at>` for each
+
+
+class Messenger(Protocol):
+    """Writes into Teams. Errors: the `DeliveryError` tree."""
+
+    async def send(self, conversation: Conversation, message: Message, *, thread: str = "") -> str:
+        """Post; `thread` is the activity id of a channel post to reply under. Returns the new activity id."""
+        ...
+
+    async def update(self, conversation: Conversation, activity_id: str, message: Message) -> None:
+        """Replace a posted message in place; readers are not notified. `PostGone` where it was deleted."""
+        ...
+
+    async def open_chat(self, near: Conversation, teams_id: str) -> Conversation:
+        """The 1:1 chat with somebody met in `near`; `Unreachable` where the app is not installed for them."""
+        ...
+
+    async def member(self, conversation: Conversation, teams_id: str) -> Member: ...
+
+    async def members(self, conversation: Conversation) -> Sequence[Member]: ...
