@@ -1,0 +1,1 @@
+"""Cards: view-models with finished strings, and the templates that give them their places."""
