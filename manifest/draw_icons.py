@@ -1,6 +1,6 @@
 """Draws color.png and outline.png from their SVG sources, with the browser that the browser tests use.
 
-    make chromium && .venv/bin/python manifest/draw_icons.py
+make chromium && .venv/bin/python manifest/draw_icons.py
 """
 
 import shutil
