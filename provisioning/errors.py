@@ -168,6 +168,13 @@ class NearMiss(BadInput):
         self.parameter, self.text, self.choices = parameter, mac, tuple(choices)
 
 
+class UnreadableText(BadInput):
+    """U+0000 or half a surrogate pair: no person types it and not every store can keep it."""
+
+    code = "unreadable_text"
+    message = N_("That text holds a character that cannot be read. Type it again by hand.")
+
+
 # ------------------------------------------------------------------ what is not there
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 if TYPE_CHECKING:
     from provisioning.events import Event
+
+
+R = TypeVar("R", bound="Record")
 
 
 class State(StrEnum):
@@ -59,6 +62,7 @@ class Actor:
     tenant: str
     roles: frozenset[Role] = frozenset()
     operation: str = ""  # unique per intent: two deliveries of one press carry the same
+    post: str = ""  # key of the post whose button was pressed: its answer redraws it, nothing else has to
 
     @property
     def is_admin(self) -> bool:
@@ -287,6 +291,11 @@ class Operation:
         return self.id
 
 
+def stored(record: R) -> R:
+    """The record as it stands once the unit that put it was saved."""
+    return replace(record, version=record.version + 1)
+
+
 class MessageKind(StrEnum):
     """Why a message is sent; the handler of the same name draws it at send time."""
 
@@ -303,6 +312,7 @@ class MessageKind(StrEnum):
     ROLLOUT_STARTED = "rollout_started"  # thread
     MILESTONE = "milestone"  # thread
     CODES_ENDED = "codes_ended"  # thread: more than five codes died
+    CARD_GONE = "card_gone"  # to admins: the living card was deleted twice
 
 
 class MessageStatus(StrEnum):

@@ -83,6 +83,7 @@ class Store(Protocol):
     async def find(
         self,
         kind: type[R],
+        /,  # a kind may have an index called "kind"
         *,
         contains: str | None = None,
         span: Span | None = None,
@@ -98,7 +99,7 @@ class Store(Protocol):
         ...
 
     async def count(
-        self, kind: type[R], *, contains: str | None = None, span: Span | None = None, **equals: IndexValue
+        self, kind: type[R], /, *, contains: str | None = None, span: Span | None = None, **equals: IndexValue
     ) -> int: ...
 
     async def tally(self, site: str | None = None) -> Sequence[TallyRow]:

@@ -1,0 +1,123 @@
+"""A device's life: which step leads from which state, and one pure function per step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from enum import StrEnum
+
+from provisioning.errors import ResetRequired
+from provisioning.events import (
+    CodeIssued,
+    CodeRevoked,
+    DeviceProvisioned,
+    DeviceRemoved,
+    DeviceReset,
+    Event,
+    InstallConfirmed,
+    ProblemReported,
+)
+from provisioning.model import ActivationCode, Actor, Change, Device, Installation, Problem, State
+
+
+class Step(StrEnum):
+    ISSUE_CODE = "issue_code"
+    PROVISION = "provision"
+    SIGN_IN = "sign_in"
+    SIGN_OUT = "sign_out"
+    RESET = "reset"
+
+
+TRANSITIONS: Mapping[tuple[State, Step], State] = {
+    (State.WAITING_FOR_ACTIVATION, Step.ISSUE_CODE): State.WAITING_FOR_ACTIVATION,
+    (State.WAITING_FOR_ACTIVATION, Step.PROVISION): State.WAITING_FOR_SIGN_IN,
+    (State.WAITING_FOR_SIGN_IN, Step.SIGN_IN): State.SIGNED_IN,
+    (State.WAITING_FOR_SIGN_IN, Step.RESET): State.WAITING_FOR_ACTIVATION,
+    (State.SIGNED_IN, Step.SIGN_OUT): State.SIGNED_OUT,
+    (State.SIGNED_IN, Step.RESET): State.WAITING_FOR_ACTIVATION,
+    (State.SIGNED_OUT, Step.SIGN_IN): State.SIGNED_IN,
+    (State.SIGNED_OUT, Step.RESET): State.WAITING_FOR_ACTIVATION,
+}
+
+
+def can(device: Device, step: Step) -> bool:
+    return not device.removed and (device.state, step) in TRANSITIONS
+
+
+def after(device: Device, step: Step) -> State:
+    """The state the step leads to. Errors: `ResetRequired` where only a factory reset leads on."""
+    if not can(device, step):
+        raise ResetRequired(place=device.place)
+    return TRANSITIONS[device.state, step]
+
+
+def issue_code(device: Device, code: ActivationCode, actor: Actor) -> Change:
+    """The device gets this code; whatever code it had is dead."""
+    voided = device.live_code(code.issued_at) is not None
+    fresh = replace(device, state=after(device, Step.ISSUE_CODE), code=code, issued=code.issue)
+    event = CodeIssued(
+        at=code.issued_at,
+        actor=actor.id,
+        subject=device.mac,
+        issue=code.issue,
+        expires_at=code.expires_at,
+        voided=voided,
+    )
+    return Change(puts=(fresh,), events=(event,))
+
+
+def revoke_code(device: Device, now: datetime, actor: Actor, fact: Event | None = None) -> Change:
+    """The code is erased, sealed copy and hash; `fact` says why where it was not an admin's wish."""
+    issue = device.code.issue if device.code else device.issued
+    event = fact or CodeRevoked(at=now, actor=actor.id, subject=device.mac, issue=issue)
+    return Change(puts=(replace(device, code=None),), events=(event,))
+
+
+def provision(device: Device, now: datetime, token: str, source: str, report: Mapping[str, str]) -> Change:
+    """The device presented its code: the code is erased, the former token is dead, it waits for sign-in."""
+    fresh = replace(
+        device,
+        state=after(device, Step.PROVISION),
+        code=None,
+        token=token,
+        provisioned_at=now,
+        problem=None,
+        **{name: value for name, value in report.items() if value},
+    )
+    fact = DeviceProvisioned(at=now, actor="device", subject=device.mac, life=device.life, source=source)
+    return Change(puts=(fresh,), events=(fact,))
+
+
+def reset(device: Device, now: datetime) -> Change:
+    """The device was set back to factory settings and said so: its token is dead, a new life begins."""
+    fresh = replace(
+        device,
+        state=after(device, Step.RESET),
+        life=device.life + 1,
+        token="",
+        retry_key="",
+        retry_until=None,
+        code=None,
+        provisioned_at=None,
+        installed=None,
+    )
+    return Change(puts=(fresh,), events=(DeviceReset(at=now, actor="device", subject=device.mac, life=fresh.life),))
+
+
+def remove(device: Device, now: datetime, actor: Actor, fact: Event | None = None) -> Change:
+    """Off the list, its code and token dead. MAC, state and life are kept, so adding it again is no way round a reset."""
+    gone = replace(device, removed_at=now, code=None, token="", retry_key="", retry_until=None)
+    event = fact or DeviceRemoved(at=now, actor=actor.id, subject=device.mac, location=device.location)
+    return Change(puts=(gone,), events=(event,))
+
+
+def confirm_install(device: Device, word: Installation) -> Change:
+    """The technician's word; a reported problem is over with it."""
+    event = InstallConfirmed(at=word.at, actor=word.by, subject=device.mac, mounting_only=word.mounting_only)
+    return Change(puts=(replace(device, installed=word, problem=None),), events=(event,))
+
+
+def report_problem(device: Device, problem: Problem) -> Change:
+    event = ProblemReported(at=problem.at, actor=problem.by, subject=device.mac, kind=problem.kind)
+    return Change(puts=(replace(device, problem=problem),), events=(event,))

@@ -1,0 +1,134 @@
+"""Who is told what: facts and an audience become outbox messages; and whether a failed delivery is tried again. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from provisioning.errors import DeliveryError, Rejected, Throttled, TryAgain, Unreachable
+from provisioning.events import (
+    AccessAsked,
+    AccessGranted,
+    CodeLocked,
+    CodeRequested,
+    Event,
+    InstallConfirmed,
+    PersonUnreachable,
+    ProblemReported,
+)
+from provisioning.model import MessageKind, MessageStatus, OutboxMessage, Post, Rollout
+
+PACE = timedelta(seconds=30)  # a living card in a channel is edited at most this often
+LONGEST_PAUSE = timedelta(minutes=5)
+GIVE_UP_AFTER = timedelta(hours=48)
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Everybody whom the facts of one unit may concern, loaded beforehand."""
+
+    admins: tuple[str, ...] = ()
+    rollouts: tuple[Rollout, ...] = ()
+    posts: tuple[Post, ...] = ()  # cards to draw anew
+    sites: Mapping[str, str] = field(default_factory=dict)  # MAC → case-folded site
+    pressed: str = ""  # key of the post that is being answered
+
+    def channels(self, mac: str) -> Iterator[Rollout]:
+        site = self.sites.get(mac)
+        return (r for r in self.rollouts if site is not None and r.site.casefold() in ("", site))
+
+
+def _to_admins(event: Event, audience: Audience) -> Iterator[str]:
+    return iter(admin for admin in audience.admins if admin != event.actor)
+
+
+def _to_subject(event: Event, audience: Audience) -> Iterator[str]:
+    return iter((event.subject,))
+
+
+def _to_actor(event: Event, audience: Audience) -> Iterator[str]:
+    return iter((event.actor,))
+
+
+def _to_channels(event: Event, audience: Audience) -> Iterator[str]:
+    return (rollout.key for rollout in audience.channels(event.subject))
+
+
+Readers = Callable[[Event, Audience], Iterator[str]]
+
+TOLD: Mapping[type[Event], tuple[tuple[MessageKind, Readers], ...]] = {
+    AccessAsked: ((MessageKind.ACCESS_ASKED, _to_admins),),
+    AccessGranted: ((MessageKind.ACCESS_GRANTED, _to_subject),),
+    CodeRequested: ((MessageKind.CODE_WANTED, _to_admins),),
+    CodeLocked: ((MessageKind.CODE_LOCKED, _to_admins),),
+    PersonUnreachable: ((MessageKind.UNREACHABLE, _to_admins),),
+    ProblemReported: (
+        (MessageKind.PROBLEM_REPORTED, _to_admins),
+        (MessageKind.PROBLEM_REPORTED, _to_channels),
+        (MessageKind.NEXT_DEVICE, _to_actor),
+    ),
+    InstallConfirmed: ((MessageKind.NEXT_DEVICE, _to_actor),),
+}
+
+
+def messages(events: Sequence[Event], audience: Audience, now: datetime) -> tuple[OutboxMessage, ...]:
+    """What the facts of one unit give rise to; each is drawn when it is sent."""
+    told = {
+        (kind, reader, event.subject): tell(kind, reader, event.subject, now)
+        for event in events
+        for kind, readers in TOLD.get(type(event), ())
+        for reader in readers(event, audience)
+    }
+    edits = tuple(edit(post, now) for post in audience.posts if post.key != audience.pressed)
+    return (*told.values(), *edits)
+
+
+def tell(kind: MessageKind, reader: str, subject: str, now: datetime, **params: str) -> OutboxMessage:
+    """One message; while one of the same kind about the same thing waits for the same reader, one is enough."""
+    subject = "" if kind is MessageKind.NEXT_DEVICE else subject
+    return OutboxMessage(
+        kind=kind,
+        recipient=reader,
+        subject=subject,
+        lane=reader,
+        created_at=now,
+        due_at=now,
+        unique=f"{kind}:{reader}:{subject}",
+        params=tuple(sorted(params.items())),
+    )
+
+
+def edit(post: Post, now: datetime) -> OutboxMessage:
+    """Redraw a post. In a channel at most every 30 s, on a lane of its own, so that replies do not wait for it."""
+    living = not post.conversation.personal
+    last = post.edited_at or post.posted_at
+    due = max(now, last + PACE) if living else now
+    return OutboxMessage(
+        kind=MessageKind.EDIT,
+        recipient=post.reader,
+        subject=post.key,
+        lane=f"card:{post.key}" if living else post.reader,
+        created_at=now,
+        due_at=due,
+        unique=f"edit:{post.key}",
+    )
+
+
+def after_failure(message: OutboxMessage, error: DeliveryError, now: datetime, jitter: float) -> OutboxMessage:
+    """What becomes of a message whose delivery failed; `jitter` in 0…1 spreads the retries.
+
+    403 and rejected content are final. 412, 429 and faults come back after `Retry-After` or a doubling pause.
+    """
+    attempts = message.attempts + 1
+    final = isinstance(error, Unreachable | Rejected) or now - message.created_at > GIVE_UP_AFTER
+    if final or not isinstance(error, Throttled | TryAgain):
+        return settled(replace(message, attempts=attempts), MessageStatus.UNDELIVERABLE, now)
+    doubling = min(2.0**attempts, LONGEST_PAUSE.total_seconds()) * (0.5 + jitter / 2)
+    asked = error.retry_after if isinstance(error, Throttled) and error.retry_after else 0.0
+    pause = max(asked * (1 + jitter / 10), doubling)
+    return replace(message, attempts=attempts, due_at=now + timedelta(seconds=pause), leased_until=None)
+
+
+def settled(message: OutboxMessage, status: MessageStatus, now: datetime) -> OutboxMessage:
+    return replace(message, status=status, settled_at=now, leased_until=None)

@@ -1,0 +1,139 @@
+"""The recipe every use case follows: authorise · load · decide · save · return; re-run when somebody was faster."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from ipaddress import IPv4Network, IPv6Network
+from typing import TypeVar
+
+from provisioning import notifications
+from provisioning.codes import Keyring
+from provisioning.errors import AlreadyDone, Conflict, Duplicate
+from provisioning.events import (
+    CodeShown,
+    DeviceAdded,
+    DeviceMoved,
+    DeviceProvisioned,
+    DeviceRemoved,
+    DeviceReplaced,
+    DeviceReset,
+    DevicesSwapped,
+    Event,
+    InstallConfirmed,
+    PersonUnreachable,
+    ProblemReported,
+    ProvisionRefused,
+)
+from provisioning.model import Actor, Change, Device, Operation, Person, Post, Role, Rollout
+from provisioning.ports import Clock, Store
+
+T = TypeVar("T")
+
+TRIES = 8  # re-runs of a unit whose records somebody else was changing at the same moment
+POSTS_PER_SUBJECT = 20  # the newest cards of one thing that are kept up to date
+QUIET = (CodeShown, ProvisionRefused, PersonUnreachable)  # facts that change no card
+MOVING = (
+    DeviceAdded,
+    DeviceMoved,
+    DeviceReplaced,
+    DevicesSwapped,
+    DeviceRemoved,
+    DeviceProvisioned,
+    DeviceReset,
+    InstallConfirmed,
+    ProblemReported,
+)  # facts that move a rollout's counts
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a deployment decides."""
+
+    organisation: str
+    tenant: str = ""
+    admins: frozenset[str] = frozenset()
+    code_digits: int = 12
+    code_lifetime: timedelta = timedelta(hours=24)
+    renewals: int = 5  # new codes a technician may make for one device in 24 h
+    undo: timedelta = timedelta(minutes=10)
+    trusted_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    any_tenant: bool = False  # local mode
+
+
+class UseCases:
+    """What all use cases stand on: the store, the clock, the keys and the policy."""
+
+    def __init__(self, store: Store, clock: Clock, keys: Keyring, policy: Policy) -> None:
+        self.store, self.clock, self.keys, self.policy = store, clock, keys, policy
+
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    def roles_of(self, person: Person) -> frozenset[Role]:
+        """Granted roles, and admin for those named in the configuration."""
+        return person.roles | ({Role.ADMIN} if person.id in self.policy.admins else frozenset())
+
+    def actor_of(self, person: Person) -> Actor:
+        return Actor(id=person.id, name=person.name, tenant=person.tenant, roles=self.roles_of(person))
+
+    async def admins(self) -> list[Person]:
+        """Everybody who is an admin now, by grant or by configuration, as far as they are known."""
+        granted = (await self.store.find(Person, admin=True, limit=200)).rows
+        configured = [await self.store.get(Person, id_) for id_ in sorted(self.policy.admins)]
+        known = {person.id: person for person in (*configured, *granted) if person}
+        return list(known.values())
+
+    async def unit(self, actor: Actor, decide: Callable[[], Awaitable[tuple[Change, T]]], *, part: int = 0) -> T:
+        """Run `decide` and save what it returns in one piece; on Conflict run it again on fresh records.
+
+        An actor's operation takes effect once: `AlreadyDone` the second time. Long jobs number their `part`s.
+        """
+        operation = f"{actor.operation}:{part}" if actor.operation and part else actor.operation
+        for attempt in range(TRIES):
+            change, result = await decide()
+            if not change:
+                return result
+            if operation:
+                change += Change(puts=(Operation(id=operation, at=self.now()),))
+            try:
+                await self.store.save(change + await self._told(change, actor))
+            except Conflict:
+                if attempt == TRIES - 1:
+                    raise
+            except Duplicate as duplicate:
+                if operation and duplicate.key == operation:
+                    raise AlreadyDone from duplicate
+                raise
+            else:
+                return result
+        raise AssertionError("unreachable")
+
+    async def _told(self, change: Change, actor: Actor) -> Change:
+        """The messages that the facts of a change give rise to, to be saved with it."""
+        if not change.events:
+            return Change()
+        audience = await self._audience(change, actor)
+        return Change(puts=notifications.messages(change.events, audience, self.now()))
+
+    async def _audience(self, change: Change, actor: Actor) -> notifications.Audience:
+        devices = {record.mac: record for record in change.puts if isinstance(record, Device)}
+        rollouts = (await self.store.find(Rollout, limit=1000)).rows if devices else ()
+        audience = notifications.Audience(
+            admins=tuple(person.id for person in await self.admins()),
+            rollouts=rollouts,
+            sites={mac: device.site.casefold() for mac, device in devices.items()},
+            pressed=actor.post,
+        )
+        return replace(audience, posts=await self._posts_to_redraw(change.events, audience))
+
+    async def _posts_to_redraw(self, events: Sequence[Event], audience: notifications.Audience) -> tuple[Post, ...]:
+        loud = [event for event in events if not isinstance(event, QUIET)]
+        subjects = {event.subject: None for event in loud}
+        channels = {r.key: None for e in loud if isinstance(e, MOVING) for r in audience.channels(e.subject)}
+        posts: dict[str, Post] = {}
+        for subject in (*subjects, *channels):
+            for post in (await self.store.find(Post, subject=subject, limit=POSTS_PER_SUBJECT)).rows:
+                posts[post.key] = post
+        return tuple(posts.values())

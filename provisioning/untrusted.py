@@ -1,0 +1,49 @@
+"""Text from people and devices before it is kept: length, control characters, characters that turn text around."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import timedelta
+
+from provisioning.errors import InvalidDuration, InvalidLocation, TextTooLong
+
+LIMIT = 200  # characters of a location, note or name (security.md)
+SHORTEST, LONGEST = timedelta(hours=1), timedelta(days=7)
+_DROPPED = {"Cc", "Cf", "Cs", "Co", "Cn"}  # control, format (bidi, zero width), surrogates, private, unassigned
+_JOINER = "\u200d"  # holds composed emoji together
+_DURATION = re.compile(r"(\d{1,3})\s*(h|hours?|d|days?)?", re.IGNORECASE)
+
+
+def clean(text: str, limit: int = LIMIT) -> str:
+    """One line without hidden characters. Errors: `TextTooLong`."""
+    spaced = re.sub(r"\s+", " ", text)
+    kept = "".join(c for c in spaced if c == _JOINER or unicodedata.category(c) not in _DROPPED)
+    line = unicodedata.normalize("NFC", kept).strip()
+    if len(line) > limit:
+        raise TextTooLong(length=len(line), limit=limit)
+    return line
+
+
+def clean_location(text: str) -> str:
+    """`Oslo/2/2.14` with its levels trimmed. Errors: `InvalidLocation`."""
+    try:
+        levels = [clean(level) for level in clean(text).split("/")]
+    except TextTooLong:
+        raise InvalidLocation from None
+    location = "/".join(level for level in levels if level)
+    if not location:
+        raise InvalidLocation
+    return location
+
+
+def parse_duration(text: str) -> timedelta:
+    """`48h`, `2d`, `36` (hours). Errors: `InvalidDuration` outside 1 h to 7 days."""
+    match = _DURATION.fullmatch(text.strip())
+    if not match:
+        raise InvalidDuration(text=text[:40])
+    days = (match[2] or "h").lower().startswith("d")
+    span = timedelta(days=int(match[1])) if days else timedelta(hours=int(match[1]))
+    if not SHORTEST <= span <= LONGEST:
+        raise InvalidDuration(text=text[:40])
+    return span
