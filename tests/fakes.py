@@ -1,0 +1,212 @@
+"""Fakes at our own ports: small, honest, and held to the same contract as the real thing."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any, TypeVar
+
+from provisioning.errors import Conflict, Duplicate
+from provisioning.events import Event
+from provisioning.model import Change, Device, MessageStatus, OutboxMessage, Record
+from provisioning.ports import AuditRow, IndexValue, Page, Span, TallyRow, Watch
+from storage.records import KINDS, check_question, check_text, encode, encode_event, micros, to_json
+from storage.watch import Topics
+
+R = TypeVar("R", bound=Record)
+
+
+class FakeClock:
+    """Time that stands still until a test moves it; whoever sleeps wakes when their moment is reached."""
+
+    def __init__(self, start: datetime = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)) -> None:
+        self._now = start
+        self._sleepers: list[tuple[datetime, int, asyncio.Future[None]]] = []
+        self._order = count()
+
+    def now(self) -> datetime:
+        return self._now
+
+    def advance(self, by: timedelta) -> None:
+        self._now += by
+        while self._sleepers and self._sleepers[0][0] <= self._now:
+            *_, sleeper = heapq.heappop(self._sleepers)
+            if not sleeper.done():
+                sleeper.set_result(None)
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        sleeper = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self._now + timedelta(seconds=seconds), next(self._order), sleeper))
+        await sleeper
+
+
+class MemoryStore:
+    """The `Store` in dictionaries: what the contract means, without a disk."""
+
+    def __init__(self) -> None:
+        self._rows: dict[type[Record], dict[str, Record]] = {kind: {} for kind in KINDS}
+        self._entered: dict[str, int] = {}  # outbox key → place in the queue
+        self._audit: list[Event] = []
+        self._seen: dict[str, datetime] = {}
+        self._sequence = count(1)
+        self._topics = Topics()
+
+    async def get(self, kind: type[R], key: str) -> R | None:
+        check_text(key)
+        return self._rows[kind].get(key)  # type: ignore[return-value]
+
+    async def find(
+        self,
+        kind: type[R],
+        /,
+        *,
+        contains: str | None = None,
+        span: Span | None = None,
+        after: str | None = None,
+        limit: int = 50,
+        **equals: IndexValue,
+    ) -> Page[R]:
+        check_question(kind, _names(contains, span, equals), limit)
+        if after is not None:
+            check_text(after)
+        placed = sorted((self._place(row), row.key) for row in self._matching(kind, contains, span, equals))
+        rest = [(place, key) for place, key in placed if after is None or place > after]
+        rows: tuple[Any, ...] = tuple(self._rows[kind][key] for _, key in rest[:limit])
+        return Page(rows, rest[limit - 1][0] if len(rest) > limit else None)
+
+    async def count(
+        self, kind: type[R], /, *, contains: str | None = None, span: Span | None = None, **equals: IndexValue
+    ) -> int:
+        check_question(kind, _names(contains, span, equals))
+        return sum(1 for _ in self._matching(kind, contains, span, equals))
+
+    def _place(self, row: Record) -> str:
+        order = KINDS[type(row)].order
+        return order(row) if order else f"{self._entered[row.key]:018d}"
+
+    def _matching(
+        self, kind: type[Record], contains: str | None, span: Span | None, equals: Mapping[str, IndexValue]
+    ) -> Iterator[Record]:
+        indexes = KINDS[kind].indexes
+        for text in (contains, *equals.values()):
+            if isinstance(text, str):
+                check_text(text)
+        for row in self._rows[kind].values():
+            values = {name: index(row) for name, index in indexes.items()}
+            if all(values[name] == value for name, value in equals.items() if value is not None) and (
+                None not in equals.values()
+                and (contains is None or contains.casefold() in str(values["text"]))
+                and (span is None or _within(span, values[span.index]))
+            ):
+                yield row
+
+    async def tally(self, site: str | None = None) -> Sequence[TallyRow]:
+        listed = (d for d in self._rows[Device].values() if isinstance(d, Device) and not d.removed)
+        counted = Counter((d.site.casefold(), d.state, d.installed is not None, d.problem is not None) for d in listed)
+        return [TallyRow(*group, counted[group]) for group in sorted(counted) if site in (None, group[0])]
+
+    async def save(self, change: Change) -> None:
+        rows = {kind: dict(of_kind) for kind, of_kind in self._rows.items()}
+        woken = set()
+        for record in change.puts:
+            to_json(encode(record))
+            of_kind, stored = rows[type(record)], rows[type(record)].get(record.key)
+            if record.version == 0 and stored:
+                raise Duplicate("key", record.key)
+            if record.version != (stored.version if stored else 0):
+                raise Conflict
+            woken |= {record.key, "outbox"} if isinstance(record, OutboxMessage) else {record.key}
+            if isinstance(record, OutboxMessage) and record.version == 0 and _waits_already(record, of_kind):
+                continue
+            of_kind[record.key] = replace(record, version=record.version + 1)
+        for record in change.deletes:
+            stored = rows[type(record)].pop(record.key, None)
+            if not stored or stored.version != record.version:
+                raise Conflict
+        for event in change.events:
+            to_json(encode_event(event))
+        self._rows = rows
+        for key in rows[OutboxMessage].keys() - self._entered.keys():
+            self._entered[key] = 0
+        for record in change.puts:
+            if self._entered.get(record.key) == 0:
+                self._entered[record.key] = next(self._sequence)
+        self._audit += change.events
+        self._topics.wake(woken)
+
+    async def history(self, subject: str | None = None, *, after: str | None = None, limit: int = 50) -> Page[AuditRow]:
+        if not 1 <= limit <= 1000:
+            raise ValueError(f"1 to 1000 rows at once, not {limit}")
+        end = len(self._audit) + 1 if after is None else int(after) if after.isdecimal() else 0
+        rows = [
+            AuditRow(sequence, event)
+            for sequence, event in reversed(list(enumerate(self._audit, start=1)))
+            if sequence < end and subject in (None, event.subject)
+        ]
+        return Page(tuple(rows[:limit]), str(rows[limit - 1].sequence) if len(rows) > limit else None)
+
+    def _heads(self) -> list[OutboxMessage]:
+        waiting = [m for m in self._rows[OutboxMessage].values() if _waits(m)]
+        heads: dict[str, OutboxMessage] = {}
+        for message in sorted(waiting, key=self._place):
+            heads.setdefault(message.lane, message)  # type: ignore[attr-defined, arg-type]
+        return list(heads.values())
+
+    async def claim(self, now: datetime, lease: timedelta, limit: int) -> Sequence[OutboxMessage]:
+        due = [m for m in self._heads() if m.due_at <= now and (m.leased_until is None or m.leased_until <= now)]
+        due.sort(key=lambda message: (message.due_at, self._place(message)))
+        leased = [replace(m, leased_until=now + lease, version=m.version + 1) for m in due[:limit]]
+        self._rows[OutboxMessage] |= {message.key: message for message in leased}
+        return leased
+
+    async def next_due(self) -> datetime | None:
+        return min((message.leased_until or message.due_at for message in self._heads()), default=None)
+
+    async def record_seen(self, seen: Mapping[str, datetime]) -> None:
+        for mac, at in seen.items():
+            check_text(mac)
+            self._seen[mac] = max(at, self._seen.get(mac, at))
+
+    async def last_seen(self, macs: Sequence[str]) -> Mapping[str, datetime]:
+        return {mac: self._seen[mac] for mac in macs if mac in self._seen}
+
+    def watch(self, *topics: str) -> AbstractAsyncContextManager[Watch]:
+        return self._topics.watch(*topics)
+
+    async def check(self) -> None:
+        """Nothing can be wrong with a dictionary."""
+
+    async def close(self) -> None:
+        self._topics.wake_all()
+
+
+def _names(contains: str | None, span: Span | None, equals: Mapping[str, IndexValue]) -> set[str]:
+    return set(equals) | ({"text"} if contains is not None else set()) | ({span.index} if span else set())
+
+
+def _within(span: Span, value: Any) -> bool:
+    return (
+        value is not None
+        and (span.after is None or value > micros(span.after))
+        and (span.until is None or value <= micros(span.until))
+    )
+
+
+def _waits(message: Record) -> bool:
+    return isinstance(message, OutboxMessage) and message.status is MessageStatus.WAITING
+
+
+def _waits_already(message: OutboxMessage, rows: Mapping[str, Record]) -> bool:
+    return bool(message.unique) and any(
+        isinstance(other, OutboxMessage) and other.unique == message.unique and _waits(other) and not other.leased_until
+        for other in rows.values()
+    )
