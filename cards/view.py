@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar
 
+from cards.words import plain
+
 
 class Tone(StrEnum):
     """How a title reads; always beside a word that says the same, never instead of it."""
@@ -58,6 +60,8 @@ class Row:
 class Input:
     """Common to all inputs; the server checks again and shows `error` on the input that was wrong."""
 
+    kind: ClassVar[str]  # which macro of the templates draws it
+
     id: str
     label: str
     required: bool = False
@@ -67,6 +71,8 @@ class Input:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextInput(Input):
+    kind = "text"
+
     value: str = ""
     placeholder: str = ""
     limit: int = 200
@@ -75,6 +81,8 @@ class TextInput(Input):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChoiceInput(Input):
+    kind = "choice"
+
     choices: tuple[tuple[str, str], ...]  # (value, title)
     value: str = ""
     placeholder: str = ""
@@ -83,6 +91,8 @@ class ChoiceInput(Input):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToggleInput(Input):
+    kind = "toggle"
+
     title: str
     value: bool = False
 
@@ -97,6 +107,7 @@ class View:
     summary: str = ""
     tone: Tone = Tone.PLAIN
     notice: str = ""  # a line above the title: what just happened, or what was wrong
+    notice_tone: Tone = Tone.PLAIN  # where it differs from the title's
     lines: tuple[str, ...] = ()
     small: tuple[str, ...] = ()  # subtle lines at the end, the typed commands among them
     buttons: tuple[Button, ...] = ()
@@ -107,7 +118,13 @@ class View:
 
     @property
     def push(self) -> str:
-        return self.summary or self.title
+        return plain(self.summary or self.title)
+
+    @property
+    def notice_style(self) -> str:
+        """The container style of the notice: its own tone, else the title's, else just set apart."""
+        tone = self.tone if self.notice_tone is Tone.PLAIN else self.notice_tone
+        return "emphasis" if tone is Tone.PLAIN else tone.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,62 @@
+"""From a view to the JSON of its card: a template per shape, every value through `tojson`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from cards.view import View
+from cards.words import plain, without_controls
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+_LONGEST_FALLBACK = 4000  # characters; leaves room for the card itself within 28 KB
+
+
+@cache
+def environment() -> Environment:
+    """Autoescape is for HTML; here `tojson` is what keeps a value inside its string, and a test holds us to it."""
+    env = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701 - JSON
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.policies["json.dumps_kwargs"] = {}  # keys in the order they are written
+    env.filters["plain"] = plain
+    return env
+
+
+def render(view: View, *, operation: str, locale: str = "en") -> dict[str, Any]:
+    """The card of a view. `operation` travels in every button, so that a press delivered twice acts once."""
+    text = environment().get_template(view.template).render(view=view, operation=operation, locale=locale)
+    card: dict[str, Any] = _clean(json.loads(text))
+    card["fallbackText"] = "\n".join(_sentences(card["body"]))[:_LONGEST_FALLBACK]
+    return card
+
+
+def _clean(value: Any) -> Any:
+    """The same value with nothing invisible in its strings: the last gate, whatever a builder let through."""
+    if isinstance(value, str):
+        return without_controls(value)
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    return {key: _clean(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _sentences(elements: list[dict[str, Any]]) -> Iterator[str]:
+    """What a client that cannot draw the card shows instead, and what a log of it may hold: no code."""
+    for element in elements:
+        yield from _sentences(element.get("items", []))
+        if "text" in element and element.get("id") != "code":
+            yield plain(element["text"])
+        for fact in element.get("facts", []):
+            yield plain(f"{fact['title']}: {fact['value']}")
+        if "label" in element:
+            yield element["label"]

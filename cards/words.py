@@ -1,0 +1,175 @@
+"""The words of views: user text made harmless, codes and MACs as people read them, times on the reader's own clock."""
+
+from __future__ import annotations
+
+import gettext
+import re
+import unicodedata
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_datetime, format_skeleton
+from babel.lists import format_list
+
+from provisioning.texts import _, current_speech, ngettext
+
+# ── user text ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_BREAK = "\u200b"  # zero width space: ends a Markdown construct without leaving a mark
+_JOINERS = "\u200c\u200d"  # needed inside emoji and in several scripts
+_INVISIBLE = ("Cc", "Cf", "Cs")  # control, format (bidi among it), lone surrogates
+
+# What begins a block at the start of a line: list, rule, table, heading, quote, fence, link definition.
+_STARTER = re.compile(r"(?:\d{1,9}[.)]|#{1,6}|[-+])(?=\s|$)|[-+|:=](?=[-+|:=])|[>|(\[~]")
+
+# Constructs that a phone's parser recognises in spite of a backslash before them, or shows with the backslash.
+_OPENING = re.compile(
+    r"""
+    \](?=[(\[:]|$)               # links, images, link definitions
+    | <(?=[A-Za-z/!?]|$)         # tags, <at>, automatic links
+    | &(?=\#?\w+;|$)             # character references
+    | ~(?=~|$)                   # strike-through
+    | (?:(?<=:)/(?=/))           # an address that a client would make a link of by itself
+    | (?i:\bwww)(?=\.)
+    """,
+    re.VERBOSE,
+)
+_EMPHASIS = re.compile(
+    r"""
+    [*`]
+    | (?<![^\W_])_ | _(?![^\W_])   # an underscore inside a word is harmless, and common in account names
+    | \\(?=[!-/:-@\[-`{-~]|$)
+    """,
+    re.VERBOSE,
+)
+
+
+def escape(text: str) -> str:
+    """User text for any place of a view but an input's value: one line, nothing invisible, no Markdown, no mention.
+
+    A backslash goes before emphasis only: Teams on phones shows it before other characters, and its parser sees a
+    link in spite of it. Everything else is broken by a zero width space, which no client shows.
+    """
+    words = " ".join(without_controls(text, keep="\t\n\r").split())
+    words = "".join(c for c in words if c in _JOINERS or unicodedata.category(c) != "Cf")
+    words = _EMPHASIS.sub(r"\\\g<0>", _OPENING.sub(rf"\g<0>{_BREAK}", words))
+    return _BREAK + words if _STARTER.match(words) else words
+
+
+def without_controls(text: str, keep: str = "\n" + _BREAK) -> str:
+    """The text without control, bidi and other invisible characters, except joiners and those of `keep`."""
+    return "".join(c for c in text if c in keep or c in _JOINERS or unicodedata.category(c) not in _INVISIBLE)
+
+
+_MARKUP = re.compile(
+    r"""
+    \\(?P<escaped>[!-/:-@\[-`{-~])
+    | \[(?P<link>[^\[\]]*)\]\((?P<url>[^\s()]*)\)
+    | \*+ | (?<![^\W_])_+ | _+(?![^\W_])
+    """,
+    re.VERBOSE,
+)
+
+
+def plain(text: str) -> str:
+    """A view's text for places that know no Markdown: push lines, button titles, labels, choices."""
+
+    def unmarked(found: re.Match[str]) -> str:
+        if found["escaped"]:
+            return found["escaped"]
+        return f"{found['link']} ({found['url']})" if found["link"] is not None else ""
+
+    return _MARKUP.sub(unmarked, text)
+
+
+# ── codes and addresses ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def code_groups(code: str) -> str:
+    """`482913760257` → `4829 1376 0257`."""
+    return " ".join(code[i : i + 4] for i in range(0, len(code), 4))
+
+
+def mac_dashed(mac: str) -> str:
+    """`805EC0112233` → `80-5E-C0-11-22-33`."""
+    return "-".join(mac[i : i + 2] for i in range(0, len(mac), 2))
+
+
+def mac_end(mac: str) -> str:
+    """`805EC0112233` → `22:33`, what people on site tell devices apart by."""
+    return f"{mac[-4:-2]}:{mac[-2:]}"
+
+
+# ── times ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def clock(moment: datetime, now: datetime | None = None) -> str:
+    """`07:52`, or `Sun 22 Nov 10:45` when it is another day than `now`; both in the reader's time zone."""
+    local = _local(moment)
+    time = local.strftime("%H:%M")
+    if now is None or local.date() == _local(now).date():
+        return time
+    return _("{day} {time}", day=_day(local, _local(now).date()), time=time)
+
+
+def until(moment: datetime, now: datetime) -> str:
+    """`07:30`, `07:30 tomorrow` or `Sun 22 Nov 10:45`."""
+    local = _local(moment)
+    if local.date() == _local(now).date() + timedelta(days=1):
+        return _("{time} tomorrow", time=local.strftime("%H:%M"))
+    return clock(moment, now)
+
+
+def age(moment: datetime, now: datetime) -> str:
+    """`just now`, `3 min ago`, `5 h ago`, `2 days ago`."""
+    minutes = int((now - moment).total_seconds() // 60)
+    if minutes < 1:
+        return _("just now")
+    if minutes < 60:
+        return _("{n} min ago", n=minutes)
+    if minutes < 24 * 60:
+        return _("{n} h ago", n=minutes // 60)
+    return ngettext("{n} day ago", "{n} days ago", minutes // (24 * 60))
+
+
+def _local(moment: datetime) -> datetime:
+    return moment.astimezone(current_speech().timezone)
+
+
+def _day(local: datetime, today: date) -> str:
+    """Weekday, day and month; the year where it is not this one."""
+    locale = _locale()
+    year = local.year != today.year
+    if locale.language == "en":  # the day before the month, whichever English it is
+        return format_datetime(local, "EEE d MMM y" if year else "EEE d MMM", locale=locale)
+    return format_skeleton("yMMMEd" if year else "MMMEd", local, locale=locale)
+
+
+def _locale() -> Locale:
+    """The reader's language where we have texts in it: no German dates in English sentences."""
+    speech = current_speech()
+    if type(speech.catalog) is gettext.NullTranslations:
+        return Locale("en")
+    try:
+        return Locale.parse(speech.locale.replace("-", "_"))
+    except (UnknownLocaleError, ValueError):
+        return Locale("en")
+
+
+# ── amounts and lists ────────────────────────────────────────────────────────────────────────────────────────────
+
+_BLOCKS = 10
+
+
+def bar(done: int, total: int) -> str:
+    """`■■□□□□□□□□ 25 %`, rounded down: 100 % means all."""
+    done = max(0, min(done, total))
+    percent, blocks = (done * 100 // total, done * _BLOCKS // total) if total > 0 else (0, 0)
+    return f"{'■' * blocks}{'□' * (_BLOCKS - blocks)} {percent} %"
+
+
+def listing(words: Sequence[str]) -> str:
+    """`Dana, Lee and Kim`."""
+    locale = _locale()
+    return format_list(list(words), locale=Locale("en", "GB") if locale.language == "en" else locale)
