@@ -1,0 +1,68 @@
+// The scrolling list of messages: adds, replaces and removes nodes and keeps the newest in sight.
+
+import { el } from "./dom.js";
+import { messageNode } from "./messages.js";
+
+const TOGETHER_MS = 5 * 60_000;
+const NEAR_PX = 90;
+
+export class MessageLog {
+  constructor(label) {
+    this.list = el("div", { class: "log-list" });
+    this.node = el("div", { class: "log", role: "log", "aria-label": label, tabindex: "0" }, this.list);
+  }
+
+  find(id) {
+    return this.list.querySelector(`.message[data-id="${CSS.escape(id)}"]`);
+  }
+
+  rebuild(fill) {
+    this.list.replaceChildren();
+    fill();
+    this.toEnd();
+  }
+
+  // Runs a change and stays at the end if the reader was there.
+  keepingPlace(change, follow = false) {
+    const { scrollHeight, scrollTop, clientHeight } = this.node;
+    const atEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    change();
+    if (atEnd || follow) this.toEnd();
+  }
+
+  toEnd() {
+    this.node.scrollTop = this.node.scrollHeight;
+  }
+
+  add(into, message, desk) {
+    const last = into.lastElementChild;
+    const together = last?.dataset.from === message.from.id && Date.parse(message.at) - Number(last.dataset.at) < TOGETHER_MS;
+    into.append(this.build(message, desk, !together));
+  }
+
+  build(message, desk, showAuthor) {
+    const node = messageNode(message, desk, { showAuthor });
+    node.dataset.from = message.from.id;
+    node.dataset.at = String(Date.parse(message.at));
+    return node;
+  }
+
+  replace(message, desk, focus = false) {
+    const old = this.find(message.id);
+    if (!old) return;
+    const hadFocus = focus || old.contains(document.activeElement);
+    const fresh = this.build(message, desk, !old.classList.contains("follows"));
+    fresh.classList.add("changed");
+    this.keepingPlace(() => old.replaceWith(fresh));
+    if (hadFocus) fresh.focus({ preventScroll: true });
+  }
+
+  busy(message, on) {
+    const card = this.find(message.id)?.querySelector(".card-frame");
+    if (!card) return;
+    card.classList.toggle("busy", on);
+    card.setAttribute("aria-busy", String(on));
+    for (const button of card.querySelectorAll("button.action")) button.setAttribute("aria-disabled", String(on));
+    card.inert = on;
+  }
+}

@@ -1,0 +1,66 @@
+// A phone with one person's 1:1 chat; the technician's phone can change hands.
+
+import { ChatPane } from "./chat-pane.js";
+import { Desk } from "./desk.js";
+import { avatar, clock, el, icon } from "./dom.js";
+import { TEXT } from "./texts.js";
+
+export class PhonePane extends ChatPane {
+  constructor({ id, people, line, store }) {
+    super({ id, line, store });
+    this.people = people;
+    this.desks = new Map(people.map((person) => [person.id, this.deskOf(person)]));
+    this.desk = this.desks.get(people[0].id);
+    this.log.node.append(this.emptyState(TEXT.emptyChat, TEXT.emptyChatMore, "bot"));
+    this.holder = el("span", { class: "holder" });
+    this.node = el("section", { class: "pane phone-pane", id: `pane-${id}`, "aria-label": TEXT.paneTitles[id] },
+      this.head(), this.phone());
+    this.drawHolder();
+  }
+
+  deskOf(person) {
+    const place = { person, conversation: person.conversation, channel: false };
+    return new Desk(this.line, this.store, this, place);
+  }
+
+  head() {
+    const title = el("h2", {}, TEXT.paneTitles[this.id]);
+    if (this.people.length === 1) return el("header", { class: "pane-head" }, title, this.holder);
+    this.buttons = this.people.map((person) => el("button", {
+      type: "button", "aria-pressed": "false", onclick: () => this.handTo(person),
+    }, person.name.split(" ")[0]));
+    return el("header", { class: "pane-head" }, title, el("div", { class: "segmented", role: "group", "aria-label": TEXT.whose }, this.buttons));
+  }
+
+  phone() {
+    const { bot } = this.line.config;
+    const time = el("span", {}, clock());
+    setInterval(() => { time.textContent = clock(); }, 10_000);
+    const status = el("div", { class: "phone-status", "aria-hidden": "true" }, time, el("span", { class: "island" }), el("span", { class: "phone-icons" }, icon("signal"), icon("battery")));
+    this.reader = el("span", { class: "chat-sub" });
+    const head = el("div", { class: "chat-head" }, avatar(bot.name, "bot"), el("div", { class: "chat-names" }, el("span", { class: "chat-name" }, bot.name), this.reader));
+    const foot = el("div", { class: "chat-foot" }, this.toasts, this.typing, this.hints, this.composer.node);
+    return el("div", { class: "phone" }, el("div", { class: "screen" }, status, head, this.log.node, foot, el("div", { class: "home-bar", "aria-hidden": "true" })));
+  }
+
+  handTo(person) {
+    if (person.id === this.desk.me) return;
+    this.desk = this.desks.get(person.id);
+    this.drawHolder();
+    this.toasts.replaceChildren();
+    this.typing.hidden = true;
+    this.started();
+  }
+
+  drawHolder() {
+    const { person } = this.desk.place;
+    const role = TEXT.roles[person.role] ?? "";
+    this.holder.textContent = person.name;
+    this.reader.textContent = `${person.name.split(" ")[0]} · ${role}`;
+    this.buttons?.forEach((button, index) => button.setAttribute("aria-pressed", String(this.people[index] === person)));
+  }
+
+  suggestions() {
+    return TEXT.suggestions[this.desk.place.person.role] ?? TEXT.suggestions[""];
+  }
+}
