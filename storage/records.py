@@ -44,7 +44,12 @@ def micros(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
-def _time_out(moment: datetime) -> str:
+def from_micros(value: int) -> datetime:
+    return _EPOCH + value * _MICROSECOND
+
+
+def time_text(moment: datetime) -> str:
+    """ISO 8601 in UTC. ValueError, a fault in the caller, for a time without a zone."""
     if moment.tzinfo is None:
         raise ValueError("A time without a zone cannot be stored.")
     return moment.astimezone(UTC).isoformat()
@@ -67,7 +72,7 @@ def _converters(hint: Any) -> tuple[Convert | None, Convert | None]:
     if origin is tuple:
         return _tuple_converters(arguments)
     if hint is datetime:
-        return _time_out, _time_in
+        return time_text, _time_in
     if isinstance(hint, type) and issubclass(hint, Enum):
         return lambda value: value.value, hint
     if isinstance(hint, type) and is_dataclass(hint):
@@ -306,11 +311,11 @@ _KINDS = (
     ),
 )
 
-KINDS: Mapping[type[Record], Kind] = {kind.cls: kind for kind in _KINDS}
-INDEXES: Mapping[type[Record], Mapping[str, Callable[[Any], IndexedValue]]] = {k.cls: k.indexes for k in _KINDS}
+KINDS: Mapping[type[Any], Kind] = {kind.cls: kind for kind in _KINDS}
+INDEXES: Mapping[type[Any], Mapping[str, Callable[[Any], IndexedValue]]] = {k.cls: k.indexes for k in _KINDS}
 
 
-def check_question(kind: type[Record], names: set[str], limit: int = 1) -> Kind:
+def check_question(kind: type[Any], names: set[str], limit: int = 1) -> Kind:
     """The kind's entry; ValueError (a fault in the caller) for an unknown index or a limit outside 1 … 1000."""
     entry = KINDS[kind]
     if unknown := names - entry.indexes.keys():

@@ -1,0 +1,180 @@
+"""The folder of an embedded store: its lock, its one writing connection and its readers.
+
+Rules of SQLite's WAL that this file keeps (https://www.sqlite.org/wal.html, https://www.sqlite.org/pragma.html):
+exactly one connection ever writes or checkpoints, every other one is `query_only`; `synchronous=FULL`, because NORMAL
+may lose an acknowledged commit when the power fails; never on a network file system, whose processes share no memory.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from filelock import FileLock, Timeout
+
+from provisioning.errors import Unavailable
+
+FILE, LOCK = "store.sqlite3", "store.lock"
+SCHEMA = 1
+_APPLICATION = 0x50424F54  # "PBOT": what `file` shows, and what tells our file from another program's
+_FULL = 2
+_NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ncpfs", "fuse.sshfs", "fuse.glusterfs", "ceph", "lustre"}
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def network_file_system(folder: Path, mounts: str) -> str | None:
+    """The kind of network file system a folder lies on, by a table like /proc/mounts; None where it is local."""
+    best, kind = -1, ""
+    for line in mounts.splitlines():
+        point, system = line.split(" ")[1:3]
+        point = point.replace("\\040", " ")
+        if folder.is_relative_to(point) and len(point) > best:
+            best, kind = len(point), system
+    return kind if kind in _NETWORK else None
+
+
+def _refuse_network(folder: Path) -> None:
+    mounts = Path("/proc/mounts")
+    kind = network_file_system(folder, mounts.read_text("utf-8", "replace")) if mounts.exists() else None
+    if str(folder).startswith(("\\\\", "//")):
+        kind = "network share"
+    if kind:
+        raise Unavailable(
+            f"{folder} lies on a network file system ({kind}), where an embedded store loses data: its file locks and "
+            "shared memory do not reach other machines. Put it on a local disk, or use postgresql://."
+        )
+
+
+class StoreFile:
+    """Opens connections and says in plain words what is wrong with the file."""
+
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+        self.folder, self.read_only = folder.resolve(), read_only
+        self.path = self.folder / FILE
+        self.damage: str | None = None  # once seen, nothing is written any more
+        self._lock: FileLock | None = None
+        self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+        self._closed = False
+
+    # ------------------------------------------------------------------ the one writer
+
+    def take(self) -> None:
+        """Makes the folder and locks it for this process; `Unavailable` says who else has it."""
+        _refuse_network(self.folder)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = FileLock(self.folder / LOCK, timeout=0, thread_local=False)
+            lock.acquire()
+        except Timeout:
+            raise Unavailable(
+                f"{self.folder} is in use by another process, which holds {self.folder / LOCK}. Stop that one first, "
+                "or give this one its own folder (STORE_URL=tinydb:PATH). The lock frees itself when its process ends."
+            ) from None
+        except OSError as error:
+            raise Unavailable(f"{self.folder} cannot be used: {error}") from error
+        self._lock = lock
+
+    def writer(self) -> sqlite3.Connection:
+        """The connection that writes, durable on every commit. Raises sqlite3.Error or Unavailable."""
+        connection = sqlite3.connect(
+            self.path, timeout=5, isolation_level=None, check_same_thread=False, cached_statements=512
+        )
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        def ask(pragma: str) -> Any:
+            return connection.execute(f"PRAGMA {pragma}").fetchone()[0]
+
+        version, application = ask("user_version"), ask("application_id")
+        if version > SCHEMA or (version and application != _APPLICATION):
+            raise Unavailable(
+                f"{self.path} was written by a newer version of this program (schema {version}, this one knows "
+                f"{SCHEMA}) or by another program. Start the newer version, or restore a backup made with this one."
+            )
+        journal = ask("journal_mode=WAL")
+        for pragma in ("fullfsync=ON", "checkpoint_fullfsync=ON"):  # macOS: its fsync alone does not reach the disk
+            connection.execute(f"PRAGMA {pragma}")
+        for pragma in ("synchronous=FULL", "wal_autocheckpoint=0", "journal_size_limit=4194304", "trusted_schema=OFF"):
+            connection.execute(f"PRAGMA {pragma}")
+        if (journal, ask("synchronous")) != ("wal", _FULL):
+            raise Unavailable(f"{self.path}: this file system does not let SQLite write durably (journal: {journal}).")
+        # what an earlier handle wrote without being able to confirm it must not come back to life
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+    def seal_schema(self, connection: sqlite3.Connection) -> None:
+        connection.execute(f"PRAGMA application_id={_APPLICATION}")
+        connection.execute(f"PRAGMA user_version={SCHEMA}")
+
+    def settle_names(self) -> None:
+        """A new file is only safe once the folders that name it are on the disk too."""
+        if os.name == "posix":
+            for folder in (self.folder, self.folder.parent):
+                descriptor = os.open(folder, os.O_RDONLY)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+
+    # ------------------------------------------------------------------ the readers
+
+    def reader(self) -> sqlite3.Connection:
+        """This thread's own reading connection: a long list in one thread never holds up a look-up in another."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            if self._closed:
+                raise Unavailable(f"{self.path} was closed.")
+            connection = sqlite3.connect(
+                f"file:{quote(str(self.path))}?mode=ro",
+                uri=True,
+                timeout=5,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=512,
+            )
+            connection.execute("PRAGMA query_only=ON")
+            self._local.connection = connection
+            self._readers.append(connection)
+        return connection
+
+    # ------------------------------------------------------------------ trouble
+
+    def damaged(self, what: str) -> Unavailable:
+        """Remembers the damage, so that nothing is written over it, and says what to do."""
+        self.damage = (
+            f"{self.path} is damaged: {what}. Nothing is written to it any more. Stop the service, keep a copy of "
+            f"{self.folder}, and put the last good backup in its place."
+        )
+        return Unavailable(self.damage)
+
+    def trouble(self, error: sqlite3.Error) -> Unavailable:
+        """What SQLite said, as our own error."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in _DAMAGE or "decode to UTF-8" in str(error):
+            return self.damaged(str(error))
+        if self._closed:
+            return Unavailable(f"{self.path} was closed.")
+        hint = " Free some space." if code == sqlite3.SQLITE_FULL else ""
+        return Unavailable(f"{self.path}: {error}.{hint}")
+
+    def close_readers(self) -> None:
+        """Before the writer closes, so that its last checkpoint meets nobody."""
+        self._closed = True
+        for connection in self._readers:
+            with suppress(sqlite3.Error):
+                connection.close()
+
+    def release(self) -> None:
+        self._closed = True
+        if self._lock:
+            self._lock.release()

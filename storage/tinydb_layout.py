@@ -1,0 +1,156 @@
+"""Which columns stand beside a document, so that SQLite finds it without reading it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from enum import Enum
+from typing import Any, get_type_hints
+
+from provisioning.model import Device, OutboxMessage, Record
+from storage.records import KINDS, Kind, Plain, decode, decode_event, micros
+
+COLUMNS = "id INTEGER PRIMARY KEY, doc TEXT NOT NULL, crc INTEGER NOT NULL"  # of every table
+AUDIT, SEEN = "audit", "seen"
+_KEY_FIELDS = ("mac", "id", "slot")
+
+
+def quoted(name: str) -> str:
+    """A name as SQLite takes it literally."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A table whose documents have columns beside them. `values` gives them for a document, in order."""
+
+    table: str
+    columns: tuple[str, ...]
+    values: Callable[[Plain], tuple[Any, ...]]
+    unique: str | None = "key"
+    indexes: tuple[tuple[str, str], ...] = ()  # (name, what stands behind ON table)
+    triggers: tuple[str, ...] = ()
+    plannable: Mapping[str, str] = field(default_factory=dict)  # top-level field of the document → column
+
+    @property
+    def versioned(self) -> bool:
+        return "version" in self.columns
+
+    def statements(self, table: str) -> tuple[str, ...]:
+        columns = (f"{quoted(name)}{' UNIQUE NOT NULL' * (name == self.unique)}" for name in self.columns)
+        return (
+            f"CREATE TABLE {table} ({', '.join((COLUMNS, *columns))})",
+            *(f"CREATE INDEX {quoted(f'{self.table}.{name}')} ON {table} {on}" for name, on in self.indexes),
+            *(trigger.replace("{table}", table) for trigger in self.triggers),
+        )
+
+
+# ------------------------------------------------------------------ the tally
+
+TALLY = """CREATE TABLE IF NOT EXISTS tally (
+  site TEXT, state TEXT, installed INTEGER, problem INTEGER, count INTEGER NOT NULL,
+  PRIMARY KEY (site, state, installed, problem)) WITHOUT ROWID"""
+
+_COUNT_IN = """INSERT INTO tally SELECT NEW.ix_site, NEW.ix_state, NEW.ix_installed, NEW.ix_problem, 1
+    WHERE NOT NEW.ix_removed
+    ON CONFLICT DO UPDATE SET count = count + 1;"""
+_ROW = "WHERE (site, state, installed, problem) = (OLD.ix_site, OLD.ix_state, OLD.ix_installed, OLD.ix_problem)"
+_COUNT_OUT = f"""UPDATE tally SET count = count - 1 {_ROW} AND NOT OLD.ix_removed;
+  DELETE FROM tally {_ROW} AND count = 0;"""  # noqa: S608 - names only, no value
+_TALLY_TRIGGERS = (
+    f"CREATE TRIGGER tally_in AFTER INSERT ON {{table}} BEGIN {_COUNT_IN} END",
+    f"CREATE TRIGGER tally_out AFTER DELETE ON {{table}} BEGIN {_COUNT_OUT} END",
+    "CREATE TRIGGER tally_moved AFTER UPDATE OF ix_site, ix_state, ix_installed, ix_problem, ix_removed ON {table}"
+    f" BEGIN {_COUNT_OUT} {_COUNT_IN} END",
+)
+
+# ------------------------------------------------------------------ the outbox, beyond its named indexes
+
+# Only waiting rows are looked through, however many were sent before.
+_WAITING = "WHERE ix_status = 'waiting'"
+_OUTBOX_INDEXES = (
+    ("heads", f"(ix_lane, id) {_WAITING}"),
+    ("due", f"(due_at, id) {_WAITING}"),
+    ("leases", f"(leased_until) {_WAITING} AND leased_until IS NOT NULL"),
+)
+
+
+def _outbox_times(message: OutboxMessage) -> tuple[Any, ...]:
+    return micros(message.due_at), micros(message.leased_until) if message.leased_until else None
+
+
+# ------------------------------------------------------------------ every table
+
+
+def values_of(kind: Kind, record: Record, version: int) -> tuple[Any, ...]:
+    """The columns of a record that will be stored as this version."""
+    row: list[Any] = [record.key, version]
+    if kind.order:
+        row.append(kind.order(record))
+    row += [index(record) for index in kind.indexes.values()]
+    if isinstance(record, OutboxMessage):
+        row += _outbox_times(record)
+    return tuple(row)
+
+
+def _plannable(kind: Kind) -> dict[str, str]:
+    """Document fields with a column that can be looked up by the field's own value, or by its case-folded form."""
+    hints = get_type_hints(kind.cls)
+    names = {each.name for each in fields(kind.cls)}
+    found = {name: "key" for name in _KEY_FIELDS if name in names}
+    for name in names & kind.indexes.keys():
+        if hints[name] in (str, bool) or (isinstance(hints[name], type) and issubclass(hints[name], Enum)):
+            found[name] = f"ix_{name}"
+    return found
+
+
+def _of_kind(kind: Kind) -> Layout:
+    order = ("ord",) if kind.order else ()
+    behind = "ord" if kind.order else "id"
+    extra = ("due_at", "leased_until") if kind.cls is OutboxMessage else ()
+    indexes = [("ord", "(ord)")] if kind.order else []
+    for name in kind.indexes.keys() - {"text"}:
+        column = quoted(f"ix_{name}")
+        indexes.append((name, f"({column}, {behind}) WHERE {column} IS NOT NULL"))
+
+    def values(plain: Plain) -> tuple[Any, ...]:
+        record = decode(kind.cls, plain)
+        return values_of(kind, record, record.version)
+
+    return Layout(
+        kind.table,
+        ("key", "version", *order, *(f"ix_{name}" for name in kind.indexes), *extra),
+        values,
+        indexes=(*sorted(indexes), *(_OUTBOX_INDEXES if kind.cls is OutboxMessage else ())),
+        triggers=_TALLY_TRIGGERS if kind.cls is Device else (),
+        plannable=_plannable(kind),
+    )
+
+
+def digest(plain: Plain) -> str:
+    """SHA-256 of an audit row in canonical form (sorted keys, no spaces, UTF-8), hex.
+
+    The row's number is no part of it, so that a move to another store leaves every digest as it is.
+    """
+    canonical = json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def audit_values(plain: Plain) -> tuple[Any, ...]:
+    return plain["subject"], micros(decode_event(plain).at), digest(plain), None
+
+
+LAYOUTS = (
+    *(_of_kind(kind) for kind in KINDS.values()),
+    Layout(
+        AUDIT,
+        ("subject", "at", "digest", "segment"),  # segment: filled in by the sealer, once a row is chained
+        audit_values,
+        unique=None,
+        indexes=(("subject", "(subject, id)"),),
+        plannable={"subject": "subject"},
+    ),
+    Layout(SEEN, ("key",), lambda plain: (plain["mac"],), plannable={"mac": "key"}),
+)

@@ -1,0 +1,94 @@
+"""Questions in SQL: named indexes and keyset pages for the store, candidates for TinyDB's own queries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from provisioning.ports import IndexValue, Span
+from storage.records import check_text, micros
+from storage.tinydb_layout import quoted
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Conditions joined by AND and the values they bind, in order."""
+
+    terms: tuple[str, ...] = ()
+    values: tuple[Any, ...] = ()
+
+    def __and__(self, other: Where) -> Where:
+        return Where(self.terms + other.terms, self.values + other.values)
+
+    def __str__(self) -> str:
+        return " AND ".join(self.terms) or "TRUE"
+
+
+def bound(value: IndexValue) -> str | int:
+    """A value as it stands in a column."""
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, str):
+        check_text(value)
+        return value
+    return int(value)
+
+
+def matching(contains: str | None, span: Span | None, equals: Mapping[str, IndexValue]) -> Where:
+    """The rows that a `find` or `count` is about."""
+    # Half of all rows share a yes or a no, so their indexes (the unary plus hides them from SQLite's planner) are of
+    # use only where nothing tells rows apart better.
+    telling = any(not isinstance(value, bool) for value in equals.values())
+    where = Where()
+    for name, value in equals.items():
+        if value is None:
+            return Where(("FALSE",))
+        hidden = "+" if telling and isinstance(value, bool) else ""
+        where &= Where((f"{hidden}{quoted(f'ix_{name}')} = ?",), (bound(value),))
+    if span:
+        column = quoted(f"ix_{span.index}")
+        where &= Where((f"{column} IS NOT NULL",))
+        if span.after is not None:
+            where &= Where((f"{column} > ?",), (micros(span.after),))
+        if span.until is not None:
+            where &= Where((f"{column} <= ?",), (micros(span.until),))
+    if contains is not None:
+        check_text(contains)
+        where &= Where(("instr(ix_text, ?) > 0",), (contains.casefold(),))
+    return where
+
+
+# ------------------------------------------------------------------ TinyDB's queries
+
+
+def equality(condition: Any) -> dict[str, Any]:
+    """Top-level fields that a TinyDB query asks to equal a value, whatever else it asks.
+
+    Read from the form a query is hashed and compared by (`Query.__hash__`): `("==", path, value)`, and
+    `("and", {…})` for its parts. Anything else narrows nothing down, which costs time and never a document.
+    """
+    return _equality(getattr(condition, "_hash", None))
+
+
+def _equality(form: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    match form:
+        case ("==", (str(field),), value):
+            found[field] = value
+        case ("and", frozenset() as parts):
+            for part in parts:
+                found |= _equality(part)
+    return found
+
+
+def candidates(condition: Any, plannable: Mapping[str, str]) -> Where:
+    """Rows among which every match of a TinyDB query is; the query itself is then asked for each of them."""
+    where = Where()
+    for field, value in equality(condition).items():
+        # an empty text stands as NULL in some columns
+        if field in plannable and (isinstance(value, bool) or (isinstance(value, str) and value)):
+            values = (int(value),) if isinstance(value, bool) else (value, value.casefold())
+            where &= Where((f"{quoted(plannable[field])} IN ({', '.join('?' * len(values))})",), values)
+    return where

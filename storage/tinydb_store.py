@@ -1,0 +1,212 @@
+"""The `Store` of one machine: committed state in TinyDB tables over SQLite (see tinydb_engine.py)."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, suppress
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from provisioning.errors import Unavailable
+from provisioning.model import Change, Device, OutboxMessage, Record, State
+from provisioning.ports import AuditRow, Clock, IndexValue, Page, Span, TallyRow, Watch
+from storage.records import KINDS, check_question, check_text, decode, decode_event
+from storage.tinydb_engine import RowDB, RowTable
+from storage.tinydb_layout import AUDIT, SEEN
+from storage.tinydb_outbox import lease_heads, next_due
+from storage.tinydb_query import Where, matching
+from storage.tinydb_unit import Unit as UnitOfWork
+from storage.tinydb_unit import write_seen
+from storage.tinydb_writer import Unit, Work
+from storage.watch import Topics
+
+R = TypeVar("R", bound=Record)
+T = TypeVar("T")
+
+_FEW = 100  # rows that may be read on the event loop
+_CHUNK = 500  # rows of one unit in bulk work, so that other writers get their turn
+
+
+class TinyStore:
+    """Reads see committed state; a unit is acknowledged once it is on disk. Belongs to one event loop.
+
+    Errors: `Conflict`, `Duplicate`, `Unavailable`, and `UnreadableText` for a string that cannot be stored.
+    """
+
+    def __init__(self, db: RowDB, clock: Clock) -> None:
+        self.db, self._clock = db, clock
+        self._tables: dict[type[Any], RowTable] = {kind: db.row_table(entry.table) for kind, entry in KINDS.items()}
+        self._audit, self._seen = db.row_table(AUDIT), db.row_table(SEEN)
+        self._topics = Topics()
+        self._long_reads = ThreadPoolExecutor(2, thread_name_prefix="store-reader")
+
+    # ------------------------------------------------------------------ reading
+
+    async def get(self, kind: type[R], key: str) -> R | None:
+        """The record with this key: one index look-up, on the event loop (some 40 µs)."""
+        plain = self._tables[kind].fetch(key)
+        if plain is None:
+            return None
+        record = decode(kind, plain)
+        if record.key != key:
+            raise self.db.rows.file.damaged(f'the index of "{KINDS[kind].table}" names the wrong row for {key!r}')
+        return record
+
+    async def find(
+        self,
+        kind: type[R],
+        /,
+        *,
+        contains: str | None = None,
+        span: Span | None = None,
+        after: str | None = None,
+        limit: int = 50,
+        **equals: IndexValue,
+    ) -> Page[R]:
+        """As the port says; ValueError for an index the kind does not have or a limit outside 1 … 1000.
+
+        What may touch many rows is read in a thread, so that the event loop stays free.
+        """
+        entry = check_question(kind, _names(contains, span, equals), limit)
+        place: Any = after
+        if after is not None:
+            check_text(after)
+            if entry.order is None:
+                if not after.isdecimal():
+                    return Page((), None)
+                place = int(after)
+        where = matching(contains, span, equals)
+        order = "ord" if entry.order else "id"
+        # a range is narrow as a rule; hiding the order's index makes SQLite use the range's
+        order = f"+{order}" if span else order
+
+        def read() -> Page[R]:
+            plains, more = self._tables[kind].page(where, order, place, limit)
+            rows = tuple(decode(kind, plain) for plain in plains)
+            for name, value in equals.items():
+                if any(entry.indexes[name](row) != value for row in rows):
+                    raise self.db.rows.file.damaged(f'an index of "{entry.table}" ({name}) does not match its row')
+            return Page(rows, more)
+
+        few = limit <= _FEW and bool(entry.narrow & equals.keys())
+        return read() if few else await self._in_thread(read)
+
+    async def count(
+        self, kind: type[R], /, *, contains: str | None = None, span: Span | None = None, **equals: IndexValue
+    ) -> int:
+        check_question(kind, _names(contains, span, equals))
+        where = matching(contains, span, equals)
+        return await self._in_thread(lambda: self._tables[kind].count_where(where))
+
+    async def tally(self, site: str | None = None) -> Sequence[TallyRow]:
+        """Counts kept by triggers beside the devices; `site` is case-folded, as in the rows."""
+        where = Where() if site is None else Where(("site = ?",), (site,))
+        if site is not None:
+            check_text(site)
+        rows = self.db.rows.ask(
+            f"SELECT site, state, installed, problem, count FROM tally WHERE {where} ORDER BY 1, 2, 3, 4",  # noqa: S608
+            where.values,
+        )
+        return [TallyRow(row[0], State(row[1]), bool(row[2]), bool(row[3]), row[4]) for row in rows]
+
+    async def history(self, subject: str | None = None, *, after: str | None = None, limit: int = 50) -> Page[AuditRow]:
+        check_question(Device, set(), limit)
+        where = Where()
+        if subject is not None:
+            check_text(subject)
+            where &= Where(("subject = ?",), (subject,))
+        if after is not None:
+            where &= Where(("id < ?",), (int(after),)) if after.isdecimal() else Where(("FALSE",))
+
+        def read() -> Page[AuditRow]:
+            found = self._audit.tail(where, limit + 1)
+            rows = tuple(AuditRow(sequence, decode_event(plain)) for sequence, plain in found[:limit])
+            return Page(rows, str(rows[-1].sequence) if len(found) > limit else None)
+
+        return read() if limit <= _FEW else await self._in_thread(read)
+
+    async def last_seen(self, macs: Sequence[str]) -> Mapping[str, datetime]:
+        found = ((mac, self._seen.fetch(mac)) for mac in macs)
+        return {mac: datetime.fromisoformat(plain["at"]) for mac, plain in found if plain}
+
+    async def _in_thread(self, read: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._long_reads, read)
+        except RuntimeError as error:  # the executor was shut down
+            raise Unavailable(f"{self.db.rows.file.path} was closed.") from error
+
+    # ------------------------------------------------------------------ writing
+
+    async def save(self, change: Change) -> None:
+        """As the port says. A cancelled call may have taken effect; watchers are woken whenever it did."""
+        unit = UnitOfWork.of(change, self._tables, self._audit)
+        await self._commit(unit.write, unit.topics)
+
+    async def claim(self, now: datetime, lease: timedelta, limit: int) -> Sequence[OutboxMessage]:
+        table = self._tables[OutboxMessage]
+        return await self._commit(lambda connection: lease_heads(connection, table, now, now + lease, limit))
+
+    async def next_due(self) -> datetime | None:
+        return next_due(self.db.rows)
+
+    async def record_seen(self, seen: Mapping[str, datetime]) -> None:
+        """In units of 500 devices. An earlier time than the one known changes nothing."""
+        rows = sorted(seen.items())
+        for mac, _ in rows:
+            check_text(mac)
+        for start in range(0, len(rows), _CHUNK):
+            chunk = rows[start : start + _CHUNK]
+            await self._commit(partial(write_seen, table=self._seen, seen=chunk))
+
+    async def _commit(self, work: Work[T], topics: Iterable[str] = ()) -> T:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def finish(value: Any, error: BaseException | None) -> None:
+            if error is None:
+                self._topics.wake(topics)
+            if not future.done():
+                future.set_exception(error) if error else future.set_result(value)
+
+        def settle(value: Any, error: BaseException | None) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(finish, value, error)
+
+        self.db.rows.writer.submit(Unit(work, settle))
+        return await future
+
+    # ------------------------------------------------------------------ the rest
+
+    def watch(self, *topics: str) -> AbstractAsyncContextManager[Watch]:
+        return self._topics.watch(*topics)
+
+    async def check(self) -> None:
+        """Raises `Unavailable` with the reason where the store is damaged or cannot be written durably right now."""
+
+        def touch(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT OR REPLACE INTO meta VALUES ('checked', datetime())")
+
+        await self._commit(touch)
+
+    async def close(self) -> None:
+        """Finishes what was submitted, releases the watchers and the lock."""
+        self._topics.wake_all()
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self._long_reads.shutdown()
+        self.db.close()
+
+
+def _names(contains: str | None, span: Span | None, equals: Mapping[str, IndexValue]) -> set[str]:
+    return {*equals, *(["text"] if contains is not None else []), *([span.index] if span else [])}
+
+
+async def open_tiny_store(folder: Path, *, clock: Clock) -> TinyStore:
+    """Opens or makes the store in `folder`. Raises `Unavailable` where another process has it, or it is damaged."""
+    return TinyStore(await asyncio.to_thread(RowDB, folder), clock)

@@ -1,0 +1,82 @@
+"""A unit of work on its way to disk: encoded on the event loop, applied in the writer's thread."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from provisioning.model import Change, MessageStatus, OutboxMessage, Record
+from storage.records import KINDS, Plain, encode, encode_event, time_text, to_json
+from storage.tinydb_engine import RowTable
+from storage.tinydb_layout import audit_values, values_of
+
+
+@dataclass(frozen=True, slots=True)
+class _Put:
+    table: RowTable
+    text: str
+    values: tuple[Any, ...]  # values[1] is the version it will have
+    unique: str  # of an outbox message that is added
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What `save` was given, as text and columns; whatever cannot be stored was refused before."""
+
+    puts: tuple[_Put, ...]
+    deletes: tuple[tuple[RowTable, str, int], ...]
+    events: tuple[tuple[str, tuple[Any, ...]], ...]
+    audit: RowTable
+    topics: frozenset[str]
+
+    @classmethod
+    def of(cls, change: Change, tables: Mapping[type[Any], RowTable], audit: RowTable) -> Unit:
+        """Raises `UnreadableText` for a string that cannot be stored."""
+        topics = {record.key for record in change.puts}
+        if any(isinstance(record, OutboxMessage) for record in change.puts):
+            topics.add("outbox")
+        return cls(
+            tuple(_put(record, tables[type(record)]) for record in change.puts),
+            tuple((tables[type(record)], record.key, record.version) for record in change.deletes),
+            tuple((to_json(plain), audit_values(plain)) for plain in map(encode_event, change.events)),
+            audit,
+            frozenset(topics),
+        )
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        """Applies all of it. `Conflict` and `Duplicate` undo the unit."""
+        for put in self.puts:
+            if put.values[1] > 1:
+                put.table.writing.replace(connection, put.text, put.values)
+            elif not (put.unique and _waits_already(connection, put.unique)):
+                put.table.writing.insert(connection, put.table.new_id(), put.text, put.values)
+        for table, key, version in self.deletes:
+            table.writing.delete(connection, key, version)
+        for text, values in self.events:
+            self.audit.writing.insert(connection, self.audit.new_id(), text, values)
+
+
+def _put(record: Record, table: RowTable) -> _Put:
+    version = record.version + 1
+    plain: Plain = encode(record) | {"version": version}
+    adding = isinstance(record, OutboxMessage) and record.version == 0
+    unique = record.unique if adding and isinstance(record, OutboxMessage) else ""
+    return _Put(table, to_json(plain), values_of(KINDS[type(record)], record, version), unique)
+
+
+def _waits_already(connection: sqlite3.Connection, unique: str) -> bool:
+    question = 'SELECT 1 FROM "doc:outbox" WHERE ix_unique = ? AND ix_status = ? AND leased_until IS NULL LIMIT 1'
+    return connection.execute(question, (unique, MessageStatus.WAITING.value)).fetchone() is not None
+
+
+def write_seen(connection: sqlite3.Connection, table: RowTable, seen: Iterable[tuple[str, datetime]]) -> None:
+    for mac, at in seen:
+        former = table.fetch(mac)
+        text, values = to_json({"mac": mac, "at": time_text(at)}), (mac,)
+        if former is None:
+            table.writing.insert(connection, table.new_id(), text, values)
+        elif datetime.fromisoformat(former["at"]) < at:
+            table.writing.overwrite(connection, text, values)

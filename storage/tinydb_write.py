@@ -1,0 +1,62 @@
+"""Changes of single rows that know their key and version: what a unit of work is made of."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from provisioning.errors import Conflict, Duplicate
+from storage.tinydb_layout import Layout, quoted
+from storage.tinydb_rows import checksum
+
+# ruff: noqa: S608 - statements are put together from our own table and column names; every value is bound
+
+
+class Statements:
+    """The writing statements of one table with a layout."""
+
+    def __init__(self, table: str, layout: Layout) -> None:
+        self._table, self._columns = table, layout.columns
+        self._names = [quoted(name) for name in layout.columns]
+        names = ", ".join(("id", "doc", "crc", *self._names))
+        self._insert = f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * (3 + len(self._names)))})"
+        self._former = f"SELECT id, {', '.join(self._names)} FROM {table} WHERE key = ?"
+        self._former_id = f"SELECT id FROM {table} WHERE key = ?"
+        self._overwrite = f"UPDATE {table} SET doc = ?, crc = ? WHERE key = ?"
+        self._delete = f"DELETE FROM {table} WHERE key = ? AND version = ?"
+
+    def insert(self, connection: sqlite3.Connection, doc_id: int, text: str, values: tuple[Any, ...]) -> None:
+        """Adds a row. `Duplicate` where its key is there."""
+        try:
+            connection.execute(self._insert, (doc_id, text, checksum(doc_id, text), *values))
+        except sqlite3.IntegrityError as error:
+            raise Duplicate("key", str(values[0])) from error
+
+    def replace(self, connection: sqlite3.Connection, text: str, values: tuple[Any, ...]) -> None:
+        """Puts a new version (`values[1]`) in the place of the one before it; `Conflict` where another stands there.
+
+        Only columns that changed are set, so that only their indexes are written.
+        """
+        key, version = values[:2]
+        former = connection.execute(self._former, (key,)).fetchone()
+        if former is None:
+            raise Conflict
+        doc_id = former[0]
+        changed = [at for at, value in enumerate(values) if value != former[at + 1]]
+        settings = "".join(f", {self._names[at]} = ?" for at in changed)
+        done = connection.execute(
+            f"UPDATE {self._table} SET doc = ?, crc = ?{settings} WHERE key = ? AND version = ?",
+            (text, checksum(doc_id, text), *(values[at] for at in changed), key, version - 1),
+        )
+        if done.rowcount != 1:
+            raise Conflict
+
+    def overwrite(self, connection: sqlite3.Connection, text: str, values: tuple[Any, ...]) -> None:
+        """Puts another document in the place of the one with this key, in a table that counts no versions."""
+        (doc_id,) = connection.execute(self._former_id, values[:1]).fetchone()
+        connection.execute(self._overwrite, (text, checksum(doc_id, text), *values[:1]))
+
+    def delete(self, connection: sqlite3.Connection, key: str, version: int) -> None:
+        """Removes a row; `Conflict` where this version of it does not stand there."""
+        if connection.execute(self._delete, (key, version)).rowcount != 1:
+            raise Conflict

@@ -1,0 +1,161 @@
+"""The one thread that writes: units that wait together share one durable commit."""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from provisioning.errors import Unavailable
+from storage.tinydb_file import StoreFile
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+Settle = Callable[[Any, BaseException | None], None]
+
+_TOGETHER = 256  # units in one commit, at most
+_IDLE_SECONDS = 0.1  # quiet for so long, and the log is folded into the file
+_LOG_ROWS = 1000  # or earlier, after so many changes: a flipped byte in the log costs the rest of it
+
+# one unit's own fault; any other error of SQLite is the file's or the disk's and ends the handle
+_OF_THE_UNIT = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    work: Work[Any]
+    settle: Settle  # called in the writer's thread once the unit is on disk, or was refused
+
+
+class Writer:
+    """Runs units in the order they came, each all or nothing, and settles them after the commit is durable.
+
+    After a failed commit or fsync the handle is closed: what the kernel still holds of it is unknown, so the next
+    unit opens a new one (https://wiki.postgresql.org/wiki/Fsync_Errors).
+    """
+
+    def __init__(self, file: StoreFile) -> None:
+        self._file = file
+        self._queue: queue.SimpleQueue[Unit | None] = queue.SimpleQueue()
+        self._gate = threading.Lock()
+        self._closed = False
+        self._connection: sqlite3.Connection | None = file.writer()
+        self._folded = 0  # changes on this connection that a checkpoint has seen
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, unit: Unit) -> None:
+        with self._gate:
+            if self._closed:
+                raise Unavailable(f"{self._file.path} was closed.")
+            self._queue.put(unit)
+
+    def call(self, work: Work[T]) -> T:
+        """Runs a unit and waits for it to be durable; within a unit it becomes part of that one."""
+        if threading.current_thread() is self._thread and self._connection:
+            return work(self._connection)
+        waiting: Future[T] = Future()
+
+        def settle(value: Any, error: BaseException | None) -> None:
+            waiting.set_exception(error) if error else waiting.set_result(value)
+
+        self.submit(Unit(work, settle))
+        return waiting.result()
+
+    def close(self) -> None:
+        """Finishes what was submitted, folds the log into the file and closes it."""
+        with self._gate:
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
+        self._thread.join()
+
+    # ------------------------------------------------------------------ in the thread
+
+    def _run(self) -> None:
+        more = True
+        while more:
+            unit = self._next()
+            batch: list[Unit] = []
+            while unit is not None:
+                batch.append(unit)
+                if len(batch) == _TOGETHER or self._queue.empty():
+                    break
+                unit = self._queue.get()
+            more = unit is not None
+            self._commit(batch)
+        if self._connection:
+            with suppress(sqlite3.Error):
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._connection.close()
+
+    def _next(self) -> Unit | None:
+        changed = self._connection.total_changes - self._folded if self._connection else 0
+        if changed > _LOG_ROWS:
+            self._fold("PASSIVE")
+        elif changed:
+            try:
+                return self._queue.get(timeout=_IDLE_SECONDS)
+            except queue.Empty:
+                self._fold("TRUNCATE")
+        return self._queue.get()
+
+    def _fold(self, how: str) -> None:
+        """A checkpoint. A reader at work makes it end early, never wait; what is left is done by the next one."""
+        if self._connection and not self._file.damage:
+            try:
+                self._connection.execute("PRAGMA busy_timeout=0")
+                self._connection.execute(f"PRAGMA wal_checkpoint({how})").fetchone()
+                self._connection.execute("PRAGMA busy_timeout=5000")
+                self._folded = self._connection.total_changes
+            except sqlite3.Error as error:
+                self._drop(error)
+
+    def _commit(self, batch: list[Unit]) -> None:
+        if not batch:
+            return
+        outcomes: list[tuple[Any, BaseException | None]]
+        try:
+            if self._file.damage:
+                raise Unavailable(self._file.damage)
+            connection = self._connection or self._reopen()
+            connection.execute("BEGIN IMMEDIATE")
+            outcomes = [_apply(connection, unit) for unit in batch]
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            outcomes = [(None, self._drop(error))] * len(batch)
+        except Unavailable as error:
+            outcomes = [(None, error)] * len(batch)
+        for unit, outcome in zip(batch, outcomes, strict=True):
+            unit.settle(*outcome)
+
+    def _reopen(self) -> sqlite3.Connection:
+        self._connection, self._folded = self._file.writer(), 0
+        return self._connection
+
+    def _drop(self, error: sqlite3.Error) -> Unavailable:
+        if self._connection:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+        self._connection = None
+        return self._file.trouble(error)
+
+
+def _apply(connection: sqlite3.Connection, unit: Unit) -> tuple[Any, BaseException | None]:
+    """One unit within the shared transaction: refused alone, or part of the commit."""
+    connection.execute("SAVEPOINT unit")
+    try:
+        value = unit.work(connection)
+    except BaseException as error:
+        if isinstance(error, sqlite3.Error) and not isinstance(error, _OF_THE_UNIT):
+            raise
+        connection.execute("ROLLBACK TO unit")
+        connection.execute("RELEASE unit")
+        return None, error
+    connection.execute("RELEASE unit")
+    return value, None
