@@ -194,7 +194,7 @@ class NothingMatches(NotFound):
 
 class PersonNotFound(NotFound):
     code = "person_not_found"
-    message = N_('I know nobody called "{text}". Ask them to say hi to me once, or mention them with @; people lists all.')
+    message = N_('I know nobody called "{text}". Ask them to say hi to me, or mention them with @; people lists all.')
 
 
 class NothingToUndo(NotFound):
@@ -229,11 +229,6 @@ class ResetRequired(Refused):
 class NoLiveCode(Refused):
     code = "no_live_code"
     message = N_("{place} has no live code.")
-
-
-class RenewalLimit(Refused):
-    code = "renewal_limit"
-    message = N_("{place} had {limit} new codes in 24 hours. An admin has to issue the next one.")
 
 
 class MovedOn(Refused):

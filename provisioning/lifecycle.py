@@ -83,7 +83,10 @@ def provision(device: Device, now: datetime, token: str, source: str, report: Ma
         token=token,
         provisioned_at=now,
         problem=None,
-        **{name: value for name, value in report.items() if value},
+        type=report.get("type") or device.type,
+        model=report.get("model") or device.model,
+        serial=report.get("serial") or device.serial,
+        software=report.get("software") or device.software,
     )
     fact = DeviceProvisioned(at=now, actor="device", subject=device.mac, life=device.life, source=source)
     return Change(puts=(fresh,), events=(fact,))
@@ -106,7 +109,7 @@ def reset(device: Device, now: datetime) -> Change:
 
 
 def remove(device: Device, now: datetime, actor: Actor, fact: Event | None = None) -> Change:
-    """Off the list, its code and token dead. MAC, state and life are kept, so adding it again is no way round a reset."""
+    """Off the list, its code and token dead. MAC, state and life are kept: adding it again is no way round a reset."""
     gone = replace(device, removed_at=now, code=None, token="", retry_key="", retry_until=None)
     event = fact or DeviceRemoved(at=now, actor=actor.id, subject=device.mac, location=device.location)
     return Change(puts=(gone,), events=(event,))

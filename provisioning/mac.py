@@ -1,4 +1,4 @@
-"""One normaliser for every path: any notation people use becomes 12 upper-case hex digits, or an error with its cure."""
+"""One normaliser for every path: any notation becomes 12 upper-case hex digits, or an error with its cure."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def split_mac(text: str) -> tuple[str, str]:
 def vendor(mac: str) -> str:
     """The organisation that the first three octets are registered to; empty where unknown (IEEE OUI registry)."""
     try:
-        name = EUI(mac).oui.registration().org
+        name = str(EUI(mac).oui.registration()["org"])
     except (NotRegisteredError, IndexError):
         return ""
     return re.split(r"[\s,(]", name.strip())[0].title() if name else ""

@@ -1,4 +1,4 @@
-"""The nouns: frozen records, times aware in UTC. A record's `version` is the one it was read with (0: not stored yet)."""
+"""The nouns: frozen records, times aware in UTC; `version` is the one a record was read with (0: not stored)."""
 
 from __future__ import annotations
 
@@ -151,6 +151,12 @@ class Device:
         return self.location.split("/", 1)[0].strip()
 
     @property
+    def floor(self) -> str:
+        """The second of at least three levels; empty where the location has none."""
+        levels = self.location.split("/")
+        return levels[1].strip() if len(levels) > 2 else ""
+
+    @property
     def place(self) -> str:
         """The last part of the location: what people on site call it."""
         return self.location.rsplit("/", 1)[-1].strip()
@@ -207,8 +213,6 @@ class Rollout:
     connected_by: str
     connected_by_name: str
     started_at: datetime
-    last: str = ""  # the newest thing that happened, in ids: MAC of the device
-    last_at: datetime | None = None
     reached: tuple[int, ...] = ()  # milestones already told, in per cent
     version: int = 0
 
@@ -254,7 +258,6 @@ class Batch:
     kept: tuple[str, ...] = ()  # already there, left as they were
     technician: str = ""
     expires_at: datetime | None = None
-    message: str = ""  # key of the outbox message that tells the technician
     undone_at: datetime | None = None
     version: int = 0
 

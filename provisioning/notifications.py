@@ -1,4 +1,4 @@
-"""Who is told what: facts and an audience become outbox messages; and whether a failed delivery is tried again. Pure."""
+"""Who is told what: facts and an audience become outbox messages; and when a failed delivery is tried again. Pure."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from provisioning.errors import DeliveryError, Rejected, Throttled, TryAgain, Un
 from provisioning.events import (
     AccessAsked,
     AccessGranted,
+    CodeIssued,
     CodeLocked,
     CodeRequested,
+    DeviceAssigned,
     Event,
     InstallConfirmed,
     PersonUnreachable,
@@ -32,6 +34,7 @@ class Audience:
     rollouts: tuple[Rollout, ...] = ()
     posts: tuple[Post, ...] = ()  # cards to draw anew
     sites: Mapping[str, str] = field(default_factory=dict)  # MAC → case-folded site
+    technicians: Mapping[str, str] = field(default_factory=dict)  # MAC → person id
     pressed: str = ""  # key of the post that is being answered
 
     def channels(self, mac: str) -> Iterator[Rollout]:
@@ -47,6 +50,12 @@ def _to_subject(event: Event, audience: Audience) -> Iterator[str]:
     return iter((event.subject,))
 
 
+def _to_technician(event: Event, audience: Audience) -> Iterator[str]:
+    """Whoever holds the device, unless they did it themselves."""
+    technician = audience.technicians.get(event.subject, "")
+    return iter((technician,) if technician and technician != event.actor else ())
+
+
 def _to_actor(event: Event, audience: Audience) -> Iterator[str]:
     return iter((event.actor,))
 
@@ -60,6 +69,8 @@ Readers = Callable[[Event, Audience], Iterator[str]]
 TOLD: Mapping[type[Event], tuple[tuple[MessageKind, Readers], ...]] = {
     AccessAsked: ((MessageKind.ACCESS_ASKED, _to_admins),),
     AccessGranted: ((MessageKind.ACCESS_GRANTED, _to_subject),),
+    CodeIssued: ((MessageKind.NEW_JOBS, _to_technician),),
+    DeviceAssigned: ((MessageKind.NEW_JOBS, _to_technician),),
     CodeRequested: ((MessageKind.CODE_WANTED, _to_admins),),
     CodeLocked: ((MessageKind.CODE_LOCKED, _to_admins),),
     PersonUnreachable: ((MessageKind.UNREACHABLE, _to_admins),),
@@ -75,7 +86,7 @@ TOLD: Mapping[type[Event], tuple[tuple[MessageKind, Readers], ...]] = {
 def messages(events: Sequence[Event], audience: Audience, now: datetime) -> tuple[OutboxMessage, ...]:
     """What the facts of one unit give rise to; each is drawn when it is sent."""
     told = {
-        (kind, reader, event.subject): tell(kind, reader, event.subject, now)
+        (kind, reader, _about(kind, event)): tell(kind, reader, _about(kind, event), now)
         for event in events
         for kind, readers in TOLD.get(type(event), ())
         for reader in readers(event, audience)
@@ -84,9 +95,14 @@ def messages(events: Sequence[Event], audience: Audience, now: datetime) -> tupl
     return (*told.values(), *edits)
 
 
+def _about(kind: MessageKind, event: Event) -> str:
+    """Some messages are about whatever is there when they go out, not about one thing."""
+    return "" if kind in (MessageKind.NEXT_DEVICE, MessageKind.NEW_JOBS) else event.subject
+
+
 def tell(kind: MessageKind, reader: str, subject: str, now: datetime, **params: str) -> OutboxMessage:
     """One message; while one of the same kind about the same thing waits for the same reader, one is enough."""
-    subject = "" if kind is MessageKind.NEXT_DEVICE else subject
+    more = ":".join(params.values())
     return OutboxMessage(
         kind=kind,
         recipient=reader,
@@ -94,7 +110,7 @@ def tell(kind: MessageKind, reader: str, subject: str, now: datetime, **params: 
         lane=reader,
         created_at=now,
         due_at=now,
-        unique=f"{kind}:{reader}:{subject}",
+        unique=f"{kind}:{reader}:{subject}:{more}",
         params=tuple(sorted(params.items())),
     )
 

@@ -12,6 +12,7 @@ from provisioning.events import Event
 from provisioning.model import Change, Conversation, OutboxMessage, Record, State
 
 R = TypeVar("R", bound=Record)
+Row = TypeVar("Row")
 IndexValue = str | int | bool
 
 
@@ -35,10 +36,10 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[R]):
+class Page(Generic[Row]):
     """`after` continues behind the last row; None when there is no more."""
 
-    rows: tuple[R, ...]
+    rows: tuple[Row, ...]
     after: str | None
 
 

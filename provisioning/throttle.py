@@ -36,7 +36,7 @@ FLEET = Limit(free=600, window=timedelta(minutes=10), longest=timedelta(minutes=
 def network_of(source: str) -> str:
     """The /24 (IPv4) or /64 (IPv6) of an address; an odd address stands for itself."""
     try:
-        address = ip_address(source.split("%")[0])
+        address = ip_address(source.split("%", maxsplit=1)[0])
     except ValueError:
         return source
     mapped = getattr(address, "ipv4_mapped", None)

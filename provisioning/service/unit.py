@@ -123,6 +123,7 @@ class UseCases:
         audience = notifications.Audience(
             admins=tuple(person.id for person in await self.admins()),
             rollouts=rollouts,
+            technicians={mac: device.technician for mac, device in devices.items()},
             sites={mac: device.site.casefold() for mac, device in devices.items()},
             pressed=actor.post,
         )

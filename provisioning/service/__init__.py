@@ -1,0 +1,15 @@
+"""The use cases, a file per feature noun: authorise · load · decide · save · return."""
+
+from provisioning.service.activation import Activation
+from provisioning.service.codes import Codes
+from provisioning.service.devices import Devices
+from provisioning.service.onsite import OnSite
+from provisioning.service.outbox import Outbox
+from provisioning.service.rollouts import Rollouts
+from provisioning.service.unit import Policy
+
+__all__ = ["Policy", "Provisioning"]
+
+
+class Provisioning(Devices, Codes, OnSite, Outbox, Rollouts, Activation):
+    """Everything the product can do; the doors call nothing else."""

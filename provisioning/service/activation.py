@@ -1,0 +1,228 @@
+"""The device's own road: present MAC + code, wait for what comes next, report a factory reset."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Coroutine
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from ipaddress import ip_address
+from typing import Any
+
+from provisioning import codes, lifecycle, throttle
+from provisioning.errors import (
+    CodeExpired,
+    CodeRefused,
+    DeviceRefusal,
+    DeviceResetRequired,
+    SlowDown,
+    TokenRefused,
+)
+from provisioning.events import CodeLocked, Event, ProvisionRefused, ProvisionRepeated
+from provisioning.mac import normalise
+from provisioning.model import Actor, Attempts, Change, Device, State, stored
+from provisioning.service.unit import UseCases
+from provisioning.untrusted import clean
+
+RETRY_WINDOW = timedelta(minutes=10)  # how long an Idempotency-Key is remembered
+REMEMBER_EXPIRED = timedelta(days=7)  # how long the right but late code is told from a wrong one
+REPORT_LIMIT = 64  # characters of model, serial and software
+DEVICE = Actor(id="device", name="", tenant="")
+
+
+@dataclass(frozen=True, slots=True)
+class ProvisionCall:
+    """What a device presents; `source` is the caller's network address, `retry_key` its Idempotency-Key."""
+
+    mac: str
+    code: str
+    source: str
+    token: str = ""
+    retry_key: str = ""
+    type: str = ""
+    model: str = ""
+    serial: str = ""
+    software: str = ""
+
+    def report(self) -> dict[str, str]:
+        said = {"type": self.type, "model": self.model, "serial": self.serial, "software": self.software}
+        return {name: clean(value[:REPORT_LIMIT]) for name, value in said.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioned:
+    tenant_id: str
+    tenant_name: str
+    mac: str
+    location: str
+    state: State
+    life: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceStatus:
+    revision: int
+    state: State
+    tenant_name: str
+    tenant_id: str
+    location: str
+    account: str
+    life: int
+    commands: tuple[tuple[str, str], ...] = ()  # (id, name)
+
+
+class Activation(UseCases):
+    _closing: asyncio.Event | None = None
+
+    async def provision(self, call: ProvisionCall) -> Provisioned:
+        """Trade MAC + code for a token, once.
+
+        Order of answers: InvalidMac, DeviceResetRequired (only for this device's own token), InvalidCode, SlowDown,
+        then CodeExpired (only for the right code) or CodeRefused, the same for every other reason.
+        """
+        mac = normalise(call.mac)
+        token = secrets.token_urlsafe(32)
+        if await self._holds_token(mac, call.token):
+            raise DeviceResetRequired
+        code = codes.normalise(call.code, self.policy.code_digits)
+        device, refusal = await self.unit(DEVICE, lambda: self._try(mac, code, token, call))
+        if refusal:
+            raise refusal
+        if device is None:
+            raise AssertionError("a try without refusal has its device")
+        return Provisioned(
+            tenant_id=self.policy.tenant,
+            tenant_name=self.policy.organisation,
+            mac=device.mac,
+            location=device.location,
+            state=device.state,
+            life=device.life,
+            token=token,
+        )
+
+    async def _holds_token(self, mac: str, token: str) -> bool:
+        device = await self.store.get(Device, mac) if token else None
+        return device is not None and device.token == codes.hash_token(token) and device.provisioned
+
+    async def _try(
+        self, mac: str, code: str, token: str, call: ProvisionCall
+    ) -> tuple[Change, tuple[Device | None, DeviceRefusal | None]]:
+        """One try: every refusal is a unit of the same shape, so that it tells nothing about the MAC."""
+        now = self.now()
+        limits = throttle.slots(self.keys, mac, call.source, trusted=self._trusted(call.source))
+        counters = [await self.store.get(Attempts, slot) or Attempts(slot=slot) for slot, _ in limits]
+        device = await self.store.get(Device, mac)
+        retry = self.keys.fingerprint("retry", mac, call.retry_key, code) if call.retry_key else ""
+        if pause := throttle.wait(counters, now):
+            return Change(), (None, SlowDown(pause))
+        right = self.keys.matches(mac, device.code if device else None, code)
+        if device and not device.removed:
+            if retry and device.retry_key == retry and device.retry_until and now < device.retry_until:
+                return self._repeat(device, token)
+            if right and device.live_code(now):
+                return self._accept(device, token, retry, call)
+        counted = tuple(throttle.failed(c, limit, now) for c, (_, limit) in zip(counters, limits, strict=True))
+        late = right and device is not None and not device.removed
+        refusal: DeviceRefusal = CodeExpired() if late else CodeRefused()
+        return Change(puts=counted) + self._count_against(device, refusal, call), (None, refusal)
+
+    def _accept(
+        self, device: Device, token: str, retry: str, call: ProvisionCall
+    ) -> tuple[Change, tuple[Device, None]]:
+        now = self.now()
+        change = lifecycle.provision(device, now, codes.hash_token(token), call.source, call.report())
+        fresh = next(record for record in change.puts if isinstance(record, Device))
+        fresh = replace(fresh, retry_key=retry, retry_until=now + RETRY_WINDOW if retry else None)
+        return Change(puts=(fresh,), events=change.events), (stored(fresh), None)
+
+    def _repeat(self, device: Device, token: str) -> tuple[Change, tuple[Device, None]]:
+        """The answer was lost on its way: the same call gets a new token, the former dies."""
+        fresh = replace(device, token=codes.hash_token(token))
+        fact = ProvisionRepeated(at=self.now(), actor="device", subject=device.mac)
+        return Change(puts=(fresh,), events=(fact,)), (stored(fresh), None)
+
+    def _count_against(self, device: Device | None, refusal: DeviceRefusal, call: ProvisionCall) -> Change:
+        """A failure counts against the live code of a listed device; at the cap the code is revoked."""
+        now = self.now()
+        if device is None:
+            return Change()
+        fact: Event = ProvisionRefused(
+            at=now, actor="device", subject=device.mac, reason=refusal.code, source=call.source
+        )
+        code = device.live_code(now)
+        if code is None:
+            return Change(events=(fact,))
+        failures = code.failures + 1
+        if failures < throttle.CODE_FAILURES:
+            return Change(puts=(replace(device, code=replace(code, failures=failures)),), events=(fact,))
+        locked = CodeLocked(at=now, actor="service", subject=device.mac, issue=code.issue, failures=failures)
+        return lifecycle.revoke_code(device, now, DEVICE, locked)
+
+    def _trusted(self, source: str) -> bool:
+        try:
+            address = ip_address(source)
+        except ValueError:
+            return False
+        return any(address in network for network in self.policy.trusted_networks)
+
+    # -------------------------------------------------------------- the token's road
+
+    async def _by_token(self, token: str) -> Device:
+        """Errors: `TokenRefused` for a token that is not, or no longer, a device's."""
+        page = await self.store.find(Device, token=codes.hash_token(token), limit=1) if token else None
+        if page is None or not page.rows or page.rows[0].removed:
+            raise TokenRefused
+        return page.rows[0]
+
+    async def device_status(self, token: str, *, since: int | None, wait: float) -> DeviceStatus:
+        """Where the device stands: at once if its revision is not `since`, else after a change or `wait` seconds.
+
+        Errors: `TokenRefused`. It is the heartbeat as well.
+        """
+        device = await self._by_token(token)
+        await self.store.record_seen({device.mac: self.now()})
+        if device.version == since and wait > 0:
+            async with self.store.watch(device.mac) as watch:
+                device = await self._by_token(token)
+                if device.version == since:
+                    await self._wait(watch.wait(wait))
+                    device = await self._by_token(token)
+        return DeviceStatus(
+            revision=device.version,
+            state=device.state,
+            tenant_name=self.policy.organisation,
+            tenant_id=self.policy.tenant,
+            location=device.location,
+            account=device.account,
+            life=device.life,
+        )
+
+    async def _wait(self, change: Coroutine[Any, Any, bool]) -> None:
+        """Wait for the change, but not past the end of the service."""
+        waiting = asyncio.ensure_future(change)
+        closing = asyncio.ensure_future(self._closed().wait())
+        try:
+            await asyncio.wait({waiting, closing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (waiting, closing):
+                task.cancel()
+            await asyncio.gather(waiting, closing, return_exceptions=True)
+
+    def _closed(self) -> asyncio.Event:
+        if self._closing is None:
+            self._closing = asyncio.Event()
+        return self._closing
+
+    def release_polls(self) -> None:
+        """Every waiting poll answers at once with the present state: the service is about to end."""
+        self._closed().set()
+
+    async def report_reset(self, token: str) -> None:
+        """The device was reset to factory settings: its token is dead, a new life begins. Errors: `TokenRefused`."""
+
+        async def decide() -> tuple[Change, None]:
+            return lifecycle.reset(await self._by_token(token), self.now()), None
+
+        await self.unit(DEVICE, decide)

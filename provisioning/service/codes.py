@@ -1,0 +1,185 @@
+"""Codes: issue for a device, a site or all; reissue, show, revoke."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from provisioning import lifecycle
+from provisioning.access import Permission, require
+from provisioning.errors import NoLiveCode, OutOfDate, ResetRequired
+from provisioning.events import CodeShown
+from provisioning.lifecycle import Step
+from provisioning.model import Actor, Batch, Change, Device, Person, stored
+from provisioning.ports import Span
+from provisioning.service.handover import Handover, InHand
+from provisioning.service.lookup import Target
+
+CHUNK = 500  # devices in one durable unit, so that others get their turns in between
+PAGE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class IssueOrder:
+    """What to issue: for which target, floor ("" = all), to whom ("" = as assigned), how long, voiding or keeping."""
+
+    target: Target
+    floor: str = ""
+    technician: str = ""
+    lifetime: timedelta | None = None
+    void: bool = False  # reissue: live codes die
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """`issued` got a code now, `kept` had a live one, `refused` were provisioned already."""
+
+    batch: Batch
+    target: Target
+    issued: int
+    kept: int
+    refused: int
+    technician: Person | None
+
+
+@dataclass(frozen=True, slots=True)
+class CodePage:
+    codes: tuple[InHand, ...]
+    total: int
+    after: str | None
+    site: str
+    first: int
+
+
+class Codes(Handover):
+    async def issue(self, actor: Actor, order: IssueOrder) -> Issued:
+        """A code for every device of the target that still waits for activation; live codes are kept unless `void`.
+
+        Assigns them to the technician where one is named, and tells whoever holds them. Errors: `ResetRequired` for
+        a single device that was provisioned already.
+        """
+        require(actor, Permission.ISSUE_CODES)
+        devices = [d for d in await self.devices_of(order.target) if _on_floor(d, order.floor)]
+        ready = [device for device in devices if lifecycle.can(device, Step.ISSUE_CODE)]
+        if order.target.device and not ready:
+            raise ResetRequired(place=order.target.device.place)
+        technician = await self.store.get(Person, order.technician) if order.technician else None
+        done: list[Device] = []
+        kept: list[Device] = []
+        for part, chunk in enumerate(_chunks([d.mac for d in ready])):
+            fresh, had = await self.unit(actor, lambda c=chunk: self._decide_issue(actor, order, c), part=part)  # type: ignore[misc]
+            done += fresh
+            kept += had
+        batch = self._ledger_row(actor, order, done, kept)
+        await self.store.save(Change(puts=(batch,)))
+        return Issued(stored(batch), order.target, len(done), len(kept), len(devices) - len(ready), technician)
+
+    async def _decide_issue(
+        self, actor: Actor, order: IssueOrder, macs: Sequence[str]
+    ) -> tuple[Change, tuple[list[Device], list[Device]]]:
+        now, change = self.now(), Change()
+        done: list[Device] = []
+        kept: list[Device] = []
+        for mac in macs:
+            device = await self.store.get(Device, mac)
+            if device is None or not lifecycle.can(device, Step.ISSUE_CODE):
+                continue
+            if device.live_code(now) and not order.void:
+                moved = self.assigned(device, order.technician, actor, now)
+                change += moved
+                kept.append(stored(device) if moved else device)
+                continue
+            assigned = replace(device, technician=order.technician or device.technician)
+            step = lifecycle.issue_code(assigned, self.fresh_code(device, actor, order.lifetime), actor)
+            change += step
+            done += [stored(record) for record in step.puts if isinstance(record, Device)]
+        return change, (done, kept)
+
+    def _ledger_row(self, actor: Actor, order: IssueOrder, done: list[Device], kept: list[Device]) -> Batch:
+        readers = list(dict.fromkeys(d.technician for d in (*done, *kept) if d.technician))
+        return Batch(
+            kind="issue",
+            by=actor.id,
+            by_name=actor.name,
+            at=self.now(),
+            macs=tuple(device.mac for device in done),
+            kept=tuple(device.mac for device in kept),
+            technician=order.technician or (readers[0] if len(readers) == 1 else ""),
+            expires_at=max((d.code.expires_at for d in (*done, *kept) if d.code), default=None),
+        )
+
+    async def batch(self, actor: Actor, key: str) -> Batch | None:
+        """What an issue did, for the card that tells of it."""
+        require(actor, Permission.ISSUE_CODES)
+        return await self.store.get(Batch, key)
+
+    # -------------------------------------------------------------- showing
+
+    async def show_code(self, actor: Actor, text: str) -> InHand:
+        """The device's live code, for an admin or its technician; from now on their phone shows this one only.
+
+        Errors: `NoLiveCode`, `ResetRequired`.
+        """
+        require(actor, Permission.ISSUE_CODES, Permission.WORK_ON_SITE)
+        device = await self.device(actor, text)
+        if device.provisioned:
+            raise ResetRequired(place=device.place)
+        if not device.live_code(self.now()):
+            raise NoLiveCode(place=device.place)
+        return await self.hold(actor, device.mac)
+
+    async def codes(self, actor: Actor, site: str = "", *, after: str | None = None, first: int = 1) -> CodePage:
+        """Live codes, ten a page; each page is audited before it is unsealed."""
+        require(actor, Permission.ISSUE_CODES)
+        now = self.now()
+        alive = Span("code_until", after=now)
+        equals: dict[str, Any] = {"site": site.casefold()} if site else {}
+        page = await self.store.find(Device, span=alive, after=after, limit=PAGE, removed=False, **equals)
+        total = await self.store.count(Device, span=alive, removed=False, **equals)
+        facts = tuple(
+            CodeShown(at=now, actor=actor.id, subject=d.mac, issue=d.issued, reader=actor.id) for d in page.rows
+        )
+        if facts:
+            await self.store.save(Change(events=facts))
+        shown = [await self._in_hand(device, unseal=True) for device in page.rows]
+        return CodePage(tuple(shown), total, page.after, site, first)
+
+    # -------------------------------------------------------------- ending
+
+    async def revoke(self, actor: Actor, target: Target, revision: int | None = None) -> int:
+        """Live codes of the target die at once; returns how many."""
+        require(actor, Permission.ISSUE_CODES)
+        if target.device and revision is not None and target.device.version != revision:
+            raise OutOfDate
+        devices = await self.devices_of(target)
+        return await self._revoke_all(actor, [d.mac for d in devices if d.live_code(self.now())])
+
+    async def revoke_of(self, actor: Actor, person: Person) -> int:
+        """Every live code in this person's hands dies."""
+        require(actor, Permission.ISSUE_CODES)
+        return await self._revoke_all(actor, [d.mac for d in await self.live_of(person.id)])
+
+    async def _revoke_all(self, actor: Actor, macs: Sequence[str]) -> int:
+        count = 0
+        for part, chunk in enumerate(_chunks(macs)):
+
+            async def decide(chunk: Sequence[str] = chunk) -> tuple[Change, int]:
+                found = [await self.store.get(Device, mac) for mac in chunk]
+                alive = [device for device in found if device and device.live_code(self.now())]
+                change = Change()
+                for device in alive:
+                    change += lifecycle.revoke_code(device, self.now(), actor)
+                return change, len(alive)
+
+            count += await self.unit(actor, decide, part=part)
+        return count
+
+
+def _chunks(macs: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (macs[i : i + CHUNK] for i in range(0, len(macs), CHUNK))
+
+
+def _on_floor(device: Device, floor: str) -> bool:
+    return not floor or device.floor.casefold() == floor.casefold()

@@ -1,0 +1,266 @@
+"""The list: add, find, move, replace, swap, remove, undo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from provisioning import lifecycle
+from provisioning.access import Permission, require
+from provisioning.errors import (
+    DeviceExists,
+    MovedOn,
+    NothingToUndo,
+    OutOfDate,
+    ProvisioningError,
+    Refused,
+    TooMany,
+)
+from provisioning.events import AddUndone, DeviceAdded, DeviceMoved, DeviceReplaced, DevicesSwapped
+from provisioning.mac import normalise
+from provisioning.model import Actor, Batch, Change, Device, State, stored
+from provisioning.service.lookup import Lookup, device_title
+from provisioning.texts import N_
+from provisioning.untrusted import clean_location
+
+AT_ONCE = 200  # devices in one message or form; more come as a file
+PAGE = 10
+
+FILTERS = {
+    "waiting": State.WAITING_FOR_ACTIVATION,
+    "activation": State.WAITING_FOR_ACTIVATION,
+    "waiting for activation": State.WAITING_FOR_ACTIVATION,
+    "awaiting activation": State.WAITING_FOR_ACTIVATION,
+    "waiting on activation": State.WAITING_FOR_ACTIVATION,
+    "sign-in": State.WAITING_FOR_SIGN_IN,
+    "sign in": State.WAITING_FOR_SIGN_IN,
+    "waiting for sign-in": State.WAITING_FOR_SIGN_IN,
+    "waiting for sign in": State.WAITING_FOR_SIGN_IN,
+    "awaiting sign-in": State.WAITING_FOR_SIGN_IN,
+    "awaiting sign in": State.WAITING_FOR_SIGN_IN,
+    "waiting on sign in": State.WAITING_FOR_SIGN_IN,
+    "signed-in": State.SIGNED_IN,
+    "signed in": State.SIGNED_IN,
+    "signed-out": State.SIGNED_OUT,
+    "signed out": State.SIGNED_OUT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One line of an add, as it was typed."""
+
+    mac: str
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What an add did: saved, there already just so, and the lines that were wrong (nothing of those is saved)."""
+
+    batch: Batch
+    new: tuple[Device, ...]
+    same: tuple[Device, ...]
+    faults: tuple[tuple[int, ProvisioningError], ...] = ()  # (line number from 1, what was wrong)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One page of the list. `total` counts all pages."""
+
+    devices: tuple[Device, ...]
+    total: int
+    after: str | None
+    names: dict[str, str]
+    filter: str  # the words that were asked for
+    first: int  # number of the first row, from 1
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFacts:
+    """All that is known about one device, for whoever may see it."""
+
+    device: Device
+    technician: str  # name
+    last_seen: datetime | None
+
+
+class SameDevice(Refused):
+    code = "same_device"
+    message = N_("That is the same device twice. Name two different ones.")
+
+
+class Devices(Lookup):
+    async def add(self, actor: Actor, wanted: Sequence[Wanted]) -> Added:
+        """All lines or none: the bad ones come back with their number and reason, and then nothing is saved."""
+        require(actor, Permission.EDIT_DEVICES)
+        if len(wanted) > AT_ONCE:
+            raise TooMany(count=len(wanted), limit=AT_ONCE)
+        return await self.unit(actor, lambda: self._decide_add(actor, wanted))
+
+    async def _decide_add(self, actor: Actor, wanted: Sequence[Wanted]) -> tuple[Change, Added]:
+        now = self.now()
+        seen: dict[str, Device] = {}
+        new: list[Device] = []
+        same: list[Device] = []
+        faults: list[tuple[int, ProvisioningError]] = []
+        for number, line in enumerate(wanted, 1):
+            try:
+                device = await self._candidate(actor, line, now)
+                former = seen.get(device.mac)
+                if former is not None and former.location != device.location:
+                    raise DeviceExists(mac=dashed(device.mac), location=former.location)
+            except ProvisioningError as fault:
+                faults.append((number, fault))
+                continue
+            if device.mac not in seen:
+                (new if device.added_at == now else same).append(device)
+            seen[device.mac] = device
+        batch = Batch(kind="add", by=actor.id, by_name=actor.name, at=now, macs=tuple(d.mac for d in new))
+        if faults or not new:
+            return Change(), Added(batch, (), tuple(same), tuple(faults))
+        facts = tuple(DeviceAdded(at=now, actor=actor.id, subject=d.mac, location=d.location) for d in new)
+        change = Change(puts=(*new, batch), events=facts)
+        return change, Added(stored(batch), tuple(map(stored, new)), tuple(same))
+
+    async def _candidate(self, actor: Actor, line: Wanted, now: datetime) -> Device:
+        """The device as it would stand: new, come back with its former state and life, or there just so already."""
+        mac, location = normalise(line.mac), clean_location(line.location)
+        known = await self.store.get(Device, mac)
+        if known is None:
+            return Device(mac=mac, location=location, added_at=now, added_by=actor.id)
+        if known.removed:
+            return replace(
+                known, location=location, removed_at=None, added_at=now, added_by=actor.id, technician="", problem=None
+            )
+        if known.location != location:
+            raise DeviceExists(mac=dashed(mac), location=known.location)
+        return known
+
+    async def undo(self, actor: Actor) -> Batch:
+        """Take back the actor's latest add, within 10 minutes; refused as a whole where a device has moved on."""
+        require(actor, Permission.EDIT_DEVICES)
+        return await self.unit(actor, lambda: self._decide_undo(actor))
+
+    async def _decide_undo(self, actor: Actor) -> tuple[Change, Batch]:
+        now = self.now()
+        page = await self.store.find(Batch, by=actor.id, kind="add", limit=1)
+        batch = page.rows[0] if page.rows else None
+        if batch is None or batch.undone_at or now - batch.at > self.policy.undo:
+            raise NothingToUndo
+        devices = [d for d in [await self.store.get(Device, mac) for mac in batch.macs] if d and not d.removed]
+        moved = [d for d in devices if d.provisioned or d.live_code(now) or d.installed or d.added_at != batch.at]
+        if moved:
+            raise MovedOn(titles=", ".join(device_title(device) for device in moved[:5]))
+        change = Change(puts=(replace(batch, undone_at=now),))
+        for device in devices:
+            fact = AddUndone(at=now, actor=actor.id, subject=device.mac, location=device.location)
+            change += lifecycle.remove(device, now, actor, fact)
+        return change, replace(batch, undone_at=now, macs=tuple(d.mac for d in devices))
+
+    # -------------------------------------------------------------- looking
+
+    async def listing(self, actor: Actor, words: str, *, after: str | None = None, first: int = 1) -> Listing:
+        """Listed devices by state, site or text, ten a page, in the order people walk."""
+        require(actor, Permission.SEE_DEVICES)
+        equals, contains = await self._filter(words)
+        page = await self.store.find(Device, contains=contains, after=after, limit=PAGE, removed=False, **equals)
+        total = await self.store.count(Device, contains=contains, removed=False, **equals)
+        names = await self.names(device.technician for device in page.rows)
+        return Listing(page.rows, total, page.after, names, words.strip(), first)
+
+    async def _filter(self, words: str) -> tuple[dict[str, Any], str | None]:
+        """`waiting oslo`, `problem`, `yealink`: a state first, then a site where there is one, else text."""
+        rest = " ".join(words.split())
+        equals: dict[str, Any] = {}
+        for word in sorted(FILTERS, key=len, reverse=True):
+            if rest.casefold() == word or rest.casefold().startswith(word + " "):
+                equals["state"], rest = FILTERS[word], rest[len(word) :].strip()
+                break
+        else:
+            if rest.casefold().split(" ")[0] in ("problem", "problems"):
+                equals["problem"], rest = True, rest.partition(" ")[2]
+        if rest and (site := await self.site(rest)):
+            return {**equals, "site": site.casefold()}, None
+        return equals, rest.casefold() or None
+
+    async def facts(self, actor: Actor, text: str) -> DeviceFacts:
+        """One device. Technicians see their own."""
+        require(actor, Permission.SEE_DEVICES, Permission.WORK_ON_SITE)
+        return await self._facts(await self.device(actor, text))
+
+    async def _facts(self, device: Device) -> DeviceFacts:
+        seen = await self.store.last_seen((device.mac,))
+        names = await self.names((device.technician,))
+        return DeviceFacts(device, names.get(device.technician, ""), seen.get(device.mac))
+
+    # -------------------------------------------------------------- changing
+
+    async def move(self, actor: Actor, text: str, to: str) -> DeviceFacts:
+        require(actor, Permission.EDIT_DEVICES)
+        location = clean_location(to)
+
+        async def decide() -> tuple[Change, Device]:
+            device = await self.device(actor, text)
+            if device.location == location:
+                return Change(), device
+            fresh = replace(device, location=location)
+            fact = DeviceMoved(
+                at=self.now(), actor=actor.id, subject=device.mac, before=device.location, after=location
+            )
+            return Change(puts=(fresh,), events=(fact,)), stored(fresh)
+
+        return await self._facts(await self.unit(actor, decide))
+
+    async def replace_mac(self, actor: Actor, text: str, by: str) -> DeviceFacts:
+        """Another MAC takes the device's place, technician and notes; the former keeps its state, off the list."""
+        require(actor, Permission.EDIT_DEVICES)
+        mac = normalise(by)
+
+        async def decide() -> tuple[Change, Device]:
+            now, device, known = self.now(), await self.device(actor, text), await self.store.get(Device, mac)
+            if known and not known.removed:
+                raise DeviceExists(mac=dashed(mac), location=known.location)
+            fresh = known or Device(mac=mac, location=device.location, added_at=now, added_by=actor.id)
+            taken = {name: getattr(device, name) for name in ("location", "technician", "account", "tags", "notes")}
+            fresh = replace(fresh, removed_at=None, added_at=now, added_by=actor.id, problem=None, **taken)
+            fact = DeviceReplaced(at=now, actor=actor.id, subject=mac, former=device.mac)
+            return Change(puts=(fresh,), events=(fact,)) + lifecycle.remove(device, now, actor), stored(fresh)
+
+        return await self._facts(await self.unit(actor, decide))
+
+    async def swap(self, actor: Actor, one: str, other: str) -> tuple[Device, Device]:
+        """Two devices stand in each other's place: locations and technicians change sides, codes stay with the MAC."""
+        require(actor, Permission.EDIT_DEVICES, Permission.WORK_ON_SITE)
+
+        async def decide() -> tuple[Change, tuple[Device, Device]]:
+            a, b = await self.device(actor, one), await self.device(actor, other)
+            if a.mac == b.mac:
+                raise SameDevice
+            fresh_a = replace(a, location=b.location, technician=b.technician)
+            fresh_b = replace(b, location=a.location, technician=a.technician)
+            facts = (
+                DevicesSwapped(at=self.now(), actor=actor.id, subject=a.mac, other=b.mac),
+                DevicesSwapped(at=self.now(), actor=actor.id, subject=b.mac, other=a.mac),
+            )
+            return Change(puts=(fresh_a, fresh_b), events=facts), (stored(fresh_a), stored(fresh_b))
+
+        return await self.unit(actor, decide)
+
+    async def remove(self, actor: Actor, text: str, revision: int | None = None) -> Device:
+        """Off the list. Errors: `OutOfDate` where the device changed since `revision` was shown."""
+        require(actor, Permission.EDIT_DEVICES)
+
+        async def decide() -> tuple[Change, Device]:
+            device = await self.device(actor, text)
+            if revision is not None and device.version != revision:
+                raise OutOfDate
+            return lifecycle.remove(device, self.now(), actor), device
+
+        return await self.unit(actor, decide)
+
+
+def dashed(mac: str) -> str:
+    return "-".join(mac[i : i + 2] for i in range(0, len(mac), 2))

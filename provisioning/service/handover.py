@@ -1,0 +1,149 @@
+"""From the admin's hands into the technician's: who has which devices, and the one code a phone shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from provisioning import codes
+from provisioning.access import Permission, require
+from provisioning.errors import DeviceNotFound, Refused
+from provisioning.events import CodeShown, DeviceAssigned
+from provisioning.model import (
+    ActivationCode,
+    Actor,
+    Change,
+    Device,
+    MessageKind,
+    OutboxMessage,
+    Person,
+    Post,
+    Role,
+)
+from provisioning.notifications import edit, tell
+from provisioning.ports import Span
+from provisioning.service.lookup import Lookup, Target
+from provisioning.texts import N_
+
+WORKLOAD = 1000  # devices in one technician's hands that are looked at together
+
+
+@dataclass(frozen=True, slots=True)
+class InHand:
+    """One device as its technician (or an admin) holds it; `digits` "" where no code is to be shown."""
+
+    device: Device
+    digits: str = ""
+    technician: str = ""  # name
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How far a technician has been reached: the ledger line of a hand-over."""
+
+    person: Person
+    delivered_at: datetime | None = None
+    opened_at: datetime | None = None
+
+
+class NotATechnician(Refused):
+    code = "not_a_technician"
+    message = N_("{name} is not a technician yet. Say: grant {name} technician")
+
+
+class Handover(Lookup):
+    def fresh_code(self, device: Device, actor: Actor, lifetime: timedelta | None = None) -> ActivationCode:
+        digits = codes.generate(self.policy.code_digits)
+        return self.keys.issue(
+            device.mac, digits, device.issued + 1, self.now(), lifetime or self.policy.code_lifetime, actor.id
+        )
+
+    def assigned(self, device: Device, technician: str, actor: Actor, now: datetime) -> Change:
+        """The device in this technician's hands; nothing where it is already."""
+        if not technician or device.technician == technician:
+            return Change()
+        fact = DeviceAssigned(
+            at=now, actor=actor.id, subject=device.mac, technician=technician, former=device.technician
+        )
+        return Change(puts=(replace(device, technician=technician),), events=(fact,))
+
+    async def assign(self, actor: Actor, target: Target, technician: Person) -> int:
+        """The target's open devices go to this technician, codes and all; returns how many changed hands."""
+        require(actor, Permission.ISSUE_CODES)
+        self.require_technician(technician)
+
+        async def decide() -> tuple[Change, int]:
+            change, now = Change(), self.now()
+            for device in await self.devices_of(target, **({} if target.device else {"open": True})):
+                change += self.assigned(device, technician.id, actor, now)
+            return change, len(change.puts)
+
+        return await self.unit(actor, decide)
+
+    def require_technician(self, person: Person) -> None:
+        """Errors: `NotATechnician` for somebody who is none: devices go to technicians only."""
+        if Role.TECHNICIAN not in self.roles_of(person):
+            raise NotATechnician(name=person.name or person.upn)
+
+    async def technicians(self) -> Sequence[Person]:
+        return (await self.store.find(Person, technician=True, limit=500)).rows
+
+    # -------------------------------------------------------------- one code at a time
+
+    async def hold(self, actor: Actor, mac: str) -> InHand:
+        """Unseal a live code for the actor's phone: audited first, and the card that showed another loses it."""
+
+        async def decide() -> tuple[Change, Device | None]:
+            device, person = await self.store.get(Device, mac), await self.store.get(Person, actor.id)
+            code = device.live_code(self.now()) if device else None
+            if device is None or code is None:
+                return Change(), device
+            fact = CodeShown(at=self.now(), actor=actor.id, subject=mac, issue=code.issue, reader=actor.id)
+            change = Change(events=(fact,))
+            if person and person.current != mac:
+                change += Change(puts=(replace(person, current=mac), *await self._codes_to_hide(actor, mac)))
+            return change, device
+
+        device = await self.unit(replace(actor, operation=""), decide)
+        if device is None:
+            raise DeviceNotFound(text=mac)
+        return await self._in_hand(device, unseal=True)
+
+    async def _codes_to_hide(self, actor: Actor, mac: str) -> tuple[OutboxMessage, ...]:
+        """Edits for the actor's cards that still show another device's code."""
+        page = await self.store.find(Post, reader=actor.id, shows_code=True, limit=50)
+        now = self.now()
+        return tuple(edit(post, now) for post in page.rows if post.subject != mac and post.key != actor.post)
+
+    async def _in_hand(self, device: Device, *, unseal: bool) -> InHand:
+        code = device.live_code(self.now()) if unseal else None
+        names = await self.names((device.technician,))
+        return InHand(device, self.keys.unseal(device.mac, code) if code else "", names.get(device.technician, ""))
+
+    async def live_of(self, person: str) -> Sequence[Device]:
+        """Devices in this person's hands that have a live code."""
+        alive = Span("code_until", after=self.now())
+        return (await self.store.find(Device, technician=person, removed=False, span=alive, limit=WORKLOAD)).rows
+
+    async def jobs_of(self, person: str) -> Sequence[Device]:
+        """Devices in this person's hands that are not installed, in walking order."""
+        return (await self.store.find(Device, technician=person, open=True, removed=False, limit=WORKLOAD)).rows
+
+    # -------------------------------------------------------------- the ledger
+
+    async def delivery(self, person: Person, since: datetime) -> Delivery:
+        """When this person's phone last got a card since then, and whether it was opened."""
+        page = await self.store.find(Post, reader=person.id, limit=1)
+        post = page.rows[0] if page.rows and page.rows[0].posted_at >= since else None
+        return Delivery(person, post.posted_at if post else None, post.opened_at if post else None)
+
+    async def remind(self, actor: Actor, person: Person) -> None:
+        """Send a technician their next device once more."""
+        require(actor, Permission.ISSUE_CODES)
+        message = tell(MessageKind.NEW_JOBS, person.id, "", self.now())
+
+        async def decide() -> tuple[Change, None]:
+            return Change(puts=(message,)), None
+
+        await self.unit(actor, decide)

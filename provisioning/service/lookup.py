@@ -1,0 +1,168 @@
+"""What people call things: a MAC, its last four digits, a place, a site, a name → the record meant, or a question."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from provisioning.access import Permission, allowed
+from provisioning.errors import Ambiguous, Choice, DeviceNotFound, NearMiss, NothingMatches, PersonNotFound
+from provisioning.mac import looks_like_mac, normalise
+from provisioning.model import Actor, Device, Person
+from provisioning.service.unit import UseCases
+from provisioning.texts import _
+
+CHOICES = 5  # how many readings of an ambiguous word are offered
+SITE_PAGE = 1000
+_FILLERS = re.compile(r"^(?:(?:the|a|device|devices|code|codes|for|of|room|site)\s+)+", re.IGNORECASE)
+_SUFFIX = re.compile(r"[0-9a-f]{4}|[0-9a-f]{2}[:\-. ][0-9a-f]{2}", re.IGNORECASE)
+_ALL = {"all", "everything", "*"}
+_HEX = "0123456789ABCDEF"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a command is about: one device, or a site, or (both empty) everything."""
+
+    device: Device | None = None
+    site: str = ""  # as it is written on the devices
+
+    @property
+    def title(self) -> str:
+        return self.device.place if self.device else self.site or _("all sites")
+
+
+def device_title(device: Device) -> str:
+    """`2.14, ends 22:33`: enough to tell two devices apart without a whole MAC."""
+    return _("{place}, ends {end}", place=device.place, end=f"{device.mac[-4:-2]}:{device.mac[-2:]}")
+
+
+def strip_fillers(text: str) -> str:
+    return _FILLERS.sub("", text.strip()) or text.strip()
+
+
+class Lookup(UseCases):
+    async def device(self, actor: Actor, text: str) -> Device:
+        """The listed device meant. Errors: `InvalidMac`, `NearMiss`, `DeviceNotFound`, `Ambiguous`."""
+        word = strip_fillers(text)
+        if looks_like_mac(word):
+            return await self._by_mac(actor, word)
+        found = await self._by_words(actor, word)
+        if not found:
+            raise DeviceNotFound(text=text.strip()[:60])
+        return _only("device", word, found)
+
+    async def _by_mac(self, actor: Actor, word: str) -> Device:
+        mac = normalise(word)
+        device = await self.store.get(Device, mac)
+        if device and not device.removed and self._sees(actor, device):
+            return device
+        near = [d for d in [await self.store.get(Device, m) for m in _one_off(mac)] if d and not d.removed]
+        near = [d for d in near if self._sees(actor, d)]
+        if near:
+            choices = [Choice(value=d.mac, title=device_title(d)) for d in near[:CHOICES]]
+            raise NearMiss("device", "-".join(re.findall("..", mac)), choices)
+        raise DeviceNotFound(text="-".join(re.findall("..", mac)))
+
+    async def _by_words(self, actor: Actor, word: str) -> list[Device]:
+        folded = word.casefold()
+        rows: list[Device] = []
+        if _SUFFIX.fullmatch(word):
+            rows += await self._listed(suffix=re.sub(r"[^0-9A-F]", "", word.upper()))
+        rows += await self._listed(location=folded)
+        rows += await self._listed(place=folded)
+        if not rows and " " in word:
+            site, place = folded.split()[0].rstrip(",/"), folded.split()[-1]
+            rows += await self._listed(site=site, place=place)
+        unique = {device.mac: device for device in rows if self._sees(actor, device)}
+        return list(unique.values())
+
+    async def _listed(self, **equals: Any) -> list[Device]:
+        return list((await self.store.find(Device, removed=False, limit=50, **equals)).rows)
+
+    def _sees(self, actor: Actor, device: Device) -> bool:
+        return allowed(actor, Permission.SEE_DEVICES) or device.technician == actor.id
+
+    async def site(self, text: str) -> str:
+        """The site as it is written on its devices; empty where there is none."""
+        rows = await self._listed(site=strip_fillers(text).casefold().strip("/ "))
+        return rows[0].site if rows else ""
+
+    async def target(self, actor: Actor, text: str) -> Target:
+        """A site, a device, or everything. Errors: those of `device`, `NothingMatches`."""
+        word = strip_fillers(text)
+        if word.casefold() in _ALL:
+            return Target()
+        if site := await self.site(word):
+            return Target(site=site)
+        try:
+            return Target(device=await self.device(actor, word))
+        except DeviceNotFound:
+            if looks_like_mac(word):
+                raise
+            raise NothingMatches(text=text.strip()[:60]) from None
+
+    async def devices_of(self, target: Target, **equals: Any) -> list[Device]:
+        """Every listed device of a target, in the order people walk."""
+        if target.device:
+            return [target.device]
+        if target.site:
+            equals["site"] = target.site.casefold()
+        rows: list[Device] = []
+        after: str | None = None
+        while True:
+            page = await self.store.find(Device, removed=False, after=after, limit=SITE_PAGE, **equals)
+            rows += page.rows
+            after = page.after
+            if after is None:
+                return rows
+
+    async def sites(self) -> list[str]:
+        """Every site that has a listed device, as the tally spells it (case-folded)."""
+        return sorted({row.site for row in await self.store.tally() if row.count})
+
+    # -------------------------------------------------------------- people
+
+    async def person(self, text: str) -> Person:
+        """A known person by id, UPN, e-mail or name. Errors: `PersonNotFound`, `Ambiguous`."""
+        word = text.strip().lstrip("@").casefold()
+        exact = await self.store.get(Person, word) or await self.store.get(Person, text.strip())
+        if exact:
+            return exact
+        for index in ("upn", "name"):
+            equals: dict[str, Any] = {index: word}
+            if rows := (await self.store.find(Person, limit=CHOICES + 1, **equals)).rows:
+                return _only_person(text, rows)
+        near = (await self.store.find(Person, contains=word, limit=50)).rows if word else ()
+        starting = [p for p in near if any(w.startswith(word) for w in p.name.casefold().split())]
+        if not starting:
+            raise PersonNotFound(text=text.strip()[:60])
+        return _only_person(text, starting)
+
+    async def names(self, ids: Iterable[str]) -> dict[str, str]:
+        """Ids → names, for people that are known."""
+        people = [await self.store.get(Person, id_) for id_ in dict.fromkeys(ids) if id_]
+        return {person.id: person.name for person in people if person}
+
+
+def _only(parameter: str, text: str, found: Sequence[Device]) -> Device:
+    if len(found) == 1:
+        return found[0]
+    choices = [Choice(value=d.mac, title=f"{d.location} · {d.mac[-4:-2]}:{d.mac[-2:]}") for d in found[: CHOICES + 1]]
+    raise Ambiguous(parameter, text, choices)
+
+
+def _only_person(text: str, found: Sequence[Person]) -> Person:
+    if len(found) == 1:
+        return found[0]
+    choices = [Choice(value=p.id, title=f"{p.name} · {p.upn}" if p.upn else p.name) for p in found[:CHOICES]]
+    raise Ambiguous("person", text, choices)
+
+
+def _one_off(mac: str) -> Iterable[str]:
+    """Every MAC that differs in one digit, or in two neighbours that changed places."""
+    for i, digit in enumerate(mac):
+        yield from (mac[:i] + other + mac[i + 1 :] for other in _HEX if other != digit)
+    yield from (mac[:i] + mac[i + 1] + mac[i] + mac[i + 2 :] for i in range(len(mac) - 1) if mac[i] != mac[i + 1])

@@ -1,0 +1,252 @@
+"""People: who they are, what they may do, how access is asked for, granted and ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from provisioning import lifecycle
+from provisioning.access import Permission, require
+from provisioning.errors import LastAdmin, OutOfDate, PersonNotFound, Refused
+from provisioning.events import AccessAsked, AccessGranted, AccessRefused, AccessRevoked, Event, PersonUnreachable
+from provisioning.model import Actor, Change, Conversation, Device, OutboxMessage, Person, Post, Role, stored
+from provisioning.notifications import edit
+from provisioning.ports import Member
+from provisioning.service.handover import Handover
+from provisioning.texts import N_
+from provisioning.untrusted import clean
+
+SERVICE = Actor(id="service", name="", tenant="")
+PAGE = 10
+PENDING = "upn:"  # id of a grant that waits for the account with this UPN
+
+
+class NotYourTenant(Refused):
+    code = "other_tenant"
+    message = N_("You are signed in to another organisation. I only work for {organisation}.")
+
+
+class SamePerson(Refused):
+    code = "same_person"
+    message = N_("Choose somebody else: the jobs are with {name} already.")
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What would be left behind if this person lost access."""
+
+    person: Person
+    live: int
+    open: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An access that ended: codes that died, jobs that moved to `heir` with new codes."""
+
+    person: Person
+    codes: int
+    jobs: int
+    heir: Person | None
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    people: tuple[Person, ...]
+    total: int
+    after: str | None
+    first: int
+
+
+class People(Handover):
+    # -------------------------------------------------------------- meeting
+
+    async def meet(self, member: Member, chat: Conversation | None, locale: str = "", timezone: str = "") -> Person:
+        """Whoever writes is known from now on, under the verified id; a grant that waited for their UPN binds now.
+
+        Errors: `NotYourTenant`.
+        """
+        if not self.policy.any_tenant and member.tenant != self.policy.tenant:
+            raise NotYourTenant(organisation=self.policy.organisation)
+
+        async def decide() -> tuple[Change, Person]:
+            known = await self.store.get(Person, member.id) or Person(id=member.id)
+            fresh = replace(
+                known,
+                tenant=member.tenant,
+                name=clean(member.name[:200]) or known.name,
+                upn=member.upn or known.upn,
+                teams_id=member.teams_id or known.teams_id,
+                chat=chat or known.chat,
+                reachable=known.reachable or chat is not None,
+                locale=locale or known.locale,
+                timezone=timezone or known.timezone,
+            )
+            bound = await self._waiting_grant(fresh)
+            if bound:
+                fresh = replace(fresh, roles=fresh.roles | bound.roles, granted_by=bound.granted_by)
+            if fresh == known and known.version:
+                return Change(), known
+            return Change(puts=(fresh,), deletes=(bound,) if bound else ()), stored(fresh)
+
+        return await self.unit(Actor(id=member.id, name=member.name, tenant=member.tenant), decide)
+
+    async def _waiting_grant(self, person: Person) -> Person | None:
+        return await self.store.get(Person, PENDING + person.upn.casefold()) if person.upn else None
+
+    async def acquaint(self, members: Sequence[Member]) -> None:
+        """The roster of a team the bot is in: its people can be named; guests and strangers are left out."""
+        for member in members:
+            ours = self.policy.any_tenant or member.tenant == self.policy.tenant
+            if ours and not member.guest and await self.store.get(Person, member.id) is None:
+                await self.meet(member, None)
+
+    async def left(self, person_id: str) -> None:
+        """The app was removed for this person, or their chat answered 403: the admins are told once."""
+
+        async def decide() -> tuple[Change, None]:
+            person = await self.store.get(Person, person_id)
+            if person is None or not person.reachable:
+                return Change(), None
+            fact = PersonUnreachable(at=self.now(), actor="service", subject=person.id)
+            return Change(puts=(replace(person, reachable=False),), events=(fact,)), None
+
+        await self.unit(SERVICE, decide)
+
+    # -------------------------------------------------------------- asking and granting
+
+    async def ask_access(self, actor: Actor) -> Sequence[Person]:
+        """The admins are asked for access, once; returns who they are."""
+
+        async def decide() -> tuple[Change, None]:
+            person = await self.store.get(Person, actor.id)
+            if person is None or person.asked_at or self.roles_of(person):
+                return Change(), None
+            fact = AccessAsked(at=self.now(), actor=actor.id, subject=actor.id)
+            return Change(puts=(replace(person, asked_at=self.now()),), events=(fact,)), None
+
+        await self.unit(actor, decide)
+        return await self.admins()
+
+    async def who(self, person_id: str) -> Person | None:
+        return await self.store.get(Person, person_id)
+
+    async def grant(self, actor: Actor, text: str, role: Role) -> Person:
+        """Give a role. Somebody unknown is named by object id, or by UPN: that grant waits for its account."""
+        require(actor, Permission.MANAGE_PEOPLE)
+
+        async def decide() -> tuple[Change, Person]:
+            person = await self._grantee(text)
+            if role in person.roles and not person.asked_at:
+                return Change(), person
+            fresh = replace(
+                person,
+                roles=person.roles | {role},
+                granted_by=actor.id,
+                asked_at=None,
+                access_ended_at=None,
+            )
+            fact = AccessGranted(at=self.now(), actor=actor.id, subject=person.id, role=role)
+            return Change(puts=(fresh,), events=(fact,)), stored(fresh)
+
+        return await self.unit(actor, decide)
+
+    async def _grantee(self, text: str) -> Person:
+        word = text.strip()
+        try:
+            return await self.person(word)
+        except PersonNotFound:
+            if _object_id(word):
+                return Person(id=word.casefold(), name=word, tenant=self.policy.tenant)
+            if "@" in word and "." in word.partition("@")[2] and " " not in word:
+                upn = word.casefold()
+                return Person(id=PENDING + upn, name=upn, upn=upn, tenant=self.policy.tenant)
+            raise
+
+    async def refuse(self, actor: Actor, text: str) -> Person:
+        """An asking person gets no access; they may ask again."""
+        require(actor, Permission.MANAGE_PEOPLE)
+
+        async def decide() -> tuple[Change, Person]:
+            person = await self.person(text)
+            if person.asked_at is None:
+                return Change(), person
+            fact = AccessRefused(at=self.now(), actor=actor.id, subject=person.id)
+            return Change(puts=(replace(person, asked_at=None),), events=(fact,)), person
+
+        return await self.unit(actor, decide)
+
+    async def roster(self, actor: Actor, *, after: str | None = None, first: int = 1) -> Roster:
+        """Everybody known, ten a page."""
+        require(actor, Permission.MANAGE_PEOPLE)
+        page = await self.store.find(Person, after=after, limit=PAGE)
+        return Roster(page.rows, await self.store.count(Person), page.after, first)
+
+    # -------------------------------------------------------------- ending
+
+    async def workload(self, actor: Actor, text: str) -> Workload:
+        """What ending this person's access would touch. Errors: `LastAdmin` for admins by configuration."""
+        require(actor, Permission.MANAGE_PEOPLE)
+        person = await self.person(text)
+        if person.id in self.policy.admins:
+            raise LastAdmin(name=person.name)
+        live, jobs = await self.live_of(person.id), await self.jobs_of(person.id)
+        return Workload(person, len(live), len(jobs))
+
+    async def revoke_access(self, actor: Actor, text: str, heir: str = "", revision: int | None = None) -> Ended:
+        """Access ends now: live codes die, open jobs go to `heir` with new codes, or to nobody."""
+        workload = await self.workload(actor, text)
+        if revision is not None and workload.person.version != revision:
+            raise OutOfDate
+        successor = await self.person(heir) if heir else None
+        if successor and successor.id == workload.person.id:
+            raise SamePerson(name=successor.name)
+        if successor:
+            self.require_technician(successor)
+
+        async def decide() -> tuple[Change, Ended]:
+            now, change = self.now(), Change()
+            live = {device.mac for device in await self.live_of(workload.person.id)}
+            jobs = await self.jobs_of(workload.person.id)
+            for device in jobs:
+                change += self._pass_on(device, successor, actor, renew=device.mac in live)
+            person = await self.person(workload.person.id)
+            fresh = replace(person, roles=frozenset(), access_ended_at=now, current="", asked_at=None)
+            fact = AccessRevoked(
+                at=now,
+                actor=actor.id,
+                subject=person.id,
+                codes=len(live),
+                jobs=len(jobs),
+                heir=successor.id if successor else "",
+            )
+            change += Change(puts=(fresh, *await self._cards_to_close(person)), events=(fact,))
+            return change, Ended(stored(fresh), len(live), len(jobs), successor)
+
+        return await self.unit(actor, decide)
+
+    def _pass_on(self, device: Device, heir: Person | None, actor: Actor, *, renew: bool) -> Change:
+        """One job: its code dies; an heir gets the device, with a new code where one was alive."""
+        now = self.now()
+        change = lifecycle.revoke_code(device, now, actor) if renew else Change(puts=(device,))
+        bare = next(record for record in change.puts if isinstance(record, Device))
+        moved = replace(bare, technician=heir.id if heir else "")
+        events: tuple[Event, ...] = change.events
+        if heir and renew:
+            step = lifecycle.issue_code(moved, self.fresh_code(moved, actor), actor)
+            moved = next(record for record in step.puts if isinstance(record, Device))
+            events += step.events
+        return Change(puts=(moved,), events=events + self.assigned(device, heir.id if heir else "", actor, now).events)
+
+    async def _cards_to_close(self, person: Person) -> tuple[OutboxMessage, ...]:
+        """Every card this person still has open is edited: codes gone, access ended."""
+        page = await self.store.find(Post, reader=person.id, limit=50)
+        return tuple(edit(post, self.now()) for post in page.rows)
+
+
+def _object_id(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text.casefold()
+    except ValueError:
+        return False
