@@ -1,0 +1,263 @@
+"""Reads a raw activity: Teams' JSON in, an `Incoming` in our own words out. Pure; knows no SDK and no HTTP."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from bot.turn import Incoming, Sender, Trigger
+from provisioning.model import Conversation, ConversationKind
+
+Json = Mapping[str, Any]
+
+THREAD_MARK: Final = ";messageid="
+CARD_INVOKE: Final = "adaptiveCard/action"
+ID_LIMIT: Final = 1024  # ids are kept in memory for a while; Teams' longest are below 300 characters
+MENTION_LIMIT: Final = 50
+
+# Every part is scanned once: `[^<]` instead of `.*?`, so that a text full of `<at>` costs no quadratic time.
+_AT: Final = re.compile(r"<at\b[^<>]*>([^<]*)</at>", re.IGNORECASE)
+_BREAK: Final = re.compile(r"<br\s?/?>|\r\n?", re.IGNORECASE)
+_INVISIBLE: Final = str.maketrans({"\xa0": " ", "\u202f": " ", "\u2007": " ", "\ufeff": None, "\u200b": None})
+_SPACES: Final = re.compile(r"[ \t]{2,}")
+
+
+class MalformedError(ValueError):
+    """The body is no activity; `str()` says which field and never repeats its value."""
+
+
+_REQUIRED: Final = (("type", str), ("serviceUrl", str), ("conversation", dict), ("from", dict))
+_OPTIONAL: Final[tuple[tuple[str, type], ...]] = (
+    ("id", str),
+    ("name", str),
+    ("text", str),
+    ("channelId", str),
+    ("locale", str),
+    ("localTimezone", str),
+    ("replyToId", str),
+    ("deliveryMode", str),
+    ("action", str),
+    ("recipient", dict),
+    ("channelData", dict),
+    ("entities", list),
+    ("attachments", list),
+    ("membersAdded", list),
+    ("membersRemoved", list),
+)
+
+
+def check(raw: object) -> Json:
+    """The same object, with every field that is read later present and of its type; else `MalformedError`."""
+    if not isinstance(raw, dict):
+        raise MalformedError("the body is not an object")
+    for name, kind in _REQUIRED:
+        if not isinstance(raw.get(name), kind) or not raw[name]:
+            raise MalformedError(f"{name} is missing or of the wrong type")
+    for name, wanted in _OPTIONAL:
+        if raw.get(name) is not None and not isinstance(raw[name], wanted):
+            raise MalformedError(f"{name} is of the wrong type")
+    for name in ("conversation", "from"):
+        _check_account(name, raw[name])
+    if raw.get("recipient"):
+        _check_account("recipient", raw["recipient"])
+    for name in ("entities", "attachments", "membersAdded", "membersRemoved"):
+        if not all(isinstance(item, dict) for item in raw.get(name) or ()):
+            raise MalformedError(f"{name} holds something that is not an object")
+    for name in ("id", "replyToId"):
+        if len(raw.get(name) or "") > ID_LIMIT:
+            raise MalformedError(f"{name} is too long")
+    if raw["type"] == "invoke":
+        _check_invoke(raw)
+    return raw
+
+
+def _check_account(name: str, account: Json) -> None:
+    if not isinstance(account.get("id"), str) or not account["id"] or len(account["id"]) > ID_LIMIT:
+        raise MalformedError(f"{name}.id is missing or of the wrong type")
+    if not account["id"].strip("."):
+        raise MalformedError(f"{name}.id is a path")
+    for field in ("name", "aadObjectId", "tenantId", "conversationType"):
+        if account.get(field) is not None and not isinstance(account[field], str):
+            raise MalformedError(f"{name}.{field} is of the wrong type")
+
+
+def _check_invoke(raw: Json) -> None:
+    if not raw.get("name"):
+        raise MalformedError("name is missing")
+    if raw["name"] != CARD_INVOKE:
+        return
+    value = raw.get("value")
+    action = value.get("action") if isinstance(value, dict) else None
+    if not isinstance(value, dict) or not isinstance(action, dict):
+        raise MalformedError("value.action is missing or of the wrong type")
+    # The schema allows a string as the data of Action.Execute; we never send one.
+    if not isinstance(action.get("data"), dict | str | None):
+        raise MalformedError("value.action.data is of the wrong type")
+    if not isinstance(action.get("verb"), str | None) or not isinstance(value.get("trigger"), str | None):
+        raise MalformedError("value.action.verb or value.trigger is of the wrong type")
+
+
+def read(raw: Json, *, local: bool = False) -> Incoming | None:
+    """What a checked activity means to us; None for what we ignore (typing, reactions, foreign invokes …).
+
+    `local` lets somebody without an `aadObjectId` in under their chat id; never set where tokens are checked.
+    """
+    kind = raw["type"]
+    if kind == "message":
+        return _message(raw, local)
+    if kind == "invoke" and raw["name"] == CARD_INVOKE:
+        return _card_invoke(raw, local)
+    if kind == "conversationUpdate":
+        return _membership(raw, local)
+    if kind == "installationUpdate":
+        # "add-upgrade" and "remove-upgrade" are a new version of the app: nobody came or left.
+        trigger = {"add": Trigger.JOINED, "remove": Trigger.LEFT}.get(raw.get("action") or "")
+        return _incoming(raw, trigger, local) if trigger else None
+    return None
+
+
+def _message(raw: Json, local: bool) -> Incoming | None:
+    value = raw.get("value")
+    if isinstance(value, dict) and isinstance(value.get("verb"), str) and value["verb"]:
+        # The fallback of a button: old clients answer Action.Submit with a message that holds its data.
+        return _pressed(raw, local, Trigger.PRESS, value["verb"], value, invoke=False)
+    text, mentions = _text_and_mentions(raw)
+    if value is not None and not text:
+        return None  # the data of somebody else's button
+    return _incoming(
+        raw,
+        Trigger.MESSAGE,
+        local,
+        text=text,
+        mentions=mentions,
+        # Teams adds every message once more as HTML; that is no file.
+        attachments=sum(item.get("contentType") != "text/html" for item in raw.get("attachments") or ()),
+    )
+
+
+def _card_invoke(raw: Json, local: bool) -> Incoming | None:
+    value = raw["value"]
+    action = value["action"]
+    data = action["data"] if isinstance(action.get("data"), dict) else {}
+    verb = action.get("verb") or data.get("verb") or ""
+    # A client that opens a card asks for its present state by itself; it says so here and nowhere else.
+    trigger = Trigger.REFRESH if value.get("trigger") == "automatic" else Trigger.PRESS
+    return _pressed(raw, local, trigger, verb if isinstance(verb, str) else "", data, invoke=True)
+
+
+def _pressed(raw: Json, local: bool, trigger: Trigger, verb: str, data: Json, *, invoke: bool) -> Incoming | None:
+    return _incoming(
+        raw,
+        trigger,
+        local,
+        verb=verb,
+        data={key: item for key, item in data.items() if key not in ("verb", "msteams")},
+        card_id=raw.get("replyToId") or "",
+        invoke=invoke,
+    )
+
+
+def _membership(raw: Json, local: bool) -> Incoming | None:
+    """Only the bot's own coming and going matters; people of a channel are met when they write."""
+    bot = (raw.get("recipient") or {}).get("id")
+    for field, trigger in (("membersAdded", Trigger.JOINED), ("membersRemoved", Trigger.LEFT)):
+        if any(member.get("id") == bot for member in raw.get(field) or ()):
+            return _incoming(raw, trigger, local)
+    return None
+
+
+def _incoming(raw: Json, trigger: Trigger, local: bool, **fields: Any) -> Incoming | None:
+    sender = _sender(raw["from"], tenant_of(raw), local)
+    if not sender.object_id and trigger not in (Trigger.JOINED, Trigger.LEFT):
+        return None  # another bot, a connector, an anonymous guest of a meeting: nobody who could have a role
+    client = next(_entities(raw, "clientInfo"), {})
+    return Incoming(
+        trigger=trigger,
+        activity_id=raw.get("id") or "",
+        conversation=conversation_of(raw),
+        sender=sender,
+        thread=raw["conversation"]["id"].partition(THREAD_MARK)[2],
+        locale=_word(client, "locale") or raw.get("locale") or "",
+        timezone=_word(client, "timezone") or raw.get("localTimezone") or "",
+        **fields,
+    )
+
+
+def tenant_of(raw: Json) -> str:
+    """The verified tenant. It stands in channelData; `conversation.tenantId` is what other clients send."""
+    return (_word(_part(raw.get("channelData"), "tenant"), "id") or raw["conversation"].get("tenantId") or "").lower()
+
+
+def conversation_of(raw: Json) -> Conversation:
+    """Where it was said, without the thread: the id stays good for later posts."""
+    account, channel_data = raw["conversation"], raw.get("channelData")
+    team, channel = _part(channel_data, "team"), _part(channel_data, "channel")
+    return Conversation(
+        id=account["id"].partition(THREAD_MARK)[0],
+        kind=_kind(account, bool(team or channel)),
+        service_url=raw["serviceUrl"],
+        tenant=tenant_of(raw),
+        bot_id=(raw.get("recipient") or {}).get("id", ""),
+        channel_id=raw.get("channelId") or "msteams",
+        name=_word(channel, "name") or account.get("name") or _word(team, "name"),
+        team=_word(team, "id"),
+    )
+
+
+def _kind(account: Json, in_team: bool) -> ConversationKind:
+    """Whatever is not surely a 1:1 chat is not treated as one: codes are shown in 1:1 chats only."""
+    said = account.get("conversationType")
+    if said == ConversationKind.CHANNEL or (in_team and said != ConversationKind.GROUP):
+        return ConversationKind.CHANNEL
+    if said == ConversationKind.PERSONAL or (not said and not account.get("isGroup")):
+        return ConversationKind.PERSONAL
+    return ConversationKind.GROUP
+
+
+def _sender(account: Json, tenant: str, local: bool) -> Sender:
+    object_id = _word(account, "aadObjectId").lower() or (account["id"] if local else "")
+    return Sender(account["id"], object_id, tenant, _word(account, "name"))
+
+
+def _text_and_mentions(raw: Json) -> tuple[str, tuple[Sender, ...]]:
+    """The text without our own mention, other mentions as plain names, and who they are."""
+    text = raw.get("text") or ""
+    recipient = raw.get("recipient") or {}
+    tenant, people = tenant_of(raw), []
+    for entity in list(_entities(raw, "mention"))[:MENTION_LIMIT]:
+        account = _part(entity, "mentioned")
+        identity, written = _word(account, "id"), _word(entity, "text")
+        ours = bool(identity) and identity == recipient.get("id")
+        if written:
+            text = text.replace(written, " " if ours else _word(account, "name") or _AT.sub(r"\1", written))
+        if identity and not ours:
+            people.append(Sender(identity, _word(account, "aadObjectId").lower(), tenant, _word(account, "name")))
+    text = _without_our_name(text, recipient.get("name") or "")
+    text = html.unescape(_BREAK.sub("\n", text)).translate(_INVISIBLE)
+    return _SPACES.sub(" ", text).strip(), tuple(people)
+
+
+def _without_our_name(text: str, name: str) -> str:
+    """Some clients send the tag without its entity, others a plain `@Name`."""
+    text = _AT.sub(lambda match: " " if match[1].strip().casefold() == name.casefold() else match[1], text)
+    return re.sub(rf"(?<!\w)@{re.escape(name)}(?!\w)", " ", text, flags=re.IGNORECASE) if name else text
+
+
+def _entities(raw: Json, kind: str) -> Iterator[Json]:
+    return (
+        entity
+        for entity in raw.get("entities") or ()
+        if isinstance(entity.get("type"), str) and entity["type"].casefold() == kind.casefold()
+    )
+
+
+def _part(raw: Any, name: str) -> Json:
+    part = raw.get(name) if isinstance(raw, dict) else None
+    return part if isinstance(part, dict) else {}
+
+
+def _word(raw: Json, name: str) -> str:
+    value = raw.get(name)
+    return value if isinstance(value, str) else ""
