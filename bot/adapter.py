@@ -1,0 +1,249 @@
+"""The Teams door: a thin adapter on botbuilder-core, which checks who calls and holds the clients that call back.
+
+The SDK's own companion for aiohttp serialises answers twice, answers 500 to bad tokens and bad bodies, and makes two
+REST clients and asks for a token on every turn. Its public seams let all of that be put right from outside.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import aiohttp
+import structlog
+from aiohttp import web
+from botbuilder.core import CloudAdapterBase, InvokeResponse, TurnContext
+from botbuilder.schema import Activity, ActivityTypes, ChannelAccount, ConversationAccount
+from botframework.connector.auth import (
+    AuthenticateRequestResult,
+    AuthenticationConfiguration,
+    BotFrameworkAuthentication,
+    BotFrameworkAuthenticationFactory,
+    ClaimsIdentity,
+    ConnectorFactory,
+    JwtTokenExtractor,
+    PasswordServiceClientCredentialFactory,
+)
+from msrest.serialization import Model
+
+from bot.activity import Json, tenant_of
+from bot.adapter_http import RefusedError, ServiceHosts, read_activity
+from bot.adapter_trust import KeysUnavailableError, SigningKeys, Tokens
+from bot.messenger import CALL_SECONDS, Connectors
+from provisioning.errors import DeliveryError, ProvisioningError
+from provisioning.texts import N_, Speech, _, speaking
+
+log = structlog.get_logger(__name__)
+
+TEAMS_HOSTS: Final = ("smba.trafficmanager.net", "smba.infra.gcc.teams.microsoft.com", "botframework.com")
+TOAST_TYPE: Final = "application/vnd.microsoft.activity.message"
+ERROR_TYPE: Final = "application/vnd.microsoft.error"
+SORRY: Final = N_("That did not work; the fault is ours and has been logged. Please try again.")
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The bot's registration. Without a `tenant_id` every tenant may write."""
+
+    app_id: str
+    password: str
+    tenant_id: str = ""
+
+    def __repr__(self) -> str:
+        return f"Credentials(app_id={self.app_id!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """Who signs inbound tokens and who gives ours; another cloud, or a local one in tests, has its own."""
+
+    issuer: str = "https://api.botframework.com"
+    openid_url: str = "https://login.botframework.com/v1/.well-known/openidconfiguration"
+    scope: str = "https://api.botframework.com"
+    token_url: str = "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token"  # noqa: S105 - an address
+
+
+class Bot(Protocol):
+    """What stands behind the adapter."""
+
+    async def on_turn(self, context: TurnContext, raw: Json) -> None: ...
+
+
+class _Authentication(BotFrameworkAuthentication):
+    """The SDK's token check, with our clients in the place of new ones."""
+
+    def __init__(self, checker: BotFrameworkAuthentication, connectors: Connectors) -> None:
+        self._checker, self._connectors = checker, connectors
+
+    async def authenticate_request(self, activity: Activity, auth_header: str | None) -> AuthenticateRequestResult:
+        result = await self._checker.authenticate_request(activity, auth_header)
+        result.connector_factory = self._connectors
+        return result
+
+    async def authenticate_streaming_request(self, *_: Any) -> AuthenticateRequestResult:
+        raise PermissionError("streaming is not served")
+
+    def create_connector_factory(self, claims_identity: ClaimsIdentity) -> ConnectorFactory:
+        return self._connectors
+
+    async def create_user_token_client(self, claims_identity: ClaimsIdentity) -> None:
+        """The SDK makes this second client on every turn; nobody here uses it."""
+
+
+class Adapter(CloudAdapterBase):
+    """`credentials` None is local mode: nobody is verified, only loopback services are called, without a token."""
+
+    def __init__(
+        self, credentials: Credentials | None, *, allowed_service_hosts: Collection[str], cloud: Cloud = Cloud()
+    ) -> None:
+        self.local = credentials is None
+        self._credentials, self._cloud = credentials, cloud
+        self._hosts = ServiceHosts(allowed_service_hosts, local=self.local)
+        self._keys = SigningKeys(cloud.openid_url, self.session)
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
+        self.connectors = Connectors(self.session, self._hosts, self._tokens(), cloud.scope)
+        super().__init__(_Authentication(self._checker(), self.connectors))
+        self.on_turn_error = _turn_failed
+
+    def _tokens(self) -> Tokens | None:
+        if self._credentials is None:
+            return None
+        url = self._cloud.token_url.format(tenant=self._credentials.tenant_id or "botframework.com")
+        return Tokens(url, self._credentials.app_id, self._credentials.password, self.session)
+
+    def _checker(self) -> BotFrameworkAuthentication:
+        app_id, password, tenant = (
+            (self._credentials.app_id, self._credentials.password, self._credentials.tenant_id)
+            if self._credentials
+            else (None, None, None)
+        )
+        return BotFrameworkAuthenticationFactory.create(
+            to_channel_from_bot_login_url="https://login.microsoftonline.com/",
+            to_channel_from_bot_oauth_scope=self._cloud.scope,
+            to_bot_from_channel_token_issuer=self._cloud.issuer,
+            oauth_url=self._cloud.scope,
+            to_bot_from_channel_open_id_metadata_url=self._cloud.openid_url,
+            # Emulators and other bots are no callers of ours: their tokens meet keys that do not know them.
+            to_bot_from_emulator_open_id_metadata_url=self._cloud.openid_url,
+            credential_factory=PasswordServiceClientCredentialFactory(app_id, password, tenant),
+            auth_configuration=AuthenticationConfiguration(),
+        )
+
+    def session(self) -> aiohttp.ClientSession:
+        """The one client session of the adapter, opened at its first use."""
+        if self._closed:
+            raise aiohttp.ClientConnectionError("the adapter is closed")
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=200, keepalive_timeout=60),
+                timeout=aiohttp.ClientTimeout(total=CALL_SECONDS),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
+
+    async def close(self) -> None:
+        self._closed = True
+        if self._session is not None:
+            await self._session.close()
+
+    async def process(self, request: web.Request, bot: Bot) -> web.Response:
+        """One HTTP request of Teams: refused with 4xx, or carried out and acknowledged."""
+        try:
+            raw = await read_activity(request)
+            activity = _envelope(raw)
+            caller = await self._verify(raw, activity, request.headers.get("Authorization"))
+        except RefusedError as refused:
+            log.info("activity refused", status=refused.status, reason=str(refused))
+            headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 else None
+            return web.json_response({"error": str(refused)}, status=refused.status, headers=headers)
+        with structlog.contextvars.bound_contextvars(activity_id=activity.id):
+            answer = await self.process_activity(caller, activity, lambda context: bot.on_turn(context, raw))
+        return _response(answer)
+
+    async def _verify(self, raw: Json, activity: Activity, header: str | None) -> AuthenticateRequestResult:
+        """Who calls. Errors: `RefusedError` 401 (not verified), 403 (verified, not allowed), 503 (cannot tell)."""
+        if self.local:
+            self._hosts.check(activity.service_url)
+            return await self.bot_framework_authentication.authenticate_request(activity, None)
+        if not header:
+            raise RefusedError(401, "a token is needed")
+        # The seam of the SDK for keys is a table of the class, so each adapter lays its own keys there before use.
+        JwtTokenExtractor.metadataCache[self._cloud.openid_url] = self._keys
+        try:
+            caller = await self.bot_framework_authentication.authenticate_request(activity, header)
+        except KeysUnavailableError:
+            raise RefusedError(503, "the signing keys cannot be fetched now") from None
+        except Exception as error:
+            # The SDK raises whatever its parts raise (PyJWT, IndexError, bare Exception): all mean a bad token.
+            log.info("token refused", error=type(error).__name__)
+            raise RefusedError(401, "the token is not valid") from None
+        if not isinstance(caller.claims_identity.get_claim_value("exp"), int | float):
+            raise RefusedError(401, "the token never ends")  # PyJWT checks the end only where there is one
+        if activity.channel_id != "msteams":
+            raise RefusedError(403, "only Teams is served")
+        wanted = self._credentials.tenant_id.lower() if self._credentials else ""
+        if wanted and tenant_of(raw) != wanted:
+            raise RefusedError(403, "another organisation's bot")
+        self._hosts.check(activity.service_url)
+        return caller
+
+
+def _envelope(raw: Json) -> Activity:
+    """What the SDK itself needs to know; its deserialiser is slow and raises on fields nobody reads."""
+    return Activity(
+        type=raw["type"],
+        id=raw.get("id"),
+        name=raw.get("name"),
+        channel_id=raw.get("channelId"),
+        service_url=raw["serviceUrl"],
+        conversation=ConversationAccount(id=raw["conversation"]["id"]),
+        from_property=_account(raw["from"]),
+        recipient=_account(raw.get("recipient") or {}),
+        locale=raw.get("locale"),
+        delivery_mode=raw.get("deliveryMode"),
+    )
+
+
+def _account(raw: Json) -> ChannelAccount:
+    return ChannelAccount(id=raw.get("id"), name=raw.get("name"))
+
+
+def _response(answer: InvokeResponse | None) -> web.Response:
+    """Serialised once: models where they stand, dicts and lists as they are."""
+    if answer is None or answer.body is None:
+        return web.Response(status=200 if answer is None else int(answer.status))
+    body = json.dumps(answer.body, default=_plain)
+    return web.Response(text=body, status=int(answer.status), content_type="application/json")
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, Model):
+        return value.serialize()
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+async def answer_invoke(context: TurnContext, body: Any, status: int = 200) -> None:
+    """Leaves the answer to an invoke in the turn. A toast's value is a string, so no model of the SDK fits it."""
+    if context.activity.delivery_mode == "expectReplies":
+        value: Any = {"status": status, "body": body}
+        await context.send_activity(Activity(type=ActivityTypes.invoke_response, value=value))
+    else:
+        value = InvokeResponse(status=status, body=body)
+        await context.adapter.send_activities(context, [Activity(type=ActivityTypes.invoke_response, value=value)])
+
+
+async def _turn_failed(context: TurnContext, error: Exception) -> None:
+    """Says one plain sentence. For an invoke it must be put into the turn, or the SDK answers 501."""
+    log.error("a turn failed", error=type(error).__name__, exc_info=error)
+    with speaking(Speech.of(context.activity.locale, None)):
+        sentence = error.sentence if isinstance(error, ProvisioningError) else _(SORRY)
+    if context.activity.type == ActivityTypes.invoke:
+        await answer_invoke(context, {"statusCode": 200, "type": TOAST_TYPE, "value": sentence})
+    elif context.activity.type == ActivityTypes.message and not isinstance(error, DeliveryError):
+        try:
+            await context.send_activity(sentence)
+        except Exception as second:
+            log.error("nor could that be said", error=type(second).__name__)

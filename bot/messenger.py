@@ -1,0 +1,340 @@
+"""Calls to Teams: posts, edits and looks people up through the connector; its refusals become our errors."""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import json
+from collections import OrderedDict
+from collections.abc import Awaitable, Mapping, MutableMapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+import aiohttp
+import structlog
+from botbuilder.schema import ChannelAccount, ConversationParameters, ResourceResponse
+from botframework.connector.aio import ConnectorClient
+from botframework.connector.aio.operations_async import ConversationsOperations
+from botframework.connector.auth import ConnectorFactory
+from msrest.exceptions import ClientException
+from msrest.pipeline import Response, SansIOHTTPPolicy
+from msrest.pipeline.async_abc import AsyncHTTPPolicy, AsyncHTTPSender, AsyncPipeline
+from msrest.serialization import Model
+from msrest.universal_http.async_abc import AsyncClientResponse
+from yarl import URL
+
+from bot.activity import THREAD_MARK
+from bot.adapter_http import RefusedError, ServiceHosts
+from bot.adapter_trust import Sessions, Tokens, TokenUnavailableError
+from provisioning.errors import DeliveryError, PostGone, Rejected, Throttled, TryAgain, Unreachable
+from provisioning.model import Conversation, ConversationKind
+from provisioning.ports import Member, Message
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+CARD_TYPE: Final = "application/vnd.microsoft.card.adaptive"
+CALL_SECONDS: Final = 10.0
+CLIENT_LIMIT: Final = 64
+PAGE_SIZE: Final = 500  # members per call, the most Teams gives
+LONGEST_WAIT: Final = 3600.0  # seconds; a longer Retry-After is a mistake of the service
+
+_BY_STATUS: Final[Mapping[int, type[DeliveryError]]] = {
+    403: Unreachable,
+    404: Unreachable,
+    408: TryAgain,
+    412: Throttled,
+    429: Throttled,
+}
+
+
+class CallRefusedError(Exception):
+    """The connector answered, and not with 2xx."""
+
+    def __init__(self, status: int, headers: Mapping[str, str]) -> None:
+        super().__init__(f"the connector answered {status}")
+        self.status, self.headers = status, headers
+
+
+class _Received(AsyncClientResponse):
+    def __init__(self, request: Any, status: int, headers: MutableMapping[str, str], body: bytes) -> None:
+        super().__init__(request, None)
+        self.status_code, self.headers, self._body = status, headers, body
+
+    def body(self) -> bytes:
+        return self._body
+
+
+class _Sender(AsyncHTTPSender[Any, Any]):
+    """Sends on one pooled session; the SDK's makes a session, so a TLS connection and a thread hop, per turn.
+
+    (msrest has an aiohttp sender as well, but it drops headers and body.) A status is raised here, before the SDK
+    reads the body: it lets an error page that is not JSON hide the status.
+    """
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def send(self, request: Any, **_: Any) -> Response[Any, Any]:
+        wanted = request.http_request
+        headers = {name: value for name, value in wanted.headers.items() if name.lower() != "content-length"}
+        body = wanted.data.encode() if isinstance(wanted.data, str) else wanted.data
+        async with self._sessions().request(
+            wanted.method, URL(wanted.url, encoded=True), headers=headers, data=body, allow_redirects=False
+        ) as answer:
+            if not 200 <= answer.status < 300:
+                raise CallRefusedError(answer.status, answer.headers)
+            # What was accepted stays accepted, whatever the body says: trying again would post it twice.
+            content = await answer.read() if answer.content_type == "application/json" else b""
+            return Response(request, _Received(wanted, answer.status, dict(answer.headers), content))
+
+
+class _BotToken(AsyncHTTPPolicy[Any, Any]):
+    """Signs a call; a refused token is replaced once."""
+
+    def __init__(self, tokens: Tokens, scope: str) -> None:
+        super().__init__()
+        self.next: Any = None  # the rest of the pipeline, set by msrest
+        self._tokens, self._scope = tokens, scope
+
+    async def send(self, request: Any, **kwargs: Any) -> Response[Any, Any]:
+        token = await self._sign(request)
+        try:
+            return await self.next.send(request, **kwargs)
+        except CallRefusedError as error:
+            if error.status != 401:
+                raise
+        self._tokens.forget(self._scope, token)
+        await self._sign(request)
+        return await self.next.send(request, **kwargs)
+
+    async def _sign(self, request: Any) -> str:
+        token = await self._tokens.get(self._scope)
+        request.http_request.headers["Authorization"] = f"Bearer {token}"
+        return token
+
+
+class _Conversations(ConversationsOperations):
+    """Posts plain dicts as they are. The SDK builds each outgoing activity into a model, checks and copies it."""
+
+    async def send_to_conversation(self, conversation_id: str, activity: Any, **_: Any) -> ResourceResponse:
+        return await self._write(self._client.post, f"{_quoted(conversation_id)}/activities", activity)
+
+    async def reply_to_activity(
+        self, conversation_id: str, activity_id: str, activity: Any, **_: Any
+    ) -> ResourceResponse:
+        return await self._write(self._client.post, _activity_path(conversation_id, activity_id), activity)
+
+    async def update_activity(
+        self, conversation_id: str, activity_id: str, activity: Any, **_: Any
+    ) -> ResourceResponse:
+        return await self._write(self._client.put, _activity_path(conversation_id, activity_id), activity)
+
+    async def _write(self, verb: Any, path: str, activity: Any) -> ResourceResponse:
+        body = activity.serialize() if isinstance(activity, Model) else activity
+        headers = {"Accept": "application/json", "Content-Type": "application/json; charset=utf-8"}
+        response = await self._client.async_send(verb(f"/v3/conversations/{path}", {}, headers, body), stream=False)
+        try:
+            answer = json.loads(response.body() or b"{}")
+        except ValueError:
+            answer = {}
+        return ResourceResponse(id=answer.get("id") if isinstance(answer, dict) else None)
+
+
+def _quoted(part: str) -> str:
+    return quote(part, safe="")
+
+
+def _activity_path(conversation_id: str, activity_id: str) -> str:
+    return f"{_quoted(conversation_id)}/activities/{_quoted(activity_id)}"
+
+
+class Connectors(ConnectorFactory):
+    """One client per (service URL, audience) for the life of the adapter, the least recently used goes first.
+
+    Making a client costs 6 ms in the SDK's retry policy alone; the SDK makes two per turn.
+    """
+
+    def __init__(self, sessions: Sessions, hosts: ServiceHosts, tokens: Tokens | None, scope: str) -> None:
+        self._sender, self._hosts, self._tokens, self._scope = _Sender(sessions), hosts, tokens, scope
+        self._clients: OrderedDict[tuple[str, str], ConnectorClient] = OrderedDict()
+
+    async def create(self, service_url: str, audience: str | None = None) -> ConnectorClient:
+        """The client for this service; the bot's token goes to allowed hosts only. Errors: `RefusedError`."""
+        key = (self._hosts.check(service_url), audience or self._scope)
+        client = self._clients.get(key)
+        if client is None:
+            client = self._clients[key] = self._build(*key)
+            if len(self._clients) > CLIENT_LIMIT:
+                self._clients.popitem(last=False)
+        self._clients.move_to_end(key)
+        return client
+
+    def _build(self, service_url: str, scope: str) -> ConnectorClient:
+        policy: Any = _BotToken(self._tokens, scope) if self._tokens else SansIOHTTPPolicy()
+        client = ConnectorClient(
+            policy,
+            base_url=service_url,
+            pipeline_type=lambda config: AsyncPipeline([config.user_agent_policy, policy], self._sender),
+        )
+        old = client.conversations
+        client.conversations = _Conversations(old._client, old.config, old._serialize, old._deserialize)
+        return client
+
+
+class TeamsMessenger:
+    """Implements `provisioning.ports.Messenger`. Calls take ten seconds at most; pacing is the relay's."""
+
+    def __init__(self, connectors: Connectors, *, seconds: float = CALL_SECONDS) -> None:
+        self._connectors, self._seconds = connectors, seconds
+
+    async def send(self, conversation: Conversation, message: Message, *, thread: str = "") -> str:
+        place = conversation.id + (THREAD_MARK + thread if thread else "")
+        activity_id = ""
+        for body in bodies(conversation, message):
+            client = await self._client(conversation)
+            posted = await self._call(client.conversations.send_to_conversation(place, body))
+            activity_id = posted.id or ""
+        return activity_id
+
+    async def update(self, conversation: Conversation, activity_id: str, message: Message) -> None:
+        body = {**bodies(conversation, message)[-1], "id": activity_id}
+        client = await self._client(conversation)
+        call = client.conversations.update_activity(conversation.id, activity_id, body)
+        await self._call(call, missing=PostGone)
+
+    async def open_chat(self, near: Conversation, teams_id: str) -> Conversation:
+        client = await self._client(near)
+        wanted = ConversationParameters(
+            is_group=False,
+            bot=ChannelAccount(id=near.bot_id),
+            members=[ChannelAccount(id=teams_id)],
+            tenant_id=near.tenant or None,
+            channel_data={"tenant": {"id": near.tenant}} if near.tenant else None,
+        )
+        opened = await self._call(client.conversations.create_conversation(wanted))
+        if opened is None or not opened.id:
+            raise TryAgain
+        return Conversation(
+            id=opened.id,
+            kind=ConversationKind.PERSONAL,
+            service_url=near.service_url,
+            tenant=near.tenant,
+            bot_id=near.bot_id,
+            channel_id=near.channel_id,
+        )
+
+    async def member(self, conversation: Conversation, teams_id: str) -> Member:
+        client = await self._client(conversation)
+        account = await self._call(client.conversations.get_conversation_member(conversation.id, teams_id))
+        if account is None or not account.id:
+            raise TryAgain
+        return _member(account, conversation)
+
+    async def members(self, conversation: Conversation) -> Sequence[Member]:
+        client = await self._client(conversation)
+        found: list[Member] = []
+        token: str | None = None
+        while True:
+            page = await self._call(
+                client.conversations.get_teams_conversation_paged_members(
+                    conversation.id, page_size=PAGE_SIZE, continuation_token=token
+                )
+            )
+            found += [_member(account, conversation) for account in (page.members if page else None) or ()]
+            following = page.continuation_token if page else None
+            if not following or following == token:
+                return found
+            token = following
+
+    async def _client(self, conversation: Conversation) -> ConnectorClient:
+        try:
+            return await self._connectors.create(conversation.service_url)
+        except RefusedError:
+            log.error("a stored service URL is not allowed", conversation=conversation.id)
+            raise Rejected from None
+
+    async def _call(self, call: Awaitable[T], *, missing: type[DeliveryError] = Unreachable) -> T:
+        """Carries out one call in our time limit; its failure becomes one of ours."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await call
+        except CallRefusedError as refused:
+            raise _error(refused, missing) from None
+        except TokenUnavailableError as error:
+            # Ours to repair, so nothing is given up: the operator reads it, the relay tries again.
+            log.error("no token for the connector", error=str(error))
+            raise TryAgain from None
+        except (TimeoutError, aiohttp.ClientError, OSError, ClientException, ValueError) as error:
+            log.warning("a call to Teams failed", error=type(error).__name__)
+            raise TryAgain from None
+
+
+def bodies(conversation: Conversation, message: Message) -> list[dict[str, Any]]:
+    """The activities that carry a message, the card last: Teams shows text and card of one activity badly."""
+    common: dict[str, Any] = {
+        "type": "message",
+        "from": {"id": conversation.bot_id},
+        "conversation": {"id": conversation.id},
+    }
+    if message.summary:
+        common["summary"] = message.summary
+    activities = []
+    if message.text or message.card is None:
+        entities = [
+            {"type": "mention", "text": f"<at>{name}</at>", "mentioned": {"id": teams_id, "name": name}}
+            for teams_id, name in message.mentions
+        ]
+        activities.append({**common, "text": message.text} | ({"entities": entities} if entities else {}))
+    if message.card is not None:
+        attachment = {"contentType": CARD_TYPE, "content": message.card}
+        activities.append({**common, "attachments": [attachment]})
+    return activities
+
+
+def _error(refused: CallRefusedError, missing: type[DeliveryError]) -> DeliveryError:
+    if refused.status == 404:
+        return missing()
+    kind = _BY_STATUS.get(refused.status, TryAgain if refused.status >= 500 else Rejected)
+    if kind is Throttled:
+        return Throttled(retry_after(refused.headers.get("Retry-After")))
+    if kind is Rejected:
+        log.error("Teams refused a call", status=refused.status)
+    return kind()
+
+
+def retry_after(value: str | None) -> float | None:
+    """Seconds to wait from a header that holds seconds or a date (RFC 9110 section 10.2.3)."""
+    if not value:
+        return None
+    try:
+        if value.strip().isdecimal():
+            seconds = float(value)
+        else:
+            seconds = (email.utils.parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+    except (TypeError, ValueError):
+        return None
+    return min(max(seconds, 0.0), LONGEST_WAIT)
+
+
+def _member(account: Any, conversation: Conversation) -> Member:
+    more = account.additional_properties or {}
+    upn = _word(account, more, "user_principal_name", "userPrincipalName")
+    role = _word(account, more, "user_role", "userRole")
+    return Member(
+        id=(_word(account, more, "aad_object_id", "objectId") or "").lower(),
+        teams_id=account.id,
+        name=account.name or "",
+        upn=upn,
+        tenant=(_word(account, more, "tenant_id", "tenantId") or conversation.tenant).lower(),
+        guest=role.casefold() == "guest" or "#ext#" in upn.casefold(),
+    )
+
+
+def _word(account: Any, more: Mapping[str, Any], attribute: str, field: str) -> str:
+    """From a model's attribute or, where this model has none for it, from the fields it kept aside."""
+    value = getattr(account, attribute, None) or more.get(field)
+    return value if isinstance(value, str) else ""
