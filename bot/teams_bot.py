@@ -1,0 +1,136 @@
+"""Activity in, answer out: `Incoming` → receiver → `Answer` → message or invoke response."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import structlog
+from botbuilder.core import TurnContext
+from botbuilder.schema import Activity
+
+from bot.activity import Json, read
+from bot.adapter import TOAST_TYPE, answer_invoke
+from bot.messenger import CARD_TYPE, bodies
+from bot.turn import Answer, Incoming, Receiver
+from provisioning.errors import PostGone
+from provisioning.ports import Member, Message, Messenger
+
+log = structlog.get_logger(__name__)
+
+REMEMBERED_FOR: Final = 600.0  # seconds; Teams gives up on a delivery long before
+REMEMBERED: Final = 10_000
+
+
+class Deliveries:
+    """The activities in flight or done within ten minutes: Teams sends again what was not acknowledged in time."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._seen: OrderedDict[str, tuple[float, asyncio.Event]] = OrderedDict()
+
+    def earlier(self, key: str) -> asyncio.Event | None:
+        """Set once the earlier delivery is done; None when this is the first."""
+        entry = self._seen.get(key)
+        return entry[1] if entry and self._now() - entry[0] < REMEMBERED_FOR else None
+
+    @contextmanager
+    def under_way(self, key: str) -> Iterator[None]:
+        done = asyncio.Event()
+        self._seen[key] = (self._now(), done)
+        self._seen.move_to_end(key)
+        while len(self._seen) > REMEMBERED:
+            self._seen.popitem(last=False)
+        try:
+            yield
+        except asyncio.CancelledError:
+            self._seen.pop(key, None)  # it was not carried out: the next delivery is the first again
+            raise
+        finally:
+            done.set()
+
+
+class _Chat:
+    """The conversation of one turn. Replies go into the thread they were asked in."""
+
+    def __init__(self, context: TurnContext, incoming: Incoming, messenger: Messenger) -> None:
+        self._context, self._incoming, self._messenger = context, incoming, messenger
+
+    async def send(self, message: Message) -> str:
+        if self._context.activity.delivery_mode == "expectReplies":
+            replies = [Activity.deserialize(body) for body in bodies(self._incoming.conversation, message)]
+            await self._context.send_activities(replies)
+            return ""
+        return await self._messenger.send(self._incoming.conversation, message, thread=self._incoming.thread)
+
+    async def update(self, activity_id: str, message: Message) -> None:
+        await self._messenger.update(self._incoming.conversation, activity_id, message)
+
+    async def member(self) -> Member:
+        return await self._messenger.member(self._incoming.conversation, self._incoming.sender.teams_id)
+
+
+class TeamsBot:
+    """Hands every activity to the receiver once. `local`: somebody without an object id is known by the chat id."""
+
+    def __init__(
+        self,
+        receiver: Receiver,
+        messenger: Messenger,
+        *,
+        local: bool = False,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._receiver, self._messenger, self._local = receiver, messenger, local
+        self._deliveries = Deliveries(now)
+
+    async def on_turn(self, context: TurnContext, raw: Json) -> None:
+        incoming = read(raw, local=self._local)
+        if incoming is None:
+            if raw["type"] == "invoke":
+                await answer_invoke(context, None, status=501)  # what Teams expects for "not one of mine"
+            return
+        # Activity ids are unique within their conversation only.
+        key = f"{incoming.conversation.id}|{incoming.activity_id}"
+        earlier = self._deliveries.earlier(key) if incoming.activity_id else None
+        if earlier and not incoming.invoke:
+            log.info("delivered again")
+            return
+        if earlier:
+            await earlier.wait()  # its answer was lost; the business knows the operation and answers with its result
+        with self._deliveries.under_way(key):
+            await self._carry_out(context, incoming)
+
+    async def _carry_out(self, context: TurnContext, incoming: Incoming) -> None:
+        chat = _Chat(context, incoming, self._messenger)
+        answer = await self._receiver.receive(incoming, chat)
+        if incoming.invoke:
+            await answer_invoke(context, _invoke_body(answer))
+        elif answer is not None:
+            await _answer_by_message(chat, incoming, answer)
+
+
+def _invoke_body(answer: Answer | None) -> dict[str, Any] | None:
+    if answer is None:
+        return None
+    if answer.card is not None:
+        return {"statusCode": 200, "type": CARD_TYPE, "value": answer.card}
+    return {"statusCode": 200, "type": TOAST_TYPE, "value": answer.toast}
+
+
+async def _answer_by_message(chat: _Chat, incoming: Incoming, answer: Answer) -> None:
+    """A press that came as a message waits for no answer: the card is edited, the short word is sent."""
+    if answer.card is not None:
+        message = Message(summary=str(answer.card.get("fallbackText", "")), card=answer.card)
+        try:
+            if not incoming.card_id:
+                raise PostGone
+            await chat.update(incoming.card_id, message)
+        except PostGone:
+            await chat.send(message)
+    if answer.toast:
+        await chat.send(Message(summary=answer.toast, text=answer.toast))
