@@ -1,0 +1,239 @@
+"""The device's door: MAC + code in, a token out; then one long poll that is the heartbeat as well (interfaces.md)."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final, NoReturn, Protocol
+
+from aiohttp import HttpVersion11, hdrs, web
+
+from bot.limits import BODY_SECONDS, Network, caller, is_json, read_body
+from bot.openapi import DEVICE_TYPES, document
+from bot.problems import (
+    CommandNotFound,
+    ExpectationFailed,
+    FieldInvalid,
+    FieldMissing,
+    NotJson,
+    NotThisMediaType,
+    ParameterInvalid,
+    RetryKeyInvalid,
+    problem,
+)
+from provisioning.errors import DeviceResetRequired, TokenRefused
+from provisioning.service.activation import DeviceStatus, ProvisionCall, Provisioned
+from provisioning.texts import _
+
+MAX_BODY: Final = 1024  # bytes, security.md
+MAX_WAIT: Final = 30.0  # seconds
+MAX_TEXT: Final = 200  # characters of what a device tells about itself
+REQUIRED_FIELDS: Final = ("mac", "code")
+OPTIONAL_FIELDS: Final = ("type", "model", "serial", "software")
+_BEARER: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]{1,512}=*)", re.IGNORECASE)  # RFC 6750, 2.1
+_RETRY_KEY: Final = re.compile(r"[\x21-\x7e]{22,128}")  # 22 base64 digits hold 128 bits
+_REVISION: Final = re.compile(r"[0-9]{1,18}")
+_SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, bidi, half a character, line breaks
+
+
+class DeviceDoor(Protocol):
+    """The part of `Provisioning` that devices reach."""
+
+    async def provision(self, call: ProvisionCall) -> Provisioned: ...
+
+    async def device_status(self, token: str, *, since: int | None, wait: float) -> DeviceStatus: ...
+
+    async def report_reset(self, token: str) -> None: ...
+
+
+def routes(
+    provisioning: DeviceDoor, *, trusted_proxies: Sequence[Network] = (), body_seconds: float = BODY_SECONDS
+) -> list[web.RouteDef]:
+    """Every call of a device. Needs the middleware `bot.problems.problems`, which speaks for all errors."""
+    api = DeviceApi(provisioning, trusted_proxies, body_seconds)
+    get = partial(web.get, allow_head=False, expect_handler=_expect)
+    post = partial(web.post, expect_handler=_expect)
+    return [
+        post("/api/v1/provision", api.provision),
+        get("/api/v1/device", api.status),
+        post("/api/v1/device/commands/{id}", api.command),
+        post("/api/v1/device/factory-reset", api.factory_reset),
+        get("/openapi.json", api.openapi),
+    ]
+
+
+class DeviceApi:
+    """Each method: read strictly, call one use case, answer. Errors are raised, the middleware words them."""
+
+    def __init__(self, provisioning: DeviceDoor, trusted_proxies: Sequence[Network], body_seconds: float) -> None:
+        self._provisioning = provisioning
+        self._trusted_proxies = trusted_proxies
+        self._body_seconds = body_seconds
+
+    async def provision(self, request: web.Request) -> web.Response:
+        """MAC + code, once, for a token. The order of the refusals is the use case's; the door adds none of its own."""
+        fields = read_fields(await self._json(request))
+        call = ProvisionCall(
+            source=caller(request, self._trusted_proxies),
+            token=bearer(request) or "",
+            retry_key=retry_key(request),
+            **fields,
+        )
+        return web.json_response(_provisioned(await self._provisioning.provision(call)))
+
+    async def status(self, request: web.Request) -> web.Response:
+        """Where the device stands; 401 `reset_required` here, because only its token speaks for it."""
+        since, wait = _since(request), _wait(request)
+        try:
+            status = await self._provisioning.device_status(required_bearer(request), since=since, wait=wait)
+        except DeviceResetRequired as refusal:
+            return problem(refusal, status=401)
+        return web.json_response(_status(status))
+
+    async def command(self, request: web.Request) -> web.Response:
+        """The outcome of a command. None is ever given out yet, so none is known."""
+        await self._json(request)
+        raise CommandNotFound
+
+    async def factory_reset(self, request: web.Request) -> web.Response:
+        """The device was reset: its token ends here. Whatever body came along says nothing."""
+        await read_body(request, MAX_BODY, self._body_seconds)
+        await self._provisioning.report_reset(required_bearer(request))
+        return web.Response(status=204)
+
+    async def openapi(self, request: web.Request) -> web.Response:
+        return web.json_response(document(), headers={hdrs.CACHE_CONTROL: "public, max-age=300"})
+
+    async def _json(self, request: web.Request) -> dict[str, Any]:
+        body = await read_body(request, MAX_BODY, self._body_seconds)
+        if not is_json(request):
+            raise NotThisMediaType
+        return parse_object(body)
+
+
+async def _expect(request: web.Request) -> web.StreamResponse | None:
+    """RFC 9110, 10.1.1: 100-continue, or 417. It runs ahead of every middleware, so it answers by itself."""
+    if request.version != HttpVersion11:
+        return None
+    if request.headers[hdrs.EXPECT].lower() != "100-continue":
+        return problem(ExpectationFailed())
+    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    request.writer.output_size = 0  # the answer itself has not begun
+    return None
+
+
+# ------------------------------------------------------------------ reading
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """One JSON object as RFC 8259 and RFC 7493 (I-JSON) have it: UTF-8, each name once, no NaN. Errors: `NotJson`."""
+    try:
+        value = json.loads(body.decode(), object_pairs_hook=_once, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise NotJson from None
+    if not isinstance(value, dict):
+        raise NotJson
+    return value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a name stands twice")
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def read_fields(body: dict[str, Any]) -> dict[str, str]:
+    """The fields of a provisioning request; unknown ones are left alone, because additions are free.
+
+    `mac` and `code` go on as they were typed: notations and `*55*…` are the business's to read.
+    """
+    for name in REQUIRED_FIELDS:
+        if name not in body:
+            raise FieldMissing(field=name)
+    fields: dict[str, Any] = {name: body[name] for name in (*REQUIRED_FIELDS, *OPTIONAL_FIELDS) if name in body}
+    for name, value in fields.items():
+        if not isinstance(value, str) or any(unicodedata.category(sign) == "Cs" for sign in value):
+            raise FieldInvalid(field=name, wanted=_("a text"))
+    if "type" in fields and fields["type"] not in DEVICE_TYPES:
+        raise FieldInvalid(field="type", wanted=_("one of {choices}", choices=", ".join(DEVICE_TYPES)))
+    for name in OPTIONAL_FIELDS:
+        value = fields.get(name, "")
+        if len(value) > MAX_TEXT or any(unicodedata.category(sign) in _UNSEEN for sign in value):
+            wanted = _("a text of at most {limit} characters, without control characters", limit=MAX_TEXT)
+            raise FieldInvalid(field=name, wanted=wanted)
+    return fields
+
+
+def bearer(request: web.Request) -> str | None:
+    """The token of the one `Authorization: Bearer` header (RFC 6750, 2.1); None where there is no such thing."""
+    headers = request.headers.getall(hdrs.AUTHORIZATION, ())
+    match = _BEARER.fullmatch(headers[0].strip()) if len(headers) == 1 else None
+    return match[1] if match else None
+
+
+def required_bearer(request: web.Request) -> str:
+    token = bearer(request)
+    if token is None:
+        raise TokenRefused
+    return token
+
+
+def retry_key(request: web.Request) -> str:
+    """The Idempotency-Key, empty where none was sent. It stands in for the code for ten minutes, so it must be long."""
+    headers = request.headers.getall("Idempotency-Key", ())
+    if not headers:
+        return ""
+    if len(headers) > 1 or not _RETRY_KEY.fullmatch(headers[0]):
+        raise RetryKeyInvalid
+    return headers[0]
+
+
+def _since(request: web.Request) -> int | None:
+    text = _parameter(request, "since", _REVISION, _("a revision, as the answer before gave it"))
+    return int(text) if text is not None else None
+
+
+def _wait(request: web.Request) -> float:
+    text = _parameter(request, "wait", _SECONDS, _("seconds, 0 to 30"))
+    return min(float(text), MAX_WAIT) if text is not None else 0.0
+
+
+def _parameter(request: web.Request, name: str, form: re.Pattern[str], wanted: str) -> str | None:
+    values = request.query.getall(name, [])
+    if not values:
+        return None
+    if len(values) > 1 or not form.fullmatch(values[0]):
+        raise ParameterInvalid(parameter=name, wanted=wanted)
+    return values[0]
+
+
+# ------------------------------------------------------------------ answering
+
+
+def _provisioned(done: Provisioned) -> dict[str, Any]:
+    return {
+        "tenant": {"id": done.tenant_id, "name": done.tenant_name},
+        "device": {"mac": done.mac, "location": done.location, "state": done.state.value, "life": done.life},
+        "token": done.token,
+    }
+
+
+def _status(status: DeviceStatus) -> dict[str, Any]:
+    return {
+        "revision": status.revision,
+        "state": status.state.value,
+        "tenant": {"id": status.tenant_id, "name": status.tenant_name},
+        "location": status.location,
+        "account": status.account,
+        "life": status.life,
+        "commands": [{"id": id_, "name": name} for id_, name in status.commands],
+    }
