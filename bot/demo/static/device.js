@@ -41,7 +41,7 @@ export class DevicePane {
     this.state = el("span", { class: "device-state" });
     this.view = el("div", { class: "device-view" });
     this.note = el("p", { class: "device-note", role: "status", "aria-live": "polite" });
-    const panel = el("div", { class: "device-screen" }, el("div", { class: "device-bar" }, this.time, this.state), this.view, this.note);
+    const panel = el("div", { class: "device-screen" }, el("div", { class: "device-bar" }, this.time, this.state), el("div", { class: "device-middle" }, this.view, this.note));
     this.enterForm = this.buildForm();
     this.reset = el("button", { type: "button", class: "reset-button", onclick: () => this.askReset() }, T.reset);
     const top = el("div", { class: "device-top", "aria-hidden": "true" }, el("span", { class: "grille" }), this.led);

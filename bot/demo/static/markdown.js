@@ -132,11 +132,11 @@ function runAt(text, at) {
 
 function emphasis(text, at, depth, hopeless) {
   const run = runAt(text, at);
-  const size = run.size >= 2 ? 2 : 1;
+  const size = run.size === 2 ? 2 : 1;
   const key = text[at] + size;
   const literal = { words: text.slice(at, run.end), end: run.end };
   if (!run.opens || depth >= MAX_DEPTH || hopeless.has(key)) return literal;
-  const close = closer(text, at + size, text[at], size, run.size > 2 ? run.end : 0);
+  const close = closer(text, at + size, text[at], size, run.end);
   if (close < 0) { hopeless.add(key); return literal; }
   return { tag: size === 2 ? "strong" : "em", inner: text.slice(at + size, close), end: close + size };
 }

@@ -1,0 +1,151 @@
+"""Our own card renderer against the reference renderer, card by card, in a real browser."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+STATIC = HERE.parents[1] / "bot" / "demo" / "static"
+MODULES = HERE / "node_modules"
+REFERENCE = MODULES / "adaptivecards" / "dist" / "adaptivecards.min.js"
+MARKDOWN = MODULES / "markdown-it" / "dist" / "markdown-it.min.js"
+HOST_CONFIG = HERE.parents[2] / "shared" / "schemas" / "teams-host-config-light.json"
+TYPES = {".js": "text/javascript", ".json": "application/json", ".css": "text/css"}
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync"
+).split()
+PAGE = '<!doctype html><link rel="stylesheet" href="/demo/static/card.css"><div id="box"></div>'
+
+if not REFERENCE.exists():
+    pytest.skip("the reference renderer is not installed: run make e2e", allow_module_level=True)
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: run make e2e")
+
+
+def sample_cards():
+    return json.loads((HERE / "renderer_cards.json").read_text(encoding="utf-8"))
+
+
+def real_cards():
+    """The product's own cards, once its card tests offer them."""
+    try:
+        from tests.cards import every_card
+    except ImportError:
+        return {}
+    cards = every_card()
+    pairs = cards.items() if isinstance(cards, Mapping) else (named(n, each) for n, each in enumerate(cards))
+    return {f"real-{name}": card if isinstance(card, dict) else json.loads(card) for name, card in pairs}
+
+
+def named(number, each):
+    return each if isinstance(each, tuple) else (str(number), each)
+
+
+CARDS = {**sample_cards(), **real_cards()}
+
+
+@pytest.fixture(scope="module")
+def browser_page():
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    found = os.environ.get("CHROMIUM") or next((path for name in names if (path := shutil.which(name))), None)
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, headless=True, args=FLAGS)
+        page = browser.new_page(viewport={"width": 400, "height": 900})
+        page.errors = []
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.route("http://localhost/**", serve)
+        page.goto("http://localhost/")
+        for script in (REFERENCE, MARKDOWN, HERE / "renderer_compare.js"):
+            page.add_script_tag(path=str(script))
+        yield page
+        browser.close()
+
+
+def serve(route):
+    path = route.request.url.split("localhost", 1)[1]
+    if path.startswith("/demo/static/"):
+        file = STATIC / path.rsplit("/", 1)[1]
+        route.fulfill(body=file.read_bytes(), content_type=TYPES[file.suffix])
+    else:
+        route.fulfill(body=PAGE, content_type="text/html")
+
+
+def compare(page, card, how=""):
+    config = json.loads(HOST_CONFIG.read_text(encoding="utf-8")) if HOST_CONFIG.exists() else None
+    page.errors.clear()
+    result = page.evaluate("([card, how, config]) => compare(card, how, config)", [card, how, config])
+    assert page.errors == []
+    return result["ours"], result["theirs"]
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_a_card_says_the_same_as_in_the_reference(browser_page, name):
+    ours, theirs = compare(browser_page, CARDS[name])
+    for part in ("texts", "emphasised", "inputs", "buttons"):
+        assert ours[part] == theirs[part], part
+
+
+@pytest.mark.parametrize("how", ["", "empty", "junk", "full"])
+@pytest.mark.parametrize("name", CARDS)
+def test_a_press_checks_and_sends_the_same_as_in_the_reference(browser_page, name, how):
+    ours, theirs = compare(browser_page, CARDS[name], how)
+    assert ours["outcomes"] == theirs["outcomes"]
+
+
+def test_a_card_of_a_later_version_shows_its_fallback_text(browser_page):
+    card = {"type": "AdaptiveCard", "version": "1.6", "fallbackText": "Use a newer app.", "body": [{"type": "Carousel"}]}
+    ours, _ = compare(browser_page, card)
+    assert ours["texts"] == "Useanewerapp." and ours["buttons"] == []
+
+
+def test_hostile_text_never_becomes_markup(browser_page):
+    attack = "<img src=x onerror=alert(1)><script>alert(1)</script>[x](javascript:alert(1))"
+    card = {
+        "type": "AdaptiveCard",
+        "version": "1.5",
+        "body": [
+            {"type": "TextBlock", "text": attack, "wrap": True},
+            {"type": "FactSet", "facts": [{"title": attack, "value": attack}]},
+            {"type": "Input.Text", "id": attack, "label": attack, "placeholder": attack, "value": attack},
+            {"type": "Input.ChoiceSet", "id": "c", "label": attack, "choices": [{"title": attack, "value": attack}]},
+        ],
+        "actions": [{"type": "Action.Submit", "title": attack}, {"type": "Action.OpenUrl", "title": "o", "url": "javascript:1"}],
+    }
+    found = browser_page.evaluate(
+        """async (card) => {
+            const { renderCard } = await import("/demo/static/cards.js");
+            const root = renderCard(card, {});
+            return root.querySelectorAll("img, script, iframe, a[href^='javascript']").length;
+        }""",
+        card,
+    )
+    assert found == 0
+
+
+@pytest.mark.parametrize("junk", [None, 7, "x", [], {}, {"body": 5}, {"version": {}, "body": [None, 3, {"type": []}]}])
+def test_a_broken_card_breaks_nothing(browser_page, junk):
+    count = browser_page.evaluate(
+        """async (card) => {
+            const { renderCard } = await import("/demo/static/cards.js");
+            return renderCard(card, {}).querySelectorAll("*").length;
+        }""",
+        junk,
+    )
+    assert count >= 0
+
+
+def test_hostile_markdown_is_read_in_linear_time(browser_page):
+    spent = browser_page.evaluate(
+        """async () => {
+            const { markdown } = await import("/demo/static/markdown.js");
+            const began = performance.now();
+            for (const part of ["*a ", "**a ", "[a", "_a*b_", "&#", "\\\\", "- ", "*_*_", "[a](", "**a*"])
+                markdown(part.repeat(20000));
+            return performance.now() - began;
+        }"""
+    )
+    assert spent < 4_000
