@@ -1,0 +1,74 @@
+"""What an orchestrator asks: alive, ready, which version."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient
+from structlog.testing import capture_logs
+
+from bot import operations
+
+Client = TestClient[web.Request, web.Application]
+Start = Callable[[operations.Check], Awaitable[Client]]
+
+
+@pytest.fixture
+def start(aiohttp_client: Callable[..., Awaitable[Client]]) -> Start:
+    async def serve(check: operations.Check) -> Client:
+        app = web.Application()
+        app.add_routes(operations.routes(check, "1.2.3", check_seconds=0.05))
+        return await aiohttp_client(app)
+
+    return serve
+
+
+async def all_well() -> Sequence[str]:
+    return ()
+
+
+async def disk_full() -> Sequence[str]:
+    return ("The disk of var/store is full. Free some space.",)
+
+
+async def hangs() -> Sequence[str]:
+    await asyncio.Event().wait()
+    return ()
+
+
+async def breaks() -> Sequence[str]:
+    raise OSError("postgresql://user:secret@db/x")
+
+
+async def test_ready(start: Start) -> None:
+    answer = await (await start(all_well)).get("/readyz")
+    assert (answer.status, await answer.json()) == (200, {"status": "ready"})
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("check", "said"),
+    [(disk_full, "The disk of var/store is full"), (hangs, "took longer than 0.05 s"), (breaks, "failed (OSError)")],
+)
+async def test_not_ready_says_why_and_the_process_is_still_healthy(
+    start: Start, check: operations.Check, said: str
+) -> None:
+    client = await start(check)
+    with capture_logs():
+        answer = await client.get("/readyz")
+    assert answer.status == 503
+    text = await answer.text()
+    assert said in text
+    assert "secret" not in text
+    alive = await client.get("/healthz")
+    assert (alive.status, await alive.json()) == (200, {"status": "ok"})
+
+
+async def test_the_version_is_told(start: Start) -> None:
+    body = await (await (await start(all_well)).get("/version")).json()
+    assert (body["name"], body["version"]) == ("provisioning-bot", "1.2.3")
+
+
+def test_the_version_comes_from_the_project() -> None:
+    assert operations.project_version().count(".") == 2
