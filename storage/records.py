@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import cache
+from operator import attrgetter
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from provisioning.errors import UnreadableText
@@ -50,6 +51,8 @@ def from_micros(value: int) -> datetime:
 
 def time_text(moment: datetime) -> str:
     """ISO 8601 in UTC. ValueError, a fault in the caller, for a time without a zone."""
+    if moment.tzinfo is UTC:
+        return moment.isoformat()
     if moment.tzinfo is None:
         raise ValueError("A time without a zone cannot be stored.")
     return moment.astimezone(UTC).isoformat()
@@ -65,7 +68,7 @@ def _converters(hint: Any) -> tuple[Convert | None, Convert | None]:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         (inner,) = (argument for argument in arguments if argument is not type(None))
-        return tuple(_optional(convert) for convert in _converters(inner))  # type: ignore[return-value]
+        return _converters(inner)  # None itself is passed over where a field is converted
     if origin is frozenset:
         out, come_in = (convert or _same for convert in _converters(arguments[0]))
         return lambda value: sorted(map(out, value)), lambda value: frozenset(map(come_in, value))
@@ -74,7 +77,7 @@ def _converters(hint: Any) -> tuple[Convert | None, Convert | None]:
     if hint is datetime:
         return time_text, _time_in
     if isinstance(hint, type) and issubclass(hint, Enum):
-        return lambda value: value.value, hint
+        return attrgetter("value"), {member.value: member for member in hint}.__getitem__
     if isinstance(hint, type) and is_dataclass(hint):
         return _encoder(hint), _decoder(hint)
     if hint in _AS_IT_IS:
@@ -84,8 +87,11 @@ def _converters(hint: Any) -> tuple[Convert | None, Convert | None]:
 
 def _tuple_converters(arguments: tuple[Any, ...]) -> tuple[Convert, Convert]:
     if arguments[-1] is Ellipsis:
-        out, come_in = (convert or _same for convert in _converters(arguments[0]))
-        return lambda value: [out(item) for item in value], lambda value: tuple(map(come_in, value))
+        out, come_in = _converters(arguments[0])
+        return (
+            list if out is None else lambda value: [out(item) for item in value],
+            tuple if come_in is None else lambda value: tuple(map(come_in, value)),
+        )
     outs, ins = zip(*((o or _same, i or _same) for o, i in map(_converters, arguments)), strict=True)
     return (
         lambda value: [out(item) for out, item in zip(outs, value, strict=True)],
@@ -95,10 +101,6 @@ def _tuple_converters(arguments: tuple[Any, ...]) -> tuple[Convert, Convert]:
 
 def _same(value: Any) -> Any:
     return value
-
-
-def _optional(convert: Convert | None) -> Convert | None:
-    return None if convert is None else lambda value: None if value is None else convert(value)
 
 
 def _once(make: Callable[[Any], T]) -> Callable[[Any], T]:
@@ -114,22 +116,29 @@ def _plan(kind: Any) -> tuple[tuple[str, Convert | None, Convert | None], ...]:
 
 @_once
 def _encoder(kind: Any) -> Convert:
-    plan = tuple((name, out) for name, out, _ in _plan(kind))
+    names = tuple(name for name, _, _ in _plan(kind))
+    convert = tuple((name, out) for name, out, _ in _plan(kind) if out)
+    values = attrgetter(*names)
 
-    def encode_one(value: Any) -> Plain:
-        return {name: out(getattr(value, name)) if out else getattr(value, name) for name, out in plan}
+    def encode_one(record: Any) -> Plain:
+        plain = dict(zip(names, values(record), strict=True))
+        for name, out in convert:
+            value = plain[name]
+            if value is not None:
+                plain[name] = out(value)
+        return plain
 
     return encode_one
 
 
 @_once
 def _decoder(kind: Any) -> Convert:
-    plan = {name: come_in for name, _, come_in in _plan(kind)}
-    convert = tuple((name, come_in) for name, come_in in plan.items() if come_in)
+    names = {name for name, _, _ in _plan(kind)}
+    convert = tuple((name, come_in) for name, _, come_in in _plan(kind) if come_in)
 
     def decode_one(plain: Plain) -> Any:
         # a document written before a field existed takes its default; one that a later program added is passed over
-        known = dict(plain) if plain.keys() <= plan.keys() else {k: v for k, v in plain.items() if k in plan}
+        known = plain.copy() if plain.keys() <= names else {name: plain[name] for name in names & plain.keys()}
         for name, come_in in convert:
             value = known.get(name)
             if value is not None:
@@ -186,9 +195,12 @@ def _refuse_hostile(plain: Any) -> None:
             _refuse_hostile(value)
 
 
+_HOSTILE = re.compile("[\x00\ud800-\udfff]")
+
+
 def check_text(text: str) -> None:
     """Raises `UnreadableText` for a string that not every store can keep or compare."""
-    if "\x00" in text or any("\ud800" <= sign <= "\udfff" for sign in text):
+    if _HOSTILE.search(text):
         raise UnreadableText
 
 
@@ -313,6 +325,11 @@ _KINDS = (
 
 KINDS: Mapping[type[Any], Kind] = {kind.cls: kind for kind in _KINDS}
 INDEXES: Mapping[type[Any], Mapping[str, Callable[[Any], IndexedValue]]] = {k.cls: k.indexes for k in _KINDS}
+
+
+def numbered(after: str) -> int | None:
+    """A place in a list that is ordered by number; None for one that no page of it ever named."""
+    return int(after) if re.fullmatch("[0-9]{1,18}", after) else None
 
 
 def check_question(kind: type[Any], names: set[str], limit: int = 1) -> Kind:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from provisioning.errors import Unavailable
 from provisioning.model import Change, Device, OutboxMessage, Record, State
 from provisioning.ports import AuditRow, Clock, IndexValue, Page, Span, TallyRow, Watch
-from storage.records import KINDS, check_question, check_text, decode, decode_event
+from storage.records import KINDS, check_question, check_text, decode, decode_event, numbered
 from storage.tinydb_engine import RowDB, RowTable
 from storage.tinydb_layout import AUDIT, SEEN
 from storage.tinydb_outbox import lease_heads, next_due
@@ -77,9 +77,9 @@ class TinyStore:
         if after is not None:
             check_text(after)
             if entry.order is None:
-                if not after.isdecimal():
+                place = numbered(after)
+                if place is None:
                     return Page((), None)
-                place = int(after)
         where = matching(contains, span, equals)
         order = "ord" if entry.order else "id"
         # a range is narrow as a rule; hiding the order's index makes SQLite use the range's
@@ -121,7 +121,7 @@ class TinyStore:
             check_text(subject)
             where &= Where(("subject = ?",), (subject,))
         if after is not None:
-            where &= Where(("id < ?",), (int(after),)) if after.isdecimal() else Where(("FALSE",))
+            where &= Where(("id < ?",), (numbered(after),))  # less than NULL is nothing
 
         def read() -> Page[AuditRow]:
             found = self._audit.tail(where, limit + 1)

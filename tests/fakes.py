@@ -16,7 +16,7 @@ from provisioning.errors import Conflict, Duplicate
 from provisioning.events import Event
 from provisioning.model import Change, Device, MessageStatus, OutboxMessage, Record
 from provisioning.ports import AuditRow, IndexValue, Page, Span, TallyRow, Watch
-from storage.records import KINDS, check_question, check_text, encode, encode_event, micros, to_json
+from storage.records import KINDS, check_question, check_text, encode, encode_event, micros, numbered, to_json
 from storage.watch import Topics
 
 R = TypeVar("R", bound=Record)
@@ -78,6 +78,8 @@ class MemoryStore:
         check_question(kind, _names(contains, span, equals), limit)
         if after is not None:
             check_text(after)
+            if KINDS[kind].order is None and numbered(after) is None:
+                return Page((), None)
         placed = sorted((self._place(row), row.key) for row in self._matching(kind, contains, span, equals))
         rest = [(place, key) for place, key in placed if after is None or place > after]
         rows: tuple[Any, ...] = tuple(self._rows[kind][key] for _, key in rest[:limit])
@@ -146,7 +148,7 @@ class MemoryStore:
     async def history(self, subject: str | None = None, *, after: str | None = None, limit: int = 50) -> Page[AuditRow]:
         if not 1 <= limit <= 1000:
             raise ValueError(f"1 to 1000 rows at once, not {limit}")
-        end = len(self._audit) + 1 if after is None else int(after) if after.isdecimal() else 0
+        end = len(self._audit) + 1 if after is None else numbered(after) or 0
         rows = [
             AuditRow(sequence, event)
             for sequence, event in reversed(list(enumerate(self._audit, start=1)))

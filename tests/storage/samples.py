@@ -1,0 +1,92 @@
+"""Records to put into stores: one of every kind, and devices by their place."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from provisioning.model import (
+    ActivationCode,
+    Attempts,
+    Batch,
+    Conversation,
+    ConversationKind,
+    Device,
+    Installation,
+    MessageKind,
+    Operation,
+    OutboxMessage,
+    Person,
+    Post,
+    Problem,
+    Record,
+    Role,
+    Rollout,
+    State,
+)
+
+NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+CHANNEL = Conversation(
+    "19:oslo@thread", ConversationKind.CHANNEL, "https://smba.example/", "t-1", "28:bot", name="Oslo"
+)
+CHAT = Conversation("a:kim", ConversationKind.PERSONAL, "https://smba.example/", "t-1", "28:bot")
+CODE = ActivationCode(1, NOW, NOW + timedelta(hours=24), "dana", "k1", "c2VhbGVk", "00ff")
+
+
+def device(number: int = 1, location: str = "Oslo/2/2.14", **more: object) -> Device:
+    return Device(mac=f"805EC0{number:06X}", location=location, added_at=NOW, added_by="dana", **more)  # type: ignore[arg-type]
+
+
+def message(identity: str, lane: str = "kim", *, after: int = 0, **more: object) -> OutboxMessage:
+    at = NOW + timedelta(seconds=after)
+    given = {"kind": MessageKind.EDIT, "recipient": "kim", "subject": "805EC0000001", "created_at": NOW} | more
+    return OutboxMessage(id=identity, lane=lane, due_at=at, **given)  # type: ignore[arg-type]
+
+
+def rich_device(number: int) -> Device:
+    """Something in every field."""
+    return device(
+        number,
+        "Oslo/2F/Møterom 2.14",
+        state=State.SIGNED_IN,
+        model="T57W",
+        account="Room-2.14@contoso.com",
+        technician="kim",
+        tags=("lobby", "east"),
+        notes="behind the door",
+        asset_tag="AT-77",
+        code=replace(CODE, issue=2),
+        issued=2,
+        token="ab" * 32,
+        retry_until=NOW,
+        installed=Installation("kim", "Kim", NOW, "ok", checked=True),
+        problem=Problem("no network", "port dead", "kim", "Kim", NOW),
+        renewals=(NOW, NOW + timedelta(hours=1)),
+    )
+
+
+def one_of_each() -> tuple[Record, ...]:
+    person = Person(
+        id="kim", name="Kim Berg", upn="Kim@Contoso.com", teams_id="29:kim", roles=frozenset(Role), chat=CHAT
+    )
+    return (
+        rich_device(0xA1B2),
+        replace(rich_device(0xA1B3), removed_at=NOW, installed=None, code=replace(CODE, sealed=None)),
+        replace(person, asked_at=NOW),
+        Rollout(
+            channel=CHANNEL, site="Oslo", connected_by="dana", connected_by_name="Dana", started_at=NOW, reached=(25,)
+        ),
+        Post(
+            conversation=CHAT,
+            activity_id="1:2",
+            reader="kim",
+            subject="805EC0000001",
+            view="device",
+            params=(("site", "Oslo"), ("page", "2")),
+            shows_code=True,
+            posted_at=NOW,
+            message="m1",
+        ),
+        Batch(id="b1", kind="add", by="dana", by_name="Dana", at=NOW, macs=("805EC0000001",)),
+        Attempts(slot="00ff", failures=3, since=NOW),
+        Operation(id="op1", at=NOW),
+        message("m1", unique="edit:1"),
+    )

@@ -1,0 +1,569 @@
+"""The `Store` port, sentence by sentence, on every backend there is."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, timedelta
+
+import pytest
+
+from provisioning.errors import Conflict, Duplicate, UnreadableText
+from provisioning.events import DeviceAdded, DeviceMoved
+from provisioning.model import (
+    Attempts,
+    Batch,
+    Change,
+    Device,
+    MessageStatus,
+    OutboxMessage,
+    Person,
+    Post,
+    State,
+    stored,
+)
+from provisioning.ports import Span, TallyRow
+from storage.records import INDEXES
+from tests.storage.samples import CODE, NOW, device, message, one_of_each, rich_device
+
+LEASE = timedelta(seconds=30)
+
+
+def added(subject, location="Oslo"):
+    return DeviceAdded(at=NOW, actor="dana", subject=subject.key, location=location)
+
+
+async def all_pages(ask, limit):
+    """Every row, page by page."""
+    rows, after = [], None
+    while True:
+        page = await ask(after=after, limit=limit)
+        assert len(page.rows) <= limit
+        rows += page.rows
+        if page.after is None:
+            return rows
+        after = page.after
+
+
+# ------------------------------------------------------------------ units of work
+
+
+@pytest.mark.parametrize("record", one_of_each(), ids=lambda record: type(record).__name__)
+async def test_a_record_comes_back_with_its_version(store, record):
+    await store.save(Change(puts=(record,)))
+    assert await store.get(type(record), record.key) == stored(record)
+    await store.save(Change(puts=(stored(record),)))
+    assert (await store.get(type(record), record.key)).version == 2
+    await store.save(Change(deletes=(replace(record, version=2),)))
+    assert await store.get(type(record), record.key) is None
+
+
+async def test_what_is_not_there_is_none(store):
+    assert await store.get(Device, "805EC0FFFFFF") is None
+    assert (await store.find(Device)).rows == ()
+    assert await store.count(Device) == 0
+    assert await store.tally() == []
+    assert (await store.history()).rows == ()
+    assert await store.next_due() is None
+
+
+async def test_times_come_back_aware_in_utc(store):
+    await store.save(Change(puts=(rich_device(1),)))
+    found = await store.get(Device, rich_device(1).mac)
+    assert {found.added_at.tzinfo, found.code.expires_at.tzinfo, *(at.tzinfo for at in found.renewals)} == {UTC}
+
+
+async def test_a_second_record_with_a_key_is_a_duplicate(store):
+    await store.save(Change(puts=(device(1),)))
+    with pytest.raises(Duplicate) as refusal:
+        await store.save(Change(puts=(device(1, "Bergen/1"),)))
+    assert refusal.value.key == device(1).mac
+    assert (await store.get(Device, device(1).mac)).site == "Oslo"
+
+
+@pytest.mark.parametrize("version", [1, 3])
+async def test_a_version_that_was_not_read_last_is_a_conflict(store, version):
+    await store.save(Change(puts=(device(1),)))
+    await store.save(Change(puts=(stored(device(1)),)))
+    for change in (
+        Change(puts=(device(1, version=version),)),
+        Change(deletes=(device(1, version=version),)),
+        Change(puts=(device(2, version=version),)),
+        Change(deletes=(device(2, version=version),)),
+    ):
+        with pytest.raises(Conflict):
+            await store.save(change)
+
+
+@pytest.mark.parametrize(
+    "spoiler",
+    [
+        Change(puts=(device(1),)),
+        Change(puts=(device(9, version=4),)),
+        Change(deletes=(device(9, version=1),)),
+    ],
+    ids=["duplicate", "conflict", "delete"],
+)
+async def test_a_unit_applies_all_or_nothing(store, spoiler):
+    first = device(1)
+    await store.save(Change(puts=(first,), events=(added(first),)))
+    unit = Change(puts=(device(2), replace(stored(first), notes="new"), message("m1")), events=(added(device(2)),))
+    with pytest.raises((Conflict, Duplicate)):
+        await store.save(unit + spoiler)
+    assert await store.get(Device, device(2).mac) is None
+    assert (await store.get(Device, first.mac)).notes == ""
+    assert await store.get(OutboxMessage, "m1") is None
+    assert len((await store.history()).rows) == 1
+    await store.save(unit)
+    assert (await store.get(Device, first.mac)).notes == "new"
+
+
+async def test_of_many_who_change_one_version_one_wins(store):
+    await store.save(Change(puts=(device(1),)))
+    attempts = [store.save(Change(puts=(replace(stored(device(1)), notes=str(n)),))) for n in range(20)]
+    outcomes = await asyncio.gather(*attempts, return_exceptions=True)
+    assert outcomes.count(None) == 1
+    assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == 19
+
+
+async def test_a_unit_of_many_records_is_one_unit(store):
+    await store.save(
+        Change(puts=tuple(device(n) for n in range(500)), events=tuple(added(device(n)) for n in range(500)))
+    )
+    assert await store.count(Device) == 500
+
+
+# ------------------------------------------------------------------ finding
+
+
+EXAMPLES = [
+    (type(record), name, index(record), stored(record))
+    for record in one_of_each()
+    for name, index in INDEXES[type(record)].items()
+    if name != "text" and index(record) is not None
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value", "record"), EXAMPLES, ids=[f"{k.__name__}-{n}-{v}" for k, n, v, _ in EXAMPLES]
+)
+async def test_every_index_finds_and_counts(store, kind, name, value, record):
+    await store.save(Change(puts=one_of_each()))
+    page = await store.find(kind, **{name: value})
+    assert record in page.rows
+    expected = sum(INDEXES[kind][name](other) == value for other in one_of_each() if type(other) is kind)
+    assert len(page.rows) == expected == await store.count(kind, **{name: value})
+    other = (not value) if isinstance(value, bool) else f"{value}?"
+    assert record not in (await store.find(kind, **{name: other})).rows
+
+
+async def test_every_index_has_an_example():
+    named = {(kind, name) for kind, name, _, _ in EXAMPLES}
+    assert named == {(kind, name) for kind, names in INDEXES.items() for name in names if name != "text"}
+
+
+async def test_indexes_follow_a_change(store):
+    await store.save(Change(puts=(device(1, technician="kim", token="ab"),)))
+    await store.save(Change(puts=(replace(stored(device(1)), location="Bergen/1", technician="lee"),)))
+    for gone in ({"site": "oslo"}, {"technician": "kim"}, {"token": "ab"}):
+        assert (await store.find(Device, **gone)).rows == ()
+    assert len((await store.find(Device, site="bergen", technician="lee", removed=False, open=True)).rows) == 1
+
+
+async def test_a_value_that_is_not_there_never_matches(store):
+    await store.save(Change(puts=(device(1), message("m1"))))
+    assert await store.count(Device, token="") == 0
+    assert await store.count(OutboxMessage, unique="") == 0
+
+
+async def test_an_unknown_index_is_a_fault_of_the_caller(store):
+    for question in ({"colour": "red"}, {"span": Span("colour", after=NOW)}):
+        with pytest.raises(ValueError, match="colour"):
+            await store.find(Device, **question)
+        with pytest.raises(ValueError, match="colour"):
+            await store.count(Device, **question)
+    with pytest.raises(ValueError, match="text"):
+        await store.find(Attempts, contains="x")
+
+
+@pytest.mark.parametrize("limit", [0, 1001])
+async def test_a_page_has_1_to_1000_rows(store, limit):
+    with pytest.raises(ValueError, match="1000"):
+        await store.find(Device, limit=limit)
+    with pytest.raises(ValueError, match="1000"):
+        await store.history(limit=limit)
+
+
+async def test_devices_stand_in_natural_order(store):
+    places = ["Oslo/2/2.14", "Oslo/10", "oslo/2/2.9", "Bergen/1", "Oslo/2"]
+    await store.save(Change(puts=tuple(device(n, place) for n, place in enumerate(places))))
+    found = [row.location for row in (await store.find(Device)).rows]
+    assert found == ["Bergen/1", "Oslo/2", "oslo/2/2.9", "Oslo/2/2.14", "Oslo/10"]
+
+
+async def test_devices_at_one_place_stand_by_mac(store):
+    await store.save(Change(puts=tuple(device(n, "Oslo/1") for n in (3, 1, 2))))
+    assert [row.mac[-1] for row in (await store.find(Device)).rows] == ["1", "2", "3"]
+
+
+async def test_people_stand_by_name_and_batches_and_posts_newest_first(store):
+    post = next(record for record in one_of_each() if isinstance(record, Post))
+    batch = next(record for record in one_of_each() if isinstance(record, Batch))
+    later = NOW + timedelta(minutes=1)
+    await store.save(
+        Change(
+            puts=(
+                *(Person(id=name, name=name) for name in ("lee", "Kim", "anna")),
+                post,
+                replace(post, activity_id="2", posted_at=later),
+                batch,
+                replace(batch, id="b0", at=later),
+                replace(batch, id="a9"),
+            )
+        )
+    )
+    assert [row.name for row in (await store.find(Person)).rows] == ["anna", "Kim", "lee"]
+    assert [row.activity_id for row in (await store.find(Post)).rows] == ["2", "1:2"]
+    assert [row.id for row in (await store.find(Batch)).rows] == ["b0", "a9", "b1"]
+
+
+async def test_messages_stand_as_they_came_in(store):
+    for identity in ("z", "a", "m"):
+        await store.save(Change(puts=(message(identity),)))
+    assert [row.id for row in await all_pages(lambda **page: store.find(OutboxMessage, **page), 2)] == ["z", "a", "m"]
+
+
+@pytest.mark.parametrize("limit", [1, 3, 10, 11])
+async def test_pages_put_together_are_the_whole(store, limit):
+    await store.save(Change(puts=tuple(device(n, f"Oslo/{n % 3}") for n in range(10))))
+    rows = await all_pages(lambda **page: store.find(Device, site="oslo", **page), limit)
+    assert rows == list((await store.find(Device, site="oslo")).rows)
+    assert len(rows) == 10
+
+
+async def test_a_page_stays_stable_while_rows_are_inserted(store):
+    await store.save(Change(puts=tuple(device(n, f"Oslo/{n}") for n in range(0, 40, 2))))
+    rows, after = [], None
+    for number in range(1, 100, 2):
+        page = await store.find(Device, after=after, limit=3)
+        rows += page.rows
+        after = page.after
+        if after is None:
+            break
+        await store.save(Change(puts=(device(number, f"Oslo/{number}"),)))
+    macs = [row.mac for row in rows]
+    assert len(set(macs)) == len(macs)
+    assert {device(n).mac for n in range(0, 40, 2)} <= set(macs)
+
+
+async def test_a_page_goes_on_where_its_last_row_was_removed(store):
+    await store.save(Change(puts=tuple(device(n, f"Oslo/{n}") for n in range(6))))
+    page = await store.find(Device, limit=2)
+    await store.save(Change(deletes=(page.rows[-1],)))
+    assert [row.location for row in (await store.find(Device, after=page.after)).rows] == [
+        f"Oslo/{n}" for n in (2, 3, 4, 5)
+    ]
+
+
+async def test_a_place_that_no_page_named_goes_nowhere_and_harms_nothing(store):
+    await store.save(Change(puts=(message("m1"), device(1)), events=(added(device(1)),)))
+    assert (await store.find(OutboxMessage, after="'; --")).rows == ()
+    assert (await store.history(after="'; --")).rows == ()
+    assert (await store.history(after="9" * 40)).rows == ()
+    assert (await store.find(Device, after="'; DROP TABLE devices; --")).rows != ()
+
+
+async def test_a_span_is_open_below_and_closed_above(store):
+    hours = [1, 2, 3]
+    codes = [replace(CODE, expires_at=NOW + timedelta(hours=h)) for h in hours]
+    await store.save(Change(puts=tuple(device(n, code=code) for n, code in zip(hours, codes, strict=True))))
+    await store.save(Change(puts=(device(8), device(9, code=replace(CODE, sealed=None)))))
+
+    async def found(index, **span):
+        named = {name: NOW + timedelta(hours=h) for name, h in span.items()}
+        page = await store.find(Device, span=Span(index, **named))
+        assert await store.count(Device, span=Span(index, **named)) == len(page.rows)
+        return [int(row.mac[-1]) for row in page.rows]
+
+    assert await found("code_until") == [1, 2, 3]
+    assert await found("code_until", after=1) == [2, 3]
+    assert await found("code_until", until=2) == [1, 2]
+    assert await found("code_until", after=1, until=2) == [2]
+    assert await found("hashed_until", until=100) == [9]
+    assert await found("hashed_until", until=0) == []
+
+
+HOSTILE = ["%", "_", "'", '"', "\\", "100%_", "' OR 1=1 --", "*", "?", "[a-z]", "\n", "ß", "İ", "😀", "\u202e"]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+async def test_contains_takes_every_sign_literally(store, hostile):
+    await store.save(Change(puts=(device(1, notes=f"x{hostile}y"), device(2, notes="plain"))))
+    assert [row.mac for row in (await store.find(Device, contains=f"X{hostile}y")).rows] == [device(1).mac]
+    assert await store.count(Device, contains=f"x{hostile}y") == 1
+    assert await store.count(Device, contains=f"x{hostile}z") == 0
+
+
+@pytest.mark.parametrize(
+    "said", ["a1b2", "C0-00-A1-B2", "c0:00:a1", "LOBBY", "room-2", "at-77", "door", "t57w", "MØTEROM"]
+)
+async def test_contains_looks_into_everything_people_know_a_device_by(store, said):
+    await store.save(Change(puts=(rich_device(0xA1B2), device(2))))
+    assert [row.mac for row in (await store.find(Device, contains=said)).rows] == ["805EC000A1B2"]
+
+
+async def test_contains_does_not_reach_across_fields(store):
+    await store.save(Change(puts=(device(1, account="ab", asset_tag="cd"),)))
+    assert await store.count(Device, contains="abcd") == 0
+
+
+@pytest.mark.parametrize("hostile", ["a\x00", "\ud83d"])
+async def test_hostile_text_is_refused_wherever_it_comes_in(store, hostile):
+    first = device(1)
+    for refused in (
+        store.save(Change(puts=(first, device(2, notes=hostile)))),
+        store.save(
+            Change(puts=(first,), events=(DeviceMoved(at=NOW, actor="d", subject="s", before=hostile, after=""),))
+        ),
+        store.get(Device, hostile),
+        store.find(Device, site=hostile),
+        store.find(Device, contains=hostile),
+        store.find(Device, after=hostile),
+        store.count(Device, contains=hostile),
+        store.record_seen({hostile: NOW}),
+    ):
+        with pytest.raises(UnreadableText):
+            await refused
+    assert await store.get(Device, first.mac) is None
+
+
+# ------------------------------------------------------------------ counts
+
+
+async def test_the_tally_follows_every_change(store):
+    def row(site, state, count, *, installed=False, problem=False):
+        return TallyRow(site, state, installed, problem, count)
+
+    waiting, here = State.WAITING_FOR_ACTIVATION, State.SIGNED_IN
+    await store.save(Change(puts=(device(1), device(2), device(3, "Bergen/1"))))
+    assert await store.tally() == [row("bergen", waiting, 1), row("oslo", waiting, 2)]
+    assert await store.tally("oslo") == [row("oslo", waiting, 2)]
+
+    moved = replace(stored(device(1)), location="OSLO/9", state=here, installed=rich_device(1).installed)
+    await store.save(Change(puts=(moved,)))
+    assert await store.tally("oslo") == [row("oslo", here, 1, installed=True), row("oslo", waiting, 1)]
+
+    await store.save(Change(puts=(replace(stored(device(2)), removed_at=NOW),)))
+    assert await store.tally("oslo") == [row("oslo", here, 1, installed=True)]
+
+    back = await store.get(Device, device(2).mac)
+    await store.save(Change(puts=(replace(back, removed_at=None, problem=rich_device(1).problem),)))
+    assert row("oslo", waiting, 1, problem=True) in await store.tally("oslo")
+
+    with pytest.raises(Conflict):
+        await store.save(Change(puts=(device(7), device(8, version=3))))
+    await store.save(Change(deletes=(stored(moved), stored(device(3)))))
+    assert await store.tally() == [row("oslo", waiting, 1, problem=True)]
+    assert await store.tally("nowhere") == []
+
+
+# ------------------------------------------------------------------ history
+
+
+async def test_history_is_newest_first_and_by_subject(store):
+    facts = tuple(added(device(n % 3), str(n)) for n in range(10))
+    for fact in facts:
+        await store.save(Change(events=(fact,)))
+    whole = await all_pages(store.history, 3)
+    assert [row.event for row in whole] == list(reversed(facts))
+    assert [row.sequence for row in whole] == sorted((row.sequence for row in whole), reverse=True)
+    of_one = await all_pages(lambda **page: store.history(device(1).mac, **page), 2)
+    assert [row.event.location for row in of_one] == ["7", "4", "1"]
+
+
+async def test_facts_of_one_unit_keep_their_order(store):
+    await store.save(Change(events=(added(device(1), "first"), added(device(1), "second"))))
+    assert [row.event.location for row in (await store.history()).rows] == ["second", "first"]
+
+
+# ------------------------------------------------------------------ the outbox
+
+
+async def claimed(store, seconds=0, limit=10):
+    return [row.id for row in await store.claim(NOW + timedelta(seconds=seconds), LEASE, limit)]
+
+
+async def settle(store, identity, status=MessageStatus.SENT):
+    row = await store.get(OutboxMessage, identity)
+    await store.save(Change(puts=(replace(row, status=status, leased_until=None, settled_at=NOW),)))
+
+
+async def test_a_lane_goes_out_in_order_one_at_a_time(store):
+    await store.save(Change(puts=(message("a1", "a"), message("a2", "a"), message("b1", "b"))))
+    assert await claimed(store) == ["a1", "b1"]
+    assert await claimed(store) == []
+    await settle(store, "a1")
+    assert await claimed(store) == ["a2"]
+    await settle(store, "b1", MessageStatus.UNDELIVERABLE)
+    await settle(store, "a2", MessageStatus.DROPPED)
+    assert await claimed(store, 3600) == []
+
+
+async def test_a_head_that_waits_for_a_retry_holds_its_lane(store):
+    await store.save(Change(puts=(message("a1", "a"), message("a2", "a"), message("b1", "b", after=5))))
+    assert await claimed(store) == ["a1"]
+    row = await store.get(OutboxMessage, "a1")
+    later = NOW + timedelta(seconds=60)
+    await store.save(Change(puts=(replace(row, leased_until=None, due_at=later, attempts=1),)))
+    assert await claimed(store, 10) == ["b1"]
+    assert await store.next_due() == NOW + timedelta(seconds=10) + LEASE
+    assert await claimed(store, 60) == ["b1", "a1"]
+
+
+async def test_a_claim_says_what_it_stored(store):
+    await store.save(Change(puts=(message("a1"),)))
+    (row,) = await store.claim(NOW, LEASE, 1)
+    assert row == replace(message("a1"), version=2, leased_until=NOW + LEASE)
+    assert await store.get(OutboxMessage, "a1") == row
+
+
+async def test_a_lease_that_ran_out_may_be_claimed_again(store):
+    await store.save(Change(puts=(message("a1"), message("a2"))))
+    assert await claimed(store) == ["a1"]
+    assert await claimed(store, LEASE.seconds - 1) == []
+    assert await claimed(store, LEASE.seconds) == ["a1"]
+    late = replace(message("a1"), version=2, status=MessageStatus.SENT)
+    with pytest.raises(Conflict):
+        await store.save(Change(puts=(late,)))
+
+
+async def test_a_claim_takes_the_longest_due_and_no_more_than_asked(store):
+    await store.save(Change(puts=tuple(message(str(n), lane=str(n), after=9 - n) for n in range(10))))
+    assert await claimed(store, 5) == ["9", "8", "7", "6", "5", "4"]
+    assert await claimed(store, 9, limit=3) == ["3", "2", "1"]
+
+
+async def test_next_due_is_the_earliest_head_or_the_end_of_a_lease(store):
+    await store.save(Change(puts=(message("a1", "a", after=50), message("a2", "a"), message("b1", "b", after=20))))
+    assert await store.next_due() == NOW + timedelta(seconds=20)
+    assert await claimed(store, 20) == ["b1"]
+    assert await store.next_due() == NOW + timedelta(seconds=50)
+    assert await claimed(store, 50) == ["b1", "a1"]
+    assert await store.next_due() == NOW + timedelta(seconds=50) + LEASE
+    for identity in ("a1", "b1", "a2"):
+        await settle(store, identity)
+    assert await store.next_due() is None
+
+
+async def test_one_word_waits_once(store):
+    await store.save(Change(puts=(message("a1", unique="w"), message("a2", unique="w"), message("b1"), message("b2"))))
+    await store.save(Change(puts=(message("a3", unique="w"), message("c1", unique="v"))))
+    assert [row.id for row in (await store.find(OutboxMessage)).rows] == ["a1", "b1", "b2", "c1"]
+    assert await claimed(store) == ["a1"]
+    await store.save(Change(puts=(message("a4", unique="w"),)))  # the leased one was drawn from an older state
+    await store.save(Change(puts=(message("a5", unique="w"),)))
+    assert [row.id for row in (await store.find(OutboxMessage, unique="w")).rows] == ["a1", "a4"]
+    await settle(store, "a1")
+    await settle(store, "a4")
+    await store.save(Change(puts=(message("a6", unique="w"),)))
+    assert await store.count(OutboxMessage, unique="w", status="waiting") == 1
+
+
+async def test_claims_at_once_never_share_a_message(store):
+    await store.save(Change(puts=tuple(message(str(n), lane=str(n)) for n in range(60))))
+    claims = await asyncio.gather(*(store.claim(NOW, LEASE, 7) for _ in range(12)))
+    taken = [row.id for rows in claims for row in rows]
+    assert sorted(taken, key=int) == [str(n) for n in range(60)]
+
+
+# ------------------------------------------------------------------ last seen
+
+
+async def test_last_seen_keeps_the_latest_call_and_no_version(store):
+    await store.save(Change(puts=(device(1),)))
+    later = NOW + timedelta(seconds=5)
+    await store.record_seen({device(1).mac: later, device(2).mac: NOW})
+    await store.record_seen({device(1).mac: NOW})
+    await store.record_seen({})
+    seen = await store.last_seen([device(1).mac, device(2).mac, device(3).mac])
+    assert seen == {device(1).mac: later, device(2).mac: NOW}
+    assert seen[device(1).mac].tzinfo is UTC
+    assert (await store.get(Device, device(1).mac)).version == 1
+
+
+async def test_last_seen_takes_a_whole_fleet(store):
+    fleet = {f"805EC1{n:06X}": NOW for n in range(1200)}
+    await store.record_seen(fleet)
+    assert await store.last_seen(list(fleet)) == fleet
+
+
+# ------------------------------------------------------------------ watching
+
+
+async def test_a_watch_wakes_for_its_topics_alone(store):
+    async with store.watch(device(1).mac, "outbox") as watch, store.watch(device(2).mac) as other:
+        assert not await watch.wait(0)
+        await store.save(Change(puts=(device(1),)))
+        assert await watch.wait(5)
+        assert not await watch.wait(0)
+        await store.save(Change(puts=(message("m1"),)))
+        assert await watch.wait(5)
+        assert not await other.wait(0)
+
+
+async def test_a_change_between_opening_and_waiting_is_not_lost(store):
+    async with store.watch(device(1).mac) as watch:
+        for change in (device(1), stored(device(1))):
+            await store.save(Change(puts=(change,)))
+        assert await watch.wait(0)
+        assert not await watch.wait(0)
+
+
+async def test_a_refused_unit_wakes_nobody(store):
+    async with store.watch(device(1).mac) as watch:
+        with pytest.raises(Conflict):
+            await store.save(Change(puts=(device(1, version=7),)))
+        assert not await watch.wait(0)
+
+
+async def test_a_watcher_sees_the_change_that_woke_it(store):
+    async with store.watch(device(1).mac) as watch:
+        waiting = asyncio.create_task(watch.wait(10))
+        await store.save(Change(puts=(device(1),)))
+        assert await waiting
+        assert await store.get(Device, device(1).mac) is not None
+
+
+async def test_waiting_can_be_cancelled_and_forgets_nothing(store):
+    async with store.watch(device(1).mac) as watch:
+        waiting = asyncio.create_task(watch.wait(60))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await store.save(Change(puts=(device(1),)))
+        assert await watch.wait(5)
+
+
+async def test_many_watch_and_each_wakes(store):
+    async def one(opened):
+        async with store.watch(device(1).mac) as watch:
+            opened.release()
+            return await watch.wait(20)
+
+    opened = asyncio.Semaphore(0)
+    watchers = [asyncio.create_task(one(opened)) for _ in range(500)]
+    for _ in watchers:
+        await opened.acquire()
+    await store.save(Change(puts=(device(1),)))
+    assert all(await asyncio.gather(*watchers))
+
+
+async def test_closing_releases_those_who_wait(store):
+    async with store.watch("outbox") as watch:
+        waiting = asyncio.create_task(watch.wait(60))
+        await asyncio.sleep(0)
+        await store.close()
+        assert await waiting
+
+
+async def test_a_healthy_store_says_so(store):
+    await store.check()
