@@ -15,7 +15,8 @@ from cards.words import plain, without_controls
 
 TEMPLATES = Path(__file__).parent / "templates"
 
-_LONGEST_FALLBACK = 4000  # characters; leaves room for the card itself within 28 KB
+_LARGEST = 27_000  # bytes of ASCII JSON, of the 28 KB that Teams takes
+_WIDEST = 12  # bytes that one character may cost there
 
 
 @cache
@@ -37,7 +38,8 @@ def render(view: View, *, operation: str, locale: str = "en") -> dict[str, Any]:
     """The card of a view. `operation` travels in every button, so that a press delivered twice acts once."""
     text = environment().get_template(view.template).render(view=view, operation=operation, locale=locale)
     card: dict[str, Any] = _clean(json.loads(text))
-    card["fallbackText"] = "\n".join(_sentences(card["body"]))[:_LONGEST_FALLBACK]
+    room = (_LARGEST - len(json.dumps(card))) // _WIDEST
+    card["fallbackText"] = "\n".join(_sentences(card["body"]))[: max(room, 100)]
     return card
 
 

@@ -19,6 +19,11 @@ class Tone(StrEnum):
     ATTENTION = "attention"
     ACCENT = "accent"
 
+    @property
+    def ink(self) -> str:
+        """The colour of a text. Good and warning are too pale to read on white; as backgrounds they serve well."""
+        return self.value.capitalize() if self in (Tone.ATTENTION, Tone.ACCENT) else "Default"
+
 
 class Style(StrEnum):
     DEFAULT = "default"
@@ -107,7 +112,7 @@ class View:
     summary: str = ""
     tone: Tone = Tone.PLAIN
     notice: str = ""  # a line above the title: what just happened, or what was wrong
-    notice_tone: Tone = Tone.PLAIN  # where it differs from the title's
+    notice_tone: Tone | None = None  # where it differs from the title's
     lines: tuple[str, ...] = ()
     small: tuple[str, ...] = ()  # subtle lines at the end, the typed commands among them
     buttons: tuple[Button, ...] = ()
@@ -122,9 +127,10 @@ class View:
 
     @property
     def notice_style(self) -> str:
-        """The container style of the notice: its own tone, else the title's, else just set apart."""
-        tone = self.tone if self.notice_tone is Tone.PLAIN else self.notice_tone
-        return "emphasis" if tone is Tone.PLAIN else tone.value
+        """The background of a notice that stands by itself; empty: it shares the title's tone and background."""
+        if self.notice_tone is None and self.tone is not Tone.PLAIN:
+            return ""
+        return "emphasis" if self.notice_tone in (None, Tone.PLAIN) else str(self.notice_tone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

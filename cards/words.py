@@ -35,6 +35,8 @@ _OPENING = re.compile(
     """,
     re.VERBOSE,
 )
+# A fact's column does not break a long word by itself.
+_LONG = re.compile(r"\w{20}(?=\w)")
 _EMPHASIS = re.compile(
     r"""
     [*`]
@@ -49,11 +51,12 @@ def escape(text: str) -> str:
     """User text for any place of a view but an input's value: one line, nothing invisible, no Markdown, no mention.
 
     A backslash goes before emphasis only: Teams on phones shows it before other characters, and its parser sees a
-    link in spite of it. Everything else is broken by a zero width space, which no client shows.
+    link in spite of it. Everything else is broken by a zero width space, which no client shows; so are long words.
     """
     words = " ".join(without_controls(text, keep="\t\n\r").split())
     words = "".join(c for c in words if c in _JOINERS or unicodedata.category(c) != "Cf")
-    words = _EMPHASIS.sub(r"\\\g<0>", _OPENING.sub(rf"\g<0>{_BREAK}", words))
+    words = _OPENING.sub(rf"\g<0>{_BREAK}", _LONG.sub(rf"\g<0>{_BREAK}", words))
+    words = _EMPHASIS.sub(r"\\\g<0>", words)
     return _BREAK + words if _STARTER.match(words) else words
 
 
