@@ -29,7 +29,7 @@ from botframework.connector.auth import (
 from msrest.serialization import Model
 
 from bot.activity import Json, tenant_of
-from bot.adapter_http import RefusedError, ServiceHosts, read_activity
+from bot.adapter_http import BODY_SECONDS, RefusedError, ServiceHosts, read_activity
 from bot.adapter_trust import KeysUnavailableError, SigningKeys, Tokens
 from bot.messenger import CALL_SECONDS, Connectors
 from provisioning.errors import DeliveryError, ProvisioningError
@@ -96,10 +96,15 @@ class Adapter(CloudAdapterBase):
     """`credentials` None is local mode: nobody is verified, only loopback services are called, without a token."""
 
     def __init__(
-        self, credentials: Credentials | None, *, allowed_service_hosts: Collection[str], cloud: Cloud = Cloud()
+        self,
+        credentials: Credentials | None,
+        *,
+        allowed_service_hosts: Collection[str],
+        cloud: Cloud = Cloud(),
+        body_seconds: float = BODY_SECONDS,
     ) -> None:
         self.local = credentials is None
-        self._credentials, self._cloud = credentials, cloud
+        self._credentials, self._cloud, self._body_seconds = credentials, cloud, body_seconds
         self._hosts = ServiceHosts(allowed_service_hosts, local=self.local)
         self._keys = SigningKeys(cloud.openid_url, self.session)
         self._session: aiohttp.ClientSession | None = None
@@ -152,7 +157,7 @@ class Adapter(CloudAdapterBase):
     async def process(self, request: web.Request, bot: Bot) -> web.Response:
         """One HTTP request of Teams: refused with 4xx, or carried out and acknowledged."""
         try:
-            raw = await read_activity(request)
+            raw = await read_activity(request, self._body_seconds)
             activity = _envelope(raw)
             caller = await self._verify(raw, activity, request.headers.get("Authorization"))
         except RefusedError as refused:
@@ -180,8 +185,12 @@ class Adapter(CloudAdapterBase):
             # The SDK raises whatever its parts raise (PyJWT, IndexError, bare Exception): all mean a bad token.
             log.info("token refused", error=type(error).__name__)
             raise RefusedError(401, "the token is not valid") from None
-        if not isinstance(caller.claims_identity.get_claim_value("exp"), int | float):
+        claims = caller.claims_identity.claims
+        if not isinstance(claims.get("exp"), int | float):
             raise RefusedError(401, "the token never ends")  # PyJWT checks the end only where there is one
+        # On its way for emulators and other bots the SDK checks neither who the token is from nor for which service.
+        if (claims.get("iss"), claims.get("serviceurl")) != (self._cloud.issuer, activity.service_url):
+            raise RefusedError(401, "the token is for somebody else")
         if activity.channel_id != "msteams":
             raise RefusedError(403, "only Teams is served")
         wanted = self._credentials.tenant_id.lower() if self._credentials else ""

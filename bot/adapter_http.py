@@ -32,7 +32,7 @@ class RefusedError(Exception):
         self.status = status
 
 
-async def read_activity(request: web.Request, seconds: float = BODY_SECONDS) -> Mapping[str, Any]:
+async def read_activity(request: web.Request, seconds: float) -> Mapping[str, Any]:
     """The checked JSON of an activity. Errors: `RefusedError` with 400, 408, 413 or 415, never anything else."""
     if request.content_type != "application/json":
         raise RefusedError(415, "the body is not application/json")
@@ -56,7 +56,7 @@ async def _read_body(request: web.Request, seconds: float) -> bytes:
                     raise RefusedError(413, "the body is too large")
     except TimeoutError:
         raise RefusedError(408, "the body came too slowly") from None
-    except (aiohttp.ClientError, aiohttp.http.HttpProcessingError, ValueError):
+    except (web.RequestPayloadError, aiohttp.ClientError, aiohttp.http.HttpProcessingError, ValueError):
         raise RefusedError(400, "the body does not match its headers") from None
     return bytes(body)
 

@@ -176,7 +176,7 @@ class Connectors(ConnectorFactory):
     def _build(self, service_url: str, scope: str) -> ConnectorClient:
         policy: Any = _BotToken(self._tokens, scope) if self._tokens else SansIOHTTPPolicy()
         client = ConnectorClient(
-            policy,
+            SansIOHTTPPolicy(),  # not ours: the client would chain it into a second pipeline, away from our sender
             base_url=service_url,
             pipeline_type=lambda config: AsyncPipeline([config.user_agent_policy, policy], self._sender),
         )

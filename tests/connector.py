@@ -9,13 +9,27 @@ async with FakeConnector() as connector:
 from __future__ import annotations
 
 import asyncio
+import json
+import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
+import jwt
 from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
+
+from bot.adapter import Adapter, Bot, Cloud
+
+TENANT = "6f1d1a52-3c4e-4d0b-9a51-0c7a5be0d001"
+BOT_ID = "28:provisioning-bot"
+APP_ID = "11111111-2222-3333-4444-555555555555"
+APP_PASSWORD = "the-password-of-the-tests"
 
 
 @dataclass(frozen=True)
@@ -170,3 +184,140 @@ class FakeConnector:
         )
         async with self._changed:
             self._changed.notify_all()
+
+
+# ---------------------------------------------------------------------- the bot's side of the wire
+
+
+def activity(connector: FakeConnector, **fields: Any) -> dict[str, Any]:
+    """A message as Teams sends it in a 1:1 chat; `fields` replace or, being None, remove parts of it."""
+    message = {
+        "type": "message",
+        "id": "1700000000001",
+        "channelId": "msteams",
+        "serviceUrl": connector.url,
+        "conversation": {"id": "a:sam", "conversationType": "personal", "tenantId": TENANT},
+        "from": {"id": "29:sam", "name": "Sam Technician", "aadObjectId": "6f1d1a52-3c4e-4d0b-9a51-0c7a5be05a3e"},
+        "recipient": {"id": BOT_ID, "name": "Provisioning Bot"},
+        "channelData": {"tenant": {"id": TENANT}},
+        "entities": [{"type": "clientInfo", "locale": "nb-NO", "country": "NO", "timezone": "Europe/Oslo"}],
+        "text": "help",
+    }
+    merged = {**message, **{("from" if name == "from_" else name): value for name, value in fields.items()}}
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+def press(connector: FakeConnector, verb: str = "confirm", **fields: Any) -> dict[str, Any]:
+    """A press of an Action.Execute button; `trigger="automatic"` makes it a refresh, `data` are its inputs."""
+    value = {"action": {"type": "Action.Execute", "verb": verb, "data": fields.pop("data", {})}}
+    if "trigger" in fields:
+        value["trigger"] = fields.pop("trigger")
+    invoke = {"type": "invoke", "name": "adaptiveCard/action", "value": value, "replyToId": "post-7", "text": None}
+    return activity(connector, **{**invoke, **fields})
+
+
+def channel_fields(root: str = "1699") -> dict[str, Any]:
+    """What a message in a thread of a team channel has instead of a 1:1 chat's fields."""
+    return {
+        "conversation": {
+            "id": f"19:rollout@thread.tacv2;messageid={root}",
+            "conversationType": "channel",
+            "isGroup": True,
+            "tenantId": TENANT,
+        },
+        "channelData": {
+            "tenant": {"id": TENANT},
+            "team": {"id": "19:oslo-office@thread.tacv2"},
+            "channel": {"id": "19:rollout@thread.tacv2", "name": "Rollout"},
+        },
+    }
+
+
+@asynccontextmanager
+async def serving(adapter: Adapter, bot: Bot) -> AsyncIterator[TestClient[web.Request, web.Application]]:
+    """`/api/messages` of this adapter and bot as a real server, and a client to post to it."""
+
+    async def messages(request: web.Request) -> web.Response:
+        return await adapter.process(request, bot)
+
+    app = web.Application()
+    app.router.add_post("/api/messages", messages)
+    async with TestClient(TestServer(app)) as client:
+        try:
+            yield client
+        finally:
+            await adapter.close()
+
+
+class FakeIdentity:
+    """The issuer of Teams' tokens and of ours: OpenID document, signing keys and token endpoint, on loopback."""
+
+    issuer = "https://issuer.example"
+
+    def __init__(self) -> None:
+        self.keys = {"key-1": rsa.generate_private_key(65537, 2048)}
+        self.endorsements: dict[str, list[str]] = {}
+        self.key_fetches = self.token_fetches = 0
+        self.down = False
+        self.asked = asyncio.Event()  # somebody fetches keys
+        self.hanging = asyncio.Event()  # cleared: the keys are not given out
+        self.hanging.set()
+        self._runner: web.AppRunner | None = None
+        self.url = ""
+
+    async def __aenter__(self) -> Self:
+        app = web.Application()
+        app.router.add_get("/openid", self._document)
+        app.router.add_get("/keys", self._keys)
+        app.router.add_post("/token", self._token)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.hanging.set()
+        if self._runner:
+            await self._runner.cleanup()
+
+    def cloud(self) -> Cloud:
+        return Cloud(self.issuer, f"{self.url}/openid", "https://api.example", f"{self.url}/token")
+
+    def token(self, connector: FakeConnector, *, kid: str | None = "key-1", key: Any = None, **claims: Any) -> str:
+        """A token as Teams sends it to this bot; a claim given as None is left out."""
+        now = int(time.time())
+        everything = {
+            "iss": self.issuer,
+            "aud": APP_ID,
+            "serviceurl": connector.url,
+            "nbf": now - 60,
+            "exp": now + 3600,
+            **claims,
+        }
+        said = {name: value for name, value in everything.items() if value is not None}
+        return jwt.encode(said, key or self.keys["key-1"], "RS256", headers={"kid": kid} if kid else {})
+
+    async def _document(self, request: web.Request) -> web.Response:
+        self.key_fetches += 1
+        self.asked.set()
+        await self.hanging.wait()
+        if self.down:
+            raise web.HTTPServiceUnavailable
+        return web.json_response({"issuer": self.issuer, "jwks_uri": f"{self.url}/keys"})
+
+    async def _keys(self, request: web.Request) -> web.Response:
+        return web.json_response({"keys": [self._jwk(kid) for kid in self.keys]})
+
+    def _jwk(self, kid: str) -> dict[str, Any]:
+        public = json.loads(RSAAlgorithm.to_jwk(self.keys[kid].public_key()))
+        return {**public, "kid": kid, "endorsements": self.endorsements.get(kid, ["msteams"])}
+
+    async def _token(self, request: web.Request) -> web.Response:
+        self.token_fetches += 1
+        form = await request.post()
+        if self.down:
+            raise web.HTTPServiceUnavailable
+        if form["client_secret"] != APP_PASSWORD:
+            return web.json_response({"error": "invalid_client"}, status=401)
+        return web.json_response({"access_token": f"token-{self.token_fetches}", "expires_in": 3600})
