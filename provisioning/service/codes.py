@@ -65,16 +65,20 @@ class Codes(Handover):
         ready = [device for device in devices if lifecycle.can(device, Step.ISSUE_CODE)]
         if order.target.device and not ready:
             raise ResetRequired(place=order.target.device.place)
-        technician = await self.store.get(Person, order.technician) if order.technician else None
+        return await self._issue_all(actor, order, [d.mac for d in ready], refused=len(devices) - len(ready))
+
+    async def _issue_all(self, actor: Actor, order: IssueOrder, macs: Sequence[str], refused: int) -> Issued:
+        """In chunks, each a unit of its own, so that others get their turns; then the ledger row."""
         done: list[Device] = []
         kept: list[Device] = []
-        for part, chunk in enumerate(_chunks([d.mac for d in ready])):
+        for part, chunk in enumerate(_chunks(macs)):
             fresh, had = await self.unit(actor, lambda c=chunk: self._decide_issue(actor, order, c), part=part)  # type: ignore[misc]
             done += fresh
             kept += had
         batch = self._ledger_row(actor, order, done, kept)
         await self.store.save(Change(puts=(batch,)))
-        return Issued(stored(batch), order.target, len(done), len(kept), len(devices) - len(ready), technician)
+        technician = await self.store.get(Person, batch.technician) if batch.technician else None
+        return Issued(stored(batch), order.target, len(done), len(kept), refused, technician)
 
     async def _decide_issue(
         self, actor: Actor, order: IssueOrder, macs: Sequence[str]
@@ -109,6 +113,28 @@ class Codes(Handover):
             technician=order.technician or (readers[0] if len(readers) == 1 else ""),
             expires_at=max((d.code.expires_at for d in (*done, *kept) if d.code), default=None),
         )
+
+    async def reissue_kept(self, actor: Actor, batch: Batch) -> Issued:
+        """New codes for the devices whose live code an issue had kept; those die."""
+        require(actor, Permission.ISSUE_CODES)
+        order = IssueOrder(target=Target(), technician=batch.technician, void=True)
+        return await self._issue_all(actor, order, batch.kept, refused=0)
+
+    async def assign_batch(self, actor: Actor, batch: Batch, technician: Person) -> Batch:
+        """Hand the devices of an issue to a technician; the ledger row follows them."""
+        require(actor, Permission.ISSUE_CODES)
+        self.require_technician(technician)
+
+        async def decide() -> tuple[Change, Batch]:
+            change, known = Change(), await self.store.get(Batch, batch.key) or batch
+            for mac in (*known.macs, *known.kept):
+                device = await self.store.get(Device, mac)
+                if device and device.open_job:
+                    change += self.assigned(device, technician.id, actor, self.now())
+            fresh = replace(known, technician=technician.id)
+            return change + Change(puts=(fresh,)), stored(fresh)
+
+        return await self.unit(actor, decide)
 
     async def batch(self, actor: Actor, key: str) -> Batch | None:
         """What an issue did, for the card that tells of it."""
