@@ -105,9 +105,12 @@ class Lookup(UseCases):
             raise NothingMatches(text=text.strip()[:60]) from None
 
     async def devices_of(self, target: Target, **equals: Any) -> list[Device]:
-        """Every listed device of a target, in the order people walk."""
+        """Every listed device of a target, as it stands now, in the order people walk."""
         if target.device:
-            return [target.device]
+            fresh = await self.store.get(Device, target.device.mac)
+            if fresh is None or fresh.removed:
+                raise DeviceNotFound(text=target.device.place)
+            return [fresh]
         if target.site:
             equals["site"] = target.site.casefold()
         rows: list[Device] = []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
@@ -67,6 +69,7 @@ class UseCases:
 
     def __init__(self, store: Store, clock: Clock, keys: Keyring, policy: Policy) -> None:
         self.store, self.clock, self.keys, self.policy = store, clock, keys, policy
+        self._slower = asyncio.Lock()
 
     def now(self) -> datetime:
         return self.clock.now()
@@ -86,33 +89,37 @@ class UseCases:
         return list(known.values())
 
     async def unit(self, actor: Actor, decide: Callable[[], Awaitable[tuple[Change, T]]], *, part: int = 0) -> T:
-        """Run `decide` and save what it returns in one piece; on Conflict run it again on fresh records.
+        """Run `decide` and save what it returns in one piece; where somebody was faster, again on fresh records.
 
-        An actor's operation takes effect once: `AlreadyDone` the second time. Long jobs number their `part`s.
+        Whoever was slower takes turns, so that a crowd at one record gets through one by one. An actor's operation
+        takes effect once: `AlreadyDone` the second time. Long jobs number their `part`s.
         """
         operation = f"{actor.operation}:{part}" if actor.operation and part else actor.operation
-        for attempt in range(TRIES):
-            change, result = await decide()
-            if not change:
-                return result
-            if operation:
-                change += Change(puts=(Operation(id=operation, at=self.now()),))
-            try:
-                await self.store.save(change + await self._told(change, actor))
-            except Conflict:
-                if attempt == TRIES - 1:
-                    raise
-            except Duplicate as duplicate:
-                if operation and duplicate.key == operation:
-                    raise AlreadyDone from duplicate
-                raise
-            else:
-                return result
-        raise AssertionError("unreachable")
+        with suppress(Conflict, Duplicate):
+            return await self._attempt(actor, decide, operation)
+        async with self._slower:
+            for _ in range(TRIES - 1):
+                with suppress(Conflict, Duplicate):
+                    return await self._attempt(actor, decide, operation)
+            return await self._attempt(actor, decide, operation)
+
+    async def _attempt(self, actor: Actor, decide: Callable[[], Awaitable[tuple[Change, T]]], operation: str) -> T:
+        if operation and await self.store.get(Operation, operation):
+            raise AlreadyDone
+        change, result = await decide()
+        if not change:
+            return result
+        if operation:
+            change += Change(puts=(Operation(id=operation, at=self.now()),))
+        await self.store.save(change + await self._told(change, actor))
+        return result
 
     async def _told(self, change: Change, actor: Actor) -> Change:
-        """The messages that the facts of a change give rise to, to be saved with it."""
-        if not change.events:
+        """The messages that the facts of a change give rise to, to be saved with it.
+
+        Facts that tell nobody load nobody: a refusal for a listed MAC takes no longer than for an unknown one.
+        """
+        if all(isinstance(event, QUIET) and type(event) not in notifications.TOLD for event in change.events):
             return Change()
         audience = await self._audience(change, actor)
         return Change(puts=notifications.messages(change.events, audience, self.now()))
