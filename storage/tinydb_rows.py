@@ -46,10 +46,12 @@ class RowStorage(Storage):
                 self._writer = Writer(self.file)
                 self.call(lambda connection: make_schema(connection, self.layouts.values(), self.file.seal_schema))
                 self.file.settle_names()
-            except BaseException as error:
+            except sqlite3.Error as error:
+                trouble = self.file.trouble(error)
                 self.close()
-                if isinstance(error, sqlite3.Error):
-                    raise self.file.trouble(error) from error
+                raise trouble from error
+            except BaseException:
+                self.close()
                 raise
 
     @property

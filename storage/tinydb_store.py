@@ -22,6 +22,7 @@ from storage.tinydb_outbox import lease_heads, next_due
 from storage.tinydb_query import Where, matching
 from storage.tinydb_unit import Unit as UnitOfWork
 from storage.tinydb_unit import write_seen
+from storage.tinydb_verify import verify
 from storage.tinydb_writer import Unit, Work
 from storage.watch import Topics
 
@@ -192,6 +193,10 @@ class TinyStore:
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('checked', datetime())")
 
         await self._commit(touch)
+
+    async def verify(self) -> None:
+        """Reads the whole store through, in a thread; raises `Unavailable` that names the first fault found."""
+        await self._in_thread(lambda: verify(self.db.rows))
 
     async def close(self) -> None:
         """Finishes what was submitted, releases the watchers and the lock."""
