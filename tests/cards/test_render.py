@@ -14,7 +14,7 @@ from jinja2 import nodes
 
 from cards import view as shapes
 from cards.render import TEMPLATES, environment, render
-from cards.view import Button, Input, ListCard, Notice, Tone, View
+from cards.view import Button, Input, Notice, Tone, View
 from tests.cards import rules
 from tests.cards.rules import assert_good, check
 from tests.cards.samples import CODE, HOSTILE, MAC, every_shape
