@@ -1,0 +1,282 @@
+"""Calls to Teams against a connector that throttles, refuses, hangs and drops."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from bot.adapter import Adapter, Credentials
+from bot.messenger import TeamsMessenger, retry_after
+from provisioning.errors import DeliveryError, PostGone, Rejected, Throttled, TryAgain, Unreachable
+from provisioning.model import Conversation, ConversationKind
+from provisioning.ports import Member, Message, Messenger
+from tests.connector import APP_ID, APP_PASSWORD, BOT_ID, TENANT, FakeConnector, FakeIdentity, Fault
+
+CARD = {"type": "AdaptiveCard", "version": "1.5", "body": []}
+TEXT = Message(summary="Saved", text="Saved 07:58.")
+
+
+@pytest.fixture
+async def connector() -> AsyncIterator[FakeConnector]:
+    async with FakeConnector() as connector:
+        yield connector
+
+
+@pytest.fixture
+async def messenger() -> AsyncIterator[TeamsMessenger]:
+    adapter = Adapter(None, allowed_service_hosts=())
+    yield TeamsMessenger(adapter.connectors, seconds=0.3)
+    await adapter.close()
+
+
+def chat(connector: FakeConnector) -> Conversation:
+    return Conversation("a:sam", ConversationKind.PERSONAL, connector.url, TENANT, BOT_ID)
+
+
+def channel(connector: FakeConnector) -> Conversation:
+    return Conversation("19:rollout@thread.tacv2", ConversationKind.CHANNEL, connector.url, TENANT, BOT_ID)
+
+
+async def test_a_text_is_posted_and_its_id_returned(connector: FakeConnector, messenger: Messenger) -> None:
+    assert await messenger.send(chat(connector), TEXT) == "post-1"
+    (call,) = connector.sends
+    assert (call.conversation, call.thread) == ("a:sam", "")
+    assert call.body == {
+        "type": "message",
+        "from": {"id": BOT_ID},
+        "conversation": {"id": "a:sam"},
+        "summary": "Saved",
+        "text": "Saved 07:58.",
+    }
+
+
+async def test_a_card_is_an_attachment_with_the_push_line(connector: FakeConnector, messenger: Messenger) -> None:
+    await messenger.send(chat(connector), Message(summary="12 devices today", card=CARD))
+    (call,) = connector.sends
+    assert call.card == CARD
+    assert call.body["summary"] == "12 devices today"
+    assert "text" not in call.body
+
+
+async def test_card_and_text_are_posted_apart_and_the_cards_id_returned(
+    connector: FakeConnector, messenger: Messenger
+) -> None:
+    assert await messenger.send(chat(connector), Message(summary="s", text="Hello", card=CARD)) == "post-2"
+    first, second = connector.sends
+    assert (first.body["text"], first.card) == ("Hello", None)
+    assert ("text" in second.body, second.card) == (False, CARD)
+
+
+async def test_a_mention_names_its_person(connector: FakeConnector, messenger: Messenger) -> None:
+    message = Message(summary="s", text="<at>Dana</at>: look", mentions=(("29:dana", "Dana"),))
+    await messenger.send(channel(connector), message)
+    (call,) = connector.sends
+    assert call.body["entities"] == [
+        {"type": "mention", "text": "<at>Dana</at>", "mentioned": {"id": "29:dana", "name": "Dana"}}
+    ]
+
+
+async def test_a_reply_goes_under_its_post(connector: FakeConnector, messenger: Messenger) -> None:
+    await messenger.send(channel(connector), TEXT, thread="1699")
+    (call,) = connector.sends
+    assert (call.conversation, call.thread) == ("19:rollout@thread.tacv2", "1699")
+
+
+@pytest.mark.parametrize("odd", ["a:1/../x", "19:ü{0}@thread.tacv2", "a b?c#d", "a%2Fb"])
+async def test_an_odd_conversation_id_arrives_as_it_is(
+    connector: FakeConnector, messenger: Messenger, odd: str
+) -> None:
+    """msrest formats URLs twice, so a brace in an id would be a KeyError where ids are not quoted."""
+    await messenger.send(Conversation(odd, ConversationKind.PERSONAL, connector.url, TENANT, BOT_ID), TEXT)
+    (call,) = connector.sends
+    assert call.conversation == odd
+
+
+async def test_an_edit_replaces_the_post(connector: FakeConnector, messenger: Messenger) -> None:
+    await messenger.update(chat(connector), "post-7", Message(summary="s", text="gone", card=CARD))
+    (call,) = connector.updates
+    assert (call.activity_id, call.body["id"], call.card) == ("post-7", "post-7", CARD)
+
+
+async def test_a_chat_is_opened_with_somebody_met_in_a_channel(connector: FakeConnector, messenger: Messenger) -> None:
+    opened = await messenger.open_chat(channel(connector), "29:sam")
+    assert opened == Conversation("a:29:sam", ConversationKind.PERSONAL, connector.url, TENANT, BOT_ID)
+    (call,) = connector.calls
+    assert call.body["members"] == [{"id": "29:sam"}]
+    assert call.body["bot"] == {"id": BOT_ID}
+    assert call.body["tenantID"] == TENANT  # so the SDK spells it; the connector does not mind the case
+    assert call.body["channelData"] == {"tenant": {"id": TENANT}}
+
+
+async def test_a_member_is_who_teams_says(connector: FakeConnector, messenger: Messenger) -> None:
+    connector.knows(
+        "29:sam",
+        name="Sam",
+        aadObjectId="6F1D1A52-AAAA",
+        userPrincipalName="sam@contoso.example",
+        tenantId=TENANT.upper(),
+        userRole="user",
+    )
+    connector.knows("29:gil", name="Gil", objectId="gil-id", userPrincipalName="gil_x#EXT#@contoso.example")
+    connector.knows("29:guy", name="Guy", aadObjectId="guy-id", userRole="guest")
+    sam = await messenger.member(channel(connector), "29:sam")
+    assert sam == Member("6f1d1a52-aaaa", "29:sam", "Sam", "sam@contoso.example", TENANT)
+    gil = await messenger.member(channel(connector), "29:gil")
+    assert (gil.id, gil.guest, gil.tenant) == ("gil-id", True, TENANT)
+    assert (await messenger.member(channel(connector), "29:guy")).guest
+
+
+async def test_the_members_of_all_pages(connector: FakeConnector, messenger: Messenger) -> None:
+    for number in range(7):
+        connector.knows(f"29:{number}", name=f"N{number}", aadObjectId=f"id-{number}", userPrincipalName=f"{number}@x")
+    connector.page_size = 3
+    members = await messenger.members(channel(connector))
+    assert [(member.id, member.upn) for member in members] == [(f"id-{n}", f"{n}@x") for n in range(7)]
+    assert len(connector.calls) == 3
+
+
+# ---------------------------------------------------------------------- refusals
+
+CALLS: dict[str, Callable[[Messenger, Conversation], Awaitable[object]]] = {
+    "send": lambda messenger, place: messenger.send(place, TEXT),
+    "update": lambda messenger, place: messenger.update(place, "post-1", TEXT),
+    "member": lambda messenger, place: messenger.member(place, "29:sam"),
+    "members": lambda messenger, place: messenger.members(place),
+    "open_chat": lambda messenger, place: messenger.open_chat(place, "29:sam"),
+}
+
+REFUSALS: list[tuple[Fault, type[DeliveryError]]] = [
+    (Fault(429, {"Retry-After": "7"}), Throttled),
+    (Fault(412), Throttled),
+    (Fault(403, body='{"error": {"code": "BotNotInConversationRoster", "message": "x"}}'), Unreachable),
+    (Fault(408), TryAgain),
+    (Fault(500), TryAgain),
+    (Fault(502, body="<html>bad gateway</html>", content_type="text/html"), TryAgain),
+    (Fault(503), TryAgain),
+    (Fault(504), TryAgain),
+    (Fault(hang=True), TryAgain),
+    (Fault(400, body='{"error": "BadSyntax"}'), Rejected),
+    (Fault(400, body="[]"), Rejected),
+    (Fault(401), Rejected),
+    (Fault(413, body="too big", content_type="text/plain"), Rejected),
+    (Fault(302, {"Location": "https://evil.example/"}), Rejected),
+]
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize(("fault", "error"), REFUSALS, ids=lambda value: getattr(value, "__name__", ""))
+async def test_a_refusal_becomes_ours(
+    connector: FakeConnector, messenger: Messenger, name: str, fault: Fault, error: type[DeliveryError]
+) -> None:
+    """msrest reads the body before the status, so an HTML error page hides a 429 or 502 from the SDK's callers."""
+    connector.answers(fault)
+    with pytest.raises(error) as raised:
+        await CALLS[name](messenger, chat(connector))
+    assert type(raised.value) is error
+    if isinstance(raised.value, Throttled):
+        assert raised.value.retry_after == (7 if fault.headers else None)
+    assert len(connector.calls) == 1  # trying again is the relay's; msrest would, three times, while a turn waits
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [("send", Unreachable), ("update", PostGone), ("member", Unreachable), ("open_chat", Unreachable)],
+)
+async def test_what_is_not_there(
+    connector: FakeConnector, messenger: Messenger, name: str, error: type[DeliveryError]
+) -> None:
+    connector.answers(Fault(404))
+    with pytest.raises(error):
+        await CALLS[name](messenger, chat(connector))
+
+
+@pytest.mark.parametrize("name", ["send", "open_chat"])
+async def test_what_was_cut_off_may_have_arrived_and_is_not_repeated_here(
+    connector: FakeConnector, messenger: Messenger, name: str
+) -> None:
+    connector.answers(Fault(drop=True))
+    with pytest.raises(TryAgain):
+        await CALLS[name](messenger, chat(connector))
+    assert len(connector.calls) == 1
+
+
+async def test_an_edit_repeats_safely(connector: FakeConnector, messenger: Messenger) -> None:
+    connector.answers(Fault(drop=True))
+    await messenger.update(chat(connector), "post-1", TEXT)
+    assert [call.body["text"] for call in connector.updates] == [TEXT.text] * 2
+
+
+async def test_what_was_accepted_stays_accepted(connector: FakeConnector, messenger: Messenger) -> None:
+    """A 2xx with a body nobody can read must not be sent again: it would stand there twice."""
+    for body, kind in (
+        ("<html>", "text/html"),
+        ("{", "application/json"),
+        ("[]", "application/json"),
+        ("", "text/plain"),
+    ):
+        connector.answers(Fault(202, body=body, content_type=kind))
+        assert await messenger.send(chat(connector), TEXT) == ""
+
+
+async def test_nobody_listens() -> None:
+    adapter = Adapter(None, allowed_service_hosts=())
+    nowhere = Conversation("a:1", ConversationKind.PERSONAL, "http://127.0.0.1:9", TENANT, BOT_ID)
+    with pytest.raises(TryAgain):
+        await TeamsMessenger(adapter.connectors).send(nowhere, TEXT)
+    await adapter.close()
+    with pytest.raises(TryAgain):
+        await TeamsMessenger(adapter.connectors).send(nowhere, TEXT)
+
+
+async def test_a_stored_address_is_checked_again(connector: FakeConnector, messenger: Messenger) -> None:
+    for url in ("https://evil.example", "http://127.0.0.1@evil.example", "", "file:///x"):
+        elsewhere = Conversation("a:1", ConversationKind.PERSONAL, url, TENANT, BOT_ID)
+        with pytest.raises(Rejected):
+            await messenger.send(elsewhere, TEXT)
+
+
+async def test_one_hanging_chat_delays_no_other(connector: FakeConnector, messenger: Messenger) -> None:
+    """The SDK's sends share the default thread pool, so a few hanging chats stop all of them."""
+    connector.answers(*[Fault(hang=True)] * 60)
+    hanging = [asyncio.create_task(messenger.send(chat(connector), TEXT)) for _ in range(60)]
+    await connector.sent(60)
+    started = time.monotonic()
+    assert await messenger.send(channel(connector), TEXT)
+    assert time.monotonic() - started < 0.25
+    results = await asyncio.gather(*hanging, return_exceptions=True)
+    assert {type(result) for result in results} == {TryAgain}
+
+
+async def test_without_a_token_nothing_is_sent_and_nothing_given_up(connector: FakeConnector) -> None:
+    async with FakeIdentity() as identity:
+        adapter = Adapter(
+            Credentials(APP_ID, APP_PASSWORD, TENANT), allowed_service_hosts=("127.0.0.1",), cloud=identity.cloud()
+        )
+        messenger = TeamsMessenger(adapter.connectors)
+        identity.down = True
+        with pytest.raises(TryAgain):
+            await messenger.send(chat(connector), TEXT)
+        assert connector.calls == []
+        identity.down = False
+        await messenger.send(chat(connector), TEXT)
+        assert connector.calls[0].authorization == "Bearer token-2"
+        await adapter.close()
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [(None, None), ("", None), ("5", 5), ("0", 0), ("-3", None), ("soon", None), ("999999999", 3600), ("1.5", None)],
+)
+def test_retry_after(header: str | None, seconds: float | None) -> None:
+    assert retry_after(header) == seconds
+
+
+def test_retry_after_as_a_date() -> None:
+    wait = retry_after(format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True))
+    assert wait is not None
+    assert 27 < wait <= 30
+    assert retry_after("Mon, 01 Jan 2001 00:00:00 GMT") == 0
+    assert retry_after("Mon, 01 Jan 2001 00:00:00") in (None, 0)
