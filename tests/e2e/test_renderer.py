@@ -15,10 +15,15 @@ REFERENCE = MODULES / "adaptivecards" / "dist" / "adaptivecards.min.js"
 MARKDOWN = MODULES / "markdown-it" / "dist" / "markdown-it.min.js"
 HOST_CONFIG = HERE.parents[2] / "shared" / "schemas" / "teams-host-config-light.json"
 TYPES = {".js": "text/javascript", ".json": "application/json", ".css": "text/css"}
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-).split()
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 PAGE = '<!doctype html><link rel="stylesheet" href="/demo/static/card.css"><div id="box"></div>'
 
 if not REFERENCE.exists():
@@ -97,7 +102,12 @@ def test_a_press_checks_and_sends_the_same_as_in_the_reference(browser_page, nam
 
 
 def test_a_card_of_a_later_version_shows_its_fallback_text(browser_page):
-    card = {"type": "AdaptiveCard", "version": "1.6", "fallbackText": "Use a newer app.", "body": [{"type": "Carousel"}]}
+    card = {
+        "type": "AdaptiveCard",
+        "version": "1.6",
+        "fallbackText": "Use a newer app.",
+        "body": [{"type": "Carousel"}],
+    }
     ours, _ = compare(browser_page, card)
     assert ours["texts"] == "Useanewerapp." and ours["buttons"] == []
 
@@ -113,7 +123,10 @@ def test_hostile_text_never_becomes_markup(browser_page):
             {"type": "Input.Text", "id": attack, "label": attack, "placeholder": attack, "value": attack},
             {"type": "Input.ChoiceSet", "id": "c", "label": attack, "choices": [{"title": attack, "value": attack}]},
         ],
-        "actions": [{"type": "Action.Submit", "title": attack}, {"type": "Action.OpenUrl", "title": "o", "url": "javascript:1"}],
+        "actions": [
+            {"type": "Action.Submit", "title": attack},
+            {"type": "Action.OpenUrl", "title": "o", "url": "javascript:1"},
+        ],
     }
     found = browser_page.evaluate(
         """async (card) => {

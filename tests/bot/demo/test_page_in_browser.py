@@ -1,0 +1,379 @@
+"""The local page as people use it, in a real browser, against a stand-in bot."""
+
+import asyncio
+import os
+import shutil
+import threading
+import time
+
+import pytest
+from aiohttp import web
+
+from bot.demo.people import LOCAL_BOT, LOCAL_CHANNEL, LOCAL_TENANT
+from tests.bot.demo.fake_bot import CODE, FakeBot, build_app
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright and Chromium: run make e2e first")
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM = os.environ.get("CHROMIUM") or next((path for name in NAMES if (path := shutil.which(name))), None)
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+if CHROMIUM is None:
+    pytest.skip("needs Chromium: run make e2e first", allow_module_level=True)
+
+
+class Service:
+    """The page's server in a thread of its own; may be stopped and started on the same port."""
+
+    def __init__(self):
+        self.bot = FakeBot()
+        self.port = 0
+        self.start()
+
+    def start(self):
+        ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(ready)), daemon=True)
+        self._thread.start()
+        assert ready.wait(10)
+
+    async def _serve(self, ready):
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self.bot.changed = asyncio.Event()
+        runner = web.AppRunner(build_app(self.bot), shutdown_timeout=0.2)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", self.port, reuse_address=True)
+        await site.start()
+        self.port = site._server.sockets[0].getsockname()[1]
+        ready.set()
+        await self._stop.wait()
+        await runner.cleanup()
+
+    def stop(self):
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(10)
+
+    def call(self, function, *args, **kwargs):
+        self._loop.call_soon_threadsafe(lambda: function(*args, **kwargs))
+
+    def sent(self, kind):
+        return [activity for activity in self.bot.activities if activity["type"] == kind]
+
+
+class Person:
+    """Somebody in front of the page."""
+
+    def __init__(self, page, service):
+        self.page, self.service = page, service
+
+    def pane(self, name):
+        return self.page.locator(f"#pane-{name}")
+
+    def says(self, pane, text):
+        box = self.pane(pane).locator(".compose-text")
+        box.fill(text)
+        box.press("Enter")
+
+    def sees(self, pane, text):
+        sync_api.expect(self.pane(pane)).to_contain_text(text)
+
+    def sees_no(self, pane, text):
+        sync_api.expect(self.pane(pane)).not_to_contain_text(text)
+
+    def presses(self, pane, title):
+        self.pane(pane).get_by_role("button", name=title, exact=True).last.click()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def service():
+    service = Service()
+    yield service
+    service.stop()
+
+
+@pytest.fixture
+def me(browser, service):
+    context = browser.new_context(
+        viewport={"width": 1440, "height": 900},
+        timezone_id="Europe/Oslo",
+        locale="nb-NO",
+        permissions=["clipboard-read", "clipboard-write"],
+    )
+    page = context.new_page()
+    faults = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda line: faults.append(line.text) if "Content Security" in line.text else None)
+    page.goto(f"http://127.0.0.1:{service.port}/")
+    sync_api.expect(page.locator("#pane-device")).to_contain_text("Enter the code")
+    yield Person(page, service)
+    assert faults == []
+    context.close()
+
+
+def until(check, seconds=5):
+    end = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.02)
+
+
+def test_each_chat_is_opened_once_as_an_installation_does(me, service):
+    me.sees("admin", "Hello Dana")
+    until(lambda: len(service.sent("installationUpdate")) == 3)
+    kinds = {a["conversation"]["conversationType"] for a in service.sent("installationUpdate")}
+    assert kinds == {"personal", "channel"}
+    me.page.reload()
+    me.sees("admin", "Hello Dana")
+    me.page.wait_for_timeout(300)
+    assert len(service.sent("installationUpdate")) == 3
+
+
+def test_a_typed_line_is_the_activity_that_teams_would_send(me, service):
+    me.says("admin", "help me")
+    me.sees("admin", "help me")
+    until(lambda: service.sent("message"))
+    [activity] = service.sent("message")
+    assert activity["text"] == "help me" and activity["channelId"] == "msteams"
+    assert activity["from"]["name"] == "Dana Admin" and activity["recipient"]["id"] == LOCAL_BOT.id
+    assert activity["conversation"] == {"id": "a:dana", "conversationType": "personal", "tenantId": LOCAL_TENANT}
+    assert activity["channelData"] == {"tenant": {"id": LOCAL_TENANT}}
+    [info] = activity["entities"]
+    assert (info["type"], info["locale"], info["country"], info["timezone"]) == (
+        "clientInfo",
+        "nb-NO",
+        "NO",
+        "Europe/Oslo",
+    )
+
+
+def test_a_press_sends_the_inputs_and_the_answer_takes_the_cards_place(me, service):
+    me.says("admin", "add")
+    me.presses("admin", "Add")
+    me.sees("admin", "A MAC has 12 digits")
+    assert me.page.evaluate("document.activeElement.dataset.input") == "mac"
+    assert not service.sent("invoke")
+    me.page.get_by_label("MAC address *").last.fill("80:5e:c0:11:22:33")
+    me.page.get_by_label("Location").last.fill("Oslo/2F/2.14")
+    me.presses("admin", "Add")
+    me.sees("admin", "Provisioned 07:52")
+    [invoke] = service.sent("invoke")
+    assert invoke["name"] == "adaptiveCard/action" and invoke["replyToId"].isdigit()
+    assert invoke["value"]["trigger"] == "manual" and invoke["value"]["action"]["verb"] == "add"
+    wanted = {"verb": "add", "rev": 3, "mac": "80:5e:c0:11:22:33", "location": "Oslo/2F/2.14"}
+    assert wanted.items() <= invoke["value"]["action"]["data"].items()
+    me.page.reload()
+    me.sees("admin", "Provisioned 07:52")
+
+
+def test_answers_that_are_no_card_are_said_in_a_toast(me):
+    me.presses("admin", "Upload file")
+    me.sees("admin", "Something went wrong. Please try again.")
+    me.says("admin", "upload")
+    me.presses("admin", "Get error file")
+    me.sees("admin", "Only admins may do this.")
+    me.presses("admin", "Cancel")
+    me.sees("admin", "Cancelled.")
+
+
+def test_a_submit_button_sends_a_message_with_its_value(me, service):
+    me.says("admin", "many_choices")
+    me.sees("admin", "Who may do what")
+    me.pane("admin").get_by_label("Role").last.select_option("admin")
+    me.pane("admin").get_by_label("Today").last.check()
+    me.presses("admin", "Send")
+    me.page.locator("#pane-admin .action", has_text="Send").last.click()
+    until(lambda: any("value" in a for a in service.sent("message")))
+    value = next(a["value"] for a in service.sent("message") if "value" in a)
+    assert value == {"a": 1, "sites": "oslo,bergen", "role": "admin", "day": "0"}
+
+
+def test_a_message_that_did_not_arrive_can_be_sent_again(me, service):
+    me.says("admin", "break")
+    me.sees("admin", "Not delivered.")
+    me.presses("admin", "Try again")
+    until(lambda: len(service.sent("message")) == 2)
+    first, again = service.sent("message")
+    assert first["id"] == again["id"]
+
+
+def test_the_channel_mentions_the_bot_and_keeps_threads(me, service):
+    me.presses("channel", "connect oslo")
+    me.sees("channel", "Oslo rollout")
+    [post] = service.sent("message")
+    assert post["text"] == "<at>Provisioning Bot</at> connect oslo"
+    assert post["conversation"]["id"] == f"{LOCAL_CHANNEL.id};messageid={post['id']}"
+    assert [e["type"] for e in post["entities"]] == ["clientInfo", "mention"]
+    assert me.pane("channel").locator(".thread").count() == 1
+    me.presses("channel", "Sam")
+    me.presses("channel", "Reply")
+    me.says("channel", "my devices")
+    until(lambda: len(service.sent("message")) == 2)
+    reply = service.sent("message")[1]
+    assert reply["from"]["name"] == "Sam Technician" and reply["conversation"]["id"] == post["conversation"]["id"]
+    sync_api.expect(me.pane("channel").locator(".thread")).to_have_count(1)
+
+
+def test_a_card_with_a_refresh_is_asked_for_by_its_reader_alone(me, service):
+    me.presses("channel", "connect oslo")
+    me.sees("channel", "Oslo rollout")
+    until(lambda: service.sent("invoke"))
+    [invoke] = service.sent("invoke")
+    assert invoke["value"]["trigger"] == "automatic" and invoke["from"]["name"] == "Dana Admin"
+    me.presses("channel", "Sam")
+    me.page.wait_for_timeout(200)
+    assert len(service.sent("invoke")) == 1
+
+
+def test_another_person_takes_the_technicians_phone(me, service):
+    me.presses("technician", "Kim")
+    until(lambda: any(a["from"]["name"] == "Kim" for a in service.sent("installationUpdate")))
+    me.says("technician", "hi")
+    until(lambda: service.sent("message"))
+    assert service.sent("message")[0]["conversation"]["id"] == "a:kim"
+
+
+def test_the_keyboard_alone_is_enough(me, service):
+    box = me.pane("admin").locator(".compose-text")
+    box.focus()
+    me.page.keyboard.type("one")
+    me.page.keyboard.press("Shift+Enter")
+    me.page.keyboard.type("two")
+    me.page.keyboard.press("Enter")
+    until(lambda: service.sent("message"))
+    assert service.sent("message")[0]["text"] == "one\ntwo"
+    me.page.keyboard.press("ArrowUp")
+    assert box.input_value() == "one\ntwo"
+    me.page.keyboard.press("ArrowDown")
+    assert box.input_value() == ""
+
+
+def test_the_code_on_the_phone_goes_to_the_device(me, service):
+    me.says("technician", "next")
+    me.pane("technician").get_by_role("button", name="Code 4829 1376 0257").click()
+    me.sees("technician", "Digits copied")
+    me.page.locator("#device-code").focus()
+    me.page.keyboard.press("Control+V")
+    assert me.page.locator("#device-code").input_value() == "4829 1376 0257"
+    me.page.keyboard.press("Enter")
+    me.sees("device", "Waiting for remote sign-in")
+    me.sees("device", "Contoso")
+    service.call(service.bot.change, state="signed_in")
+    me.sees("device", "room-2.14@contoso.com")
+    me.page.reload()
+    me.sees("device", "room-2.14@contoso.com")
+    me.presses("device", "Factory reset")
+    me.presses("device", "Press again to reset")
+    me.sees("device", "Enter the code")
+    assert len(service.bot.device["keys"][0]) == 32
+
+
+def test_the_device_says_what_is_wrong_as_a_device_would(me, service):
+    for digit in "1234":
+        me.presses("device", digit)
+    me.presses("device", "Provision")
+    me.sees("device", "That code is not right. Check it and try again.")
+    for status, code, text in (
+        (410, "code_expired", "This code has ended"),
+        (422, "invalid_code", "mistyped"),
+        (422, "invalid_mac", "not a MAC address"),
+        (503, "starting", "starting"),
+    ):
+        service.call(setattr, service.bot, "next_problem", (status, code, None))
+        me.page.fill("#device-code", CODE)
+        me.presses("device", "Provision")
+        me.sees("device", text)
+    service.call(setattr, service.bot, "next_problem", (429, "slow_down", {"Retry-After": "2"}))
+    me.page.fill("#device-code", CODE)
+    me.presses("device", "Provision")
+    me.sees("device", "Too many tries. Wait 2 s.")
+    me.sees_no("device", "Too many tries")
+    keys = service.bot.device["keys"]
+    me.presses("device", "Provision")
+    me.sees("device", "Waiting for remote sign-in")
+    assert keys[-1] == keys[-2] and len(set(keys)) >= 4
+
+
+def test_an_admins_reset_reaches_the_device(me, service):
+    me.page.fill("#device-code", CODE)
+    me.presses("device", "Provision")
+    me.sees("device", "Waiting for remote sign-in")
+    until(lambda: service.bot.device["token"])
+    me.page.wait_for_timeout(300)
+    service.call(service.bot.device["gone"].add, "secret-token")
+    service.call(service.bot.change, token="")
+    me.sees("device", "Reset needed")
+    me.presses("device", "Factory reset")
+    me.presses("device", "Press again to reset")
+    me.sees("device", "Enter the code")
+
+
+def test_several_devices_are_kept(me):
+    me.presses("device", "Add a device")
+    assert me.page.locator("#device-mac").input_value() == "80-5E-C0-11-22-34"
+    me.page.reload()
+    me.sees("device", "22:34")
+    me.presses("device", "Remove this device")
+    me.sees_no("device", "22:34")
+
+
+def test_a_file_is_sent_and_one_is_saved(me, service):
+    me.page.locator("#pane-admin input[type=file]").set_input_files(
+        {"name": "oslo.csv", "mimeType": "text/csv", "buffer": b"MAC id,Location\n"}
+    )
+    me.presses("admin", "Send")
+    until(lambda: service.sent("message"))
+    [attachment] = service.sent("message")[0]["attachments"]
+    assert attachment["contentType"] == "application/vnd.microsoft.teams.file.download.info"
+    assert attachment["content"]["fileType"] == "csv"
+    fetched = me.page.request.get(attachment["content"]["downloadUrl"])
+    assert fetched.body() == b"MAC id,Location\n"
+    me.says("admin", "file")
+    me.presses("admin", "Allow")
+    me.sees("admin", "File: accept")
+    [consent] = service.sent("invoke")
+    assert consent["name"] == "fileConsent/invoke" and consent["value"]["context"] == {"a": 1}
+    put = me.page.request.put(consent["value"]["uploadInfo"]["uploadUrl"], data=b"codes")
+    assert put.status == 201
+
+
+def test_a_lost_service_is_noticed_and_found_again(me, service):
+    me.sees("admin", "Hello Dana")
+    service.stop()
+    sync_api.expect(me.page.locator("#lost")).to_be_visible()
+    service.start()
+    sync_api.expect(me.page.locator("#lost")).to_be_hidden(timeout=15_000)
+    me.sees("admin", "Hello Dana")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_runs_off_the_edge(me, scheme):
+    me.page.emulate_media(color_scheme=scheme)
+    for name in ("next", "issue_form", "list", "looks"):
+        me.says("technician", name)
+        me.page.wait_for_timeout(250)
+    wide = """() => [...document.querySelectorAll('.message *, .device *, .top *, .pane-head *')].filter(
+        (node) => node.checkVisibility() && node.scrollWidth > node.clientWidth + 1
+            && getComputedStyle(node).display !== 'inline' && !node.matches('.nowrap, .nowrap *, .brand p')
+    ).map((node) => node.className + ' ' + node.textContent.slice(0, 40))"""
+    assert me.page.evaluate("document.documentElement.scrollHeight") <= 900
+    assert me.page.evaluate(wide) == []
+    me.page.set_viewport_size({"width": 390, "height": 844})
+    for tab in ("Admin", "Technician", "Channel", "Device"):
+        me.page.get_by_role("button", name=tab).last.click()
+        assert me.page.evaluate("document.documentElement.scrollWidth") == 390
+        assert me.page.evaluate(wide) == []
