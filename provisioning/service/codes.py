@@ -154,7 +154,10 @@ class Codes(Handover):
             raise ResetRequired(place=device.place)
         if not device.live_code(self.now()):
             raise NoLiveCode(place=device.place)
-        return await self.hold(actor, device.mac)
+        held = await self.hold(actor, device.mac)
+        if not held.digits:
+            raise NoLiveCode(place=device.place)
+        return held
 
     async def codes(self, actor: Actor, site: str = "", *, after: str | None = None, first: int = 1) -> CodePage:
         """Live codes, ten a page; each page is audited before it is unsealed."""
@@ -169,7 +172,7 @@ class Codes(Handover):
         )
         if facts:
             await self.store.save(Change(events=facts))
-        shown = [await self._in_hand(device, unseal=True) for device in page.rows]
+        shown = [await self._unsealed(device) for device in page.rows]
         return CodePage(tuple(shown), total, page.after, site, first)
 
     # -------------------------------------------------------------- ending

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from provisioning import codes
-from provisioning.access import Permission, require
+from provisioning.access import Permission, may_see, require
 from provisioning.errors import DeviceNotFound, Refused
 from provisioning.events import CodeShown, DeviceAssigned
 from provisioning.model import (
@@ -25,8 +26,6 @@ from provisioning.notifications import edit, tell
 from provisioning.ports import Span
 from provisioning.service.lookup import Lookup, Target
 from provisioning.texts import N_
-
-WORKLOAD = 1000  # devices in one technician's hands that are looked at together
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +91,18 @@ class Handover(Lookup):
     # -------------------------------------------------------------- one code at a time
 
     async def hold(self, actor: Actor, mac: str) -> InHand:
-        """Unseal a live code for the actor's phone: audited first, and the card that showed another loses it."""
+        """Unseal a live code for the actor's phone: audited first, and the card that showed another loses it.
 
-        async def decide() -> tuple[Change, Device | None]:
+        A code that died while its audit row was being written is not shown.
+        """
+        require(actor, Permission.ISSUE_CODES, Permission.WORK_ON_SITE)
+
+        async def decide() -> tuple[Change, Device]:
             device, person = await self.store.get(Device, mac), await self.store.get(Person, actor.id)
-            code = device.live_code(self.now()) if device else None
-            if device is None or code is None:
+            if device is None or device.removed or not may_see(actor, device):
+                raise DeviceNotFound(text=mac)
+            code = device.live_code(self.now())
+            if code is None:
                 return Change(), device
             fact = CodeShown(at=self.now(), actor=actor.id, subject=mac, issue=code.issue, reader=actor.id)
             change = Change(events=(fact,))
@@ -105,10 +110,7 @@ class Handover(Lookup):
                 change += Change(puts=(replace(person, current=mac), *await self._codes_to_hide(actor, mac)))
             return change, device
 
-        device = await self.unit(replace(actor, operation=""), decide)
-        if device is None:
-            raise DeviceNotFound(text=mac)
-        return await self._in_hand(device, unseal=True)
+        return await self._unsealed(await self.unit(replace(actor, operation=""), decide))
 
     async def _codes_to_hide(self, actor: Actor, mac: str) -> tuple[OutboxMessage, ...]:
         """Edits for the actor's cards that still show another device's code."""
@@ -116,19 +118,27 @@ class Handover(Lookup):
         now = self.now()
         return tuple(edit(post, now) for post in page.rows if post.subject != mac and post.key != actor.post)
 
+    async def _unsealed(self, audited: Device) -> InHand:
+        """The device as it stands now, with its digits where the code is the one that was audited and still lives."""
+        device = await self.store.get(Device, audited.mac) or audited
+        return await self._in_hand(device, unseal=device.issued == audited.issued)
+
     async def _in_hand(self, device: Device, *, unseal: bool) -> InHand:
+        """A code whose key is gone from the keyring cannot be shown, only reissued."""
         code = device.live_code(self.now()) if unseal else None
-        names = await self.names((device.technician,))
-        return InHand(device, self.keys.unseal(device.mac, code) if code else "", names.get(device.technician, ""))
+        names, digits = await self.names((device.technician,)), ""
+        if code:
+            with suppress(ValueError):
+                digits = self.keys.unseal(device.mac, code)
+        return InHand(device, digits, names.get(device.technician, ""))
 
     async def live_of(self, person: str) -> Sequence[Device]:
         """Devices in this person's hands that have a live code."""
-        alive = Span("code_until", after=self.now())
-        return (await self.store.find(Device, technician=person, removed=False, span=alive, limit=WORKLOAD)).rows
+        return await self.devices_of(Target(), technician=person, span=Span("code_until", after=self.now()))
 
     async def jobs_of(self, person: str) -> Sequence[Device]:
         """Devices in this person's hands that are not installed, in walking order."""
-        return (await self.store.find(Device, technician=person, open=True, removed=False, limit=WORKLOAD)).rows
+        return await self.devices_of(Target(), technician=person, open=True)
 
     # -------------------------------------------------------------- the ledger
 

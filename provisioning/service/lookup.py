@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from provisioning.access import Permission, allowed
+from provisioning.access import Permission, allowed, may_see
 from provisioning.errors import Ambiguous, Choice, DeviceNotFound, NearMiss, NothingMatches, PersonNotFound
 from provisioning.mac import looks_like_mac, normalise
 from provisioning.model import Actor, Device, Person
@@ -16,6 +16,7 @@ from provisioning.texts import _
 
 CHOICES = 5  # how many readings of an ambiguous word are offered
 SITE_PAGE = 1000
+LONGEST_NAME = 6  # words that can name one device: a MAC as six pairs
 _FILLERS = re.compile(r"^(?:(?:the|a|device|devices|code|codes|for|of|room|site)\s+)+", re.IGNORECASE)
 _SUFFIX = re.compile(r"[0-9a-f]{4}|[0-9a-f]{2}[:\-. ][0-9a-f]{2}", re.IGNORECASE)
 _ALL = {"all", "everything", "*"}
@@ -54,13 +55,25 @@ class Lookup(UseCases):
             raise DeviceNotFound(text=text.strip()[:60])
         return _only("device", word, found)
 
+    async def device_and_rest(self, actor: Actor, text: str) -> tuple[Device, str]:
+        """The device that the first words mean, and the words after it. The longest reading that is a device wins.
+
+        Errors: those of `device`.
+        """
+        words = strip_fillers(text).split()
+        for count in range(min(len(words), LONGEST_NAME), 1, -1):
+            head = " ".join(words[:count])
+            if looks_like_mac(head) or await self._by_words(actor, head):
+                return await self.device(actor, head), " ".join(words[count:])
+        return await self.device(actor, words[0] if words else ""), " ".join(words[1:])
+
     async def _by_mac(self, actor: Actor, word: str) -> Device:
         mac = normalise(word)
         device = await self.store.get(Device, mac)
-        if device and not device.removed and self._sees(actor, device):
+        if device and not device.removed and may_see(actor, device):
             return device
         near = [d for d in [await self.store.get(Device, m) for m in _one_off(mac)] if d and not d.removed]
-        near = [d for d in near if self._sees(actor, d)]
+        near = [d for d in near if may_see(actor, d)]
         if near:
             choices = [Choice(value=d.mac, title=device_title(d)) for d in near[:CHOICES]]
             raise NearMiss("device", "-".join(re.findall("..", mac)), choices)
@@ -68,22 +81,20 @@ class Lookup(UseCases):
 
     async def _by_words(self, actor: Actor, word: str) -> list[Device]:
         folded = word.casefold()
+        own = {} if allowed(actor, Permission.SEE_DEVICES) else {"technician": actor.id}
         rows: list[Device] = []
         if _SUFFIX.fullmatch(word):
-            rows += await self._listed(suffix=re.sub(r"[^0-9A-F]", "", word.upper()))
-        rows += await self._listed(location=folded)
-        rows += await self._listed(place=folded)
+            rows += await self._listed(suffix=re.sub(r"[^0-9A-F]", "", word.upper()), **own)
+        rows += await self._listed(location=folded, **own)
+        rows += await self._listed(place=folded, **own)
         if not rows and " " in word:
             site, place = folded.split()[0].rstrip(",/"), folded.split()[-1]
-            rows += await self._listed(site=site, place=place)
-        unique = {device.mac: device for device in rows if self._sees(actor, device)}
+            rows += await self._listed(site=site, place=place, **own)
+        unique = {device.mac: device for device in rows if may_see(actor, device)}
         return list(unique.values())
 
     async def _listed(self, **equals: Any) -> list[Device]:
         return list((await self.store.find(Device, removed=False, limit=50, **equals)).rows)
-
-    def _sees(self, actor: Actor, device: Device) -> bool:
-        return allowed(actor, Permission.SEE_DEVICES) or device.technician == actor.id
 
     async def site(self, text: str) -> str:
         """The site as it is written on its devices; empty where there is none."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from provisioning import lifecycle
-from provisioning.access import Permission, require
+from provisioning.access import Permission, may_see, require
 from provisioning.errors import BadInput, ResetRequired
 from provisioning.events import CodeRequested
 from provisioning.model import Actor, Change, Device, Installation, Person, Problem, stored
@@ -73,6 +73,15 @@ class Saved:
     again: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A reported problem for those who are told: `owner` answers for the rollout."""
+
+    device: Device
+    reporter: str
+    owner: Person | None
+
+
 class OnSite(Handover):
     async def day(self, actor: Actor) -> Day:
         require(actor, Permission.WORK_ON_SITE)
@@ -109,7 +118,7 @@ class OnSite(Handover):
         None where the device left this person's hands.
         """
         device, person = await self.store.get(Device, mac), await self.store.get(Person, actor.id)
-        if device is None or person is None or device.removed or not self._sees(actor, device):
+        if device is None or person is None or device.removed or not may_see(actor, device):
             return None
         day = await self.day(actor) if actor.is_technician else Day((), 0)
         if person.current == mac:
@@ -186,3 +195,12 @@ class OnSite(Handover):
             return lifecycle.report_problem(device, problem), stored(replace(device, problem=problem))
 
         return await self.unit(actor, decide)
+
+    async def problem_of(self, mac: str) -> Trouble | None:
+        """The device's open problem; None where it is over. For the outbox, which addresses only those concerned."""
+        device = await self.store.get(Device, mac)
+        if device is None or device.removed or device.problem is None:
+            return None
+        owner = await self.store.get(Person, device.code.issued_by) if device.code else None
+        owner = owner or await self.store.get(Person, device.added_by)
+        return Trouble(device, device.problem.by_name, owner)
