@@ -113,6 +113,9 @@ class StoreFile:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def seal_schema(self, connection: sqlite3.Connection) -> None:
+        """Marks the file as ours and of this version, once: opening alone writes nothing."""
+        if connection.execute("PRAGMA user_version").fetchone() == (SCHEMA,):
+            return
         connection.execute(f"PRAGMA application_id={_APPLICATION}")
         connection.execute(f"PRAGMA user_version={SCHEMA}")
 
@@ -168,7 +171,6 @@ class StoreFile:
         return Unavailable(f"{self.path}: {error}.{hint}")
 
     def close_readers(self) -> None:
-        """Before the writer closes, so that its last checkpoint meets nobody."""
         self._closed = True
         for connection in self._readers:
             with suppress(sqlite3.Error):

@@ -115,9 +115,13 @@ class RowStorage(Storage):
         return listed_tables(self.file.reader())
 
     def close(self) -> None:
-        self.file.close_readers()
+        """Finishes what was submitted, folds the log into the file and frees the lock."""
+        if not self.file.damage:
+            self.file.close_readers()
         if self._writer:
             self._writer.close()
+        # of a damaged file a reader is the last to leave, for it folds nothing: the file stays as it was found
+        self.file.close_readers()
         self.file.release()
 
 

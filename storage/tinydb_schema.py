@@ -33,6 +33,7 @@ def make_schema(
     """Makes what is missing; a table whose columns are no longer those of its layout is filled anew."""
     connection.execute("CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID")
     connection.execute(TALLY)
+    there = set(listed_tables(connection))
     for layout in layouts:
         table, name = sql_name(layout.table), f"layout {layout.table}"
         statements = layout.statements(table)
@@ -40,7 +41,7 @@ def make_schema(
         stands = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         if stands == (shape,):
             continue
-        if stands:
+        if layout.table in there:
             _fill_anew(connection, layout, table, statements)
         else:
             _make(connection, statements)

@@ -90,8 +90,8 @@ class Writer:
             more = unit is not None
             self._commit(batch)
         if self._connection:
-            with suppress(sqlite3.Error):
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._fold("TRUNCATE")
+        if self._connection:
             self._connection.close()
 
     def _next(self) -> Unit | None:

@@ -1,0 +1,327 @@
+"""What was acknowledged is there: after kill -9, on a full disk, beside a second process, under a flipped byte."""
+
+import asyncio
+import json
+import random
+import re
+import sqlite3
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from provisioning.errors import Conflict, Unavailable
+from provisioning.model import Change, Device, OutboxMessage, stored
+from storage import open_store
+from storage.tinydb_engine import RowDB
+from storage.tinydb_file import network_file_system
+from storage.tinydb_query import Where
+from tests.fakes import FakeClock
+from tests.storage.samples import device, message, one_of_each
+
+HOUSE = Path(__file__).parents[2]
+
+
+def reopened(folder):
+    return open_store(f"tinydb:{folder}", clock=FakeClock())
+
+
+def told(word):
+    """The operator's reason holds this word."""
+    return pytest.raises(Unavailable, check=lambda error: re.search(word, error.reason) is not None)
+
+
+@contextmanager
+def child(module, *arguments):
+    command = [sys.executable, "-m", f"tests.storage.{module}", *map(str, arguments)]
+    process = subprocess.Popen(command, cwd=HOUSE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def killed_after(count, folder, how):
+    """What a writing process named before it was killed, at the moment `count` names had been read."""
+    with child("crashing", folder, how) as process:
+        assert process.stdout.readline() == "ready\n"
+        first = [process.stdout.readline().strip() for _ in range(count)]
+        process.kill()
+        # the last line may be cut short
+        return first + [line.strip() for line in process.stdout.readlines() if line.endswith("\n")]
+
+
+# ------------------------------------------------------------------ kill -9
+
+
+@pytest.mark.parametrize("trial", range(5))
+async def test_no_acknowledged_unit_is_lost_when_the_process_is_killed(folder, trial):
+    acknowledged = killed_after(random.Random(trial).randrange(1, 1500), folder, "honest")
+    store = await reopened(folder)
+    try:
+        lost = [mac for mac in acknowledged if await store.get(Device, mac) is None]
+        assert lost == []
+        # no half units either: every device came with its fact, and the counts beside them hold
+        devices = await store.count(Device)
+        assert devices == store.db.row_table("audit").count_where(Where()) >= len(acknowledged)
+        assert sum(row.count for row in await store.tally()) == devices
+        await store.verify()
+        await store.save(Change(puts=(device(0xFFFFFF),)))
+    finally:
+        await store.close()
+
+
+async def test_a_store_that_acknowledged_early_would_be_found_out(folder):
+    """The control: were a unit named before it is on disk, the same trial would find it missing."""
+    acknowledged = killed_after(5, folder, "early")
+    store = await reopened(folder)
+    try:
+        assert any([await store.get(Device, mac) is None for mac in acknowledged])
+        await store.verify()
+    finally:
+        await store.close()
+
+
+# ------------------------------------------------------------------ one process
+
+
+async def test_a_second_process_is_refused_and_told_what_to_do(folder):
+    with child("crashing", folder, "hold") as process:
+        assert process.stdout.readline() == "ready\n"
+        with pytest.raises(Unavailable) as refusal:
+            await reopened(folder)
+        assert str(folder / "store.lock") in refusal.value.reason
+        assert "STORE_URL" in refusal.value.reason
+    store = await reopened(folder)  # the lock ended with its process
+    await store.close()
+
+
+async def test_a_second_store_in_this_process_is_refused_too(file_store, folder):
+    with told(r"store\.lock"):
+        await reopened(folder)
+    await file_store.check()
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://db/x", "comes later"),
+        ("postgres://db/x", "comes later"),
+        ("mysql://db", "tinydb:PATH"),
+        ("tinydb:", "tinydb:PATH"),
+        ("", "tinydb:PATH"),
+    ],
+)
+async def test_an_address_of_another_form_is_refused_with_the_form_that_works(url, said):
+    with pytest.raises(Unavailable) as refusal:
+        await open_store(url, clock=FakeClock())
+    assert said in refusal.value.reason
+    assert "tinydb:var/store" in refusal.value.reason
+
+
+async def test_a_folder_that_cannot_be_made_is_refused_with_the_reason(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with told("file"):
+        await reopened(tmp_path / "file" / "store")
+
+
+MOUNTS = """\
+/dev/sda1 / ext4 rw 0 0
+server:/export /srv nfs4 rw 0 0
+/dev/sdb1 /srv/local ext4 rw 0 0
+//nas/share /mnt/my\\040share cifs rw 0 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind"),
+    [("/var/x", None), ("/srv/x", "nfs4"), ("/srv/local/x", None), ("/srvx", None), ("/mnt/my share/x", "cifs")],
+)
+def test_network_file_systems_are_known_by_their_mounts(folder, kind):
+    assert network_file_system(Path(folder), MOUNTS) == kind
+
+
+# ------------------------------------------------------------------ the file's settings and versions
+
+
+async def test_commits_are_written_through_and_readers_cannot_write(file_store):
+    rows = file_store.db.rows
+    for pragma, value in (("synchronous", 2), ("journal_mode", "wal"), ("wal_autocheckpoint", 0)):
+        assert rows.call(lambda connection, pragma=pragma: connection.execute(f"PRAGMA {pragma}").fetchone()) == (
+            value,
+        )
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        rows.file.reader().execute("DELETE FROM meta")
+
+
+async def test_a_store_of_a_newer_version_is_refused_and_left_alone(file_store, folder):
+    await file_store.close()
+    file = folder / "store.sqlite3"
+    connection = sqlite3.connect(file)
+    connection.execute("PRAGMA user_version=99")
+    connection.close()
+    before = file.read_bytes()
+    with told("schema 99"):
+        await reopened(folder)
+    assert file.read_bytes() == before
+
+
+async def test_columns_of_an_earlier_version_are_worked_out_again(folder):
+    with RowDB(folder, layouts=()) as before:
+        before.table("devices").insert_multiple(plain for plain in ({"mac": "x"},))
+        before.table("devices").truncate()
+    store = await reopened(folder)
+    await store.save(Change(puts=tuple(device(n, f"Oslo/{n}") for n in range(20))))
+    # as if an index had been added since: its column is missing and the shape is another
+    store.db.rows.call(lambda connection: connection.execute('DROP INDEX "devices.token"'))
+    store.db.rows.call(lambda connection: connection.execute('ALTER TABLE "doc:devices" DROP COLUMN ix_token'))
+    store.db.rows.call(lambda c: c.execute("UPDATE meta SET value = 'older' WHERE name = 'layout devices'"))
+    await store.close()
+    store = await reopened(folder)
+    try:
+        await store.verify()
+        assert len((await store.find(Device, site="oslo", limit=100)).rows) == 20
+        assert sum(row.count for row in await store.tally()) == 20
+        await store.save(Change(puts=(replace(stored(device(3)), location="Oslo/3", token="ab"),)))
+        assert (await store.find(Device, token="ab")).rows[0].mac == device(3).mac
+    finally:
+        await store.close()
+
+
+async def test_a_closed_store_says_so(file_store, folder):
+    await file_store.save(Change(puts=(device(1),)))
+    await file_store.close()
+    for late in (
+        file_store.get(Device, device(1).mac),
+        file_store.find(Device),
+        file_store.save(Change(puts=(device(2),))),
+        file_store.check(),
+    ):
+        with told("closed"):
+            await late
+    assert not (folder / "store.sqlite3-wal").exists()
+
+
+# ------------------------------------------------------------------ group commit
+
+
+async def test_units_that_wait_together_share_a_commit_and_fail_alone(file_store):
+    said = []
+    file_store.db.rows.call(lambda connection: connection.set_trace_callback(said.append))
+    changes = [
+        Change(puts=(device(n), message(str(n))) + (() if n % 8 else (device(900 + n, version=5),))) for n in range(64)
+    ]
+    outcomes = await asyncio.gather(*map(file_store.save, changes), return_exceptions=True)
+    assert [isinstance(outcome, Conflict) for outcome in outcomes] == [n % 8 == 0 for n in range(64)]
+    assert said.count("COMMIT") < 20
+    assert await file_store.count(Device) == 56 == await file_store.count(OutboxMessage)
+
+
+async def test_a_cancelled_caller_does_not_stop_the_unit_or_the_wake_up(file_store):
+    async with file_store.watch(device(1).mac) as watch:
+        saving = asyncio.create_task(file_store.save(Change(puts=(device(1),))))
+        await asyncio.sleep(0)
+        saving.cancel()
+        assert await watch.wait(10)
+    assert await file_store.get(Device, device(1).mac) is not None
+
+
+async def test_many_units_are_folded_into_the_file_while_they_come(file_store, folder):
+    for start in range(0, 4000, 500):
+        await file_store.save(Change(puts=tuple(device(n) for n in range(start, start + 500))))
+    assert (folder / "store.sqlite3").stat().st_size > 1_000_000
+    await file_store.verify()
+
+
+# ------------------------------------------------------------------ a full disk
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits on file sizes are POSIX")
+def test_a_full_disk_is_said_loses_nothing_and_heals(folder):
+    command = [sys.executable, "-m", "tests.storage.full_disk", str(folder)]
+    done = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["reasons"] == ["Unavailable"]
+    assert "store.sqlite3" in found["check"]
+    assert found["readable"]
+    assert found["devices"] == 51
+
+
+# ------------------------------------------------------------------ damage
+
+
+def flip(file, needle):
+    content = bytearray(file.read_bytes())
+    at = content.index(needle)
+    content[at] ^= 0x04
+    file.write_bytes(content)
+
+
+async def test_a_flipped_byte_in_a_row_is_never_served_and_stops_the_writing(file_store, folder):
+    await file_store.save(Change(puts=(device(1, notes="the needle"), device(2))))
+    await file_store.close()
+    flip(folder / "store.sqlite3", b"the needle")
+    before = (folder / "store.sqlite3").read_bytes()
+    store = await reopened(folder)
+    try:
+        assert await store.get(Device, device(2).mac) == stored(device(2))
+        with pytest.raises(Unavailable) as refusal:
+            await store.get(Device, device(1).mac)
+        assert str(folder / "store.sqlite3") in refusal.value.reason
+        assert "backup" in refusal.value.reason
+        for refused in (store.save(Change(puts=(device(3),))), store.check(), store.verify()):
+            with told("damaged"):
+                await refused
+    finally:
+        await store.close()
+    assert (folder / "store.sqlite3").read_bytes() == before
+
+
+@pytest.mark.parametrize("reading", ["search", "find", "history"])
+async def test_every_way_of_reading_looks_at_the_checksum(file_store, folder, reading):
+    await file_store.save(Change(puts=one_of_each()))
+    await file_store.save(Change(puts=(device(1, notes="the needle"),)))
+    await file_store.close()
+    flip(folder / "store.sqlite3", b"the needle")
+    store = await reopened(folder)
+    try:
+        with told("checksum"):
+            if reading == "search":
+                store.db.table("devices").search(lambda doc: True)
+            elif reading == "find":
+                await store.find(Device)
+            else:
+                await store.verify()
+    finally:
+        await store.close()
+
+
+async def test_an_index_that_lies_is_found(file_store, folder):
+    await file_store.save(Change(puts=(device(1, token="aa"), device(2, "Bergen/1"))))
+    file_store.db.rows.call(lambda c: c.execute("UPDATE \"doc:devices\" SET ix_token = 'bb' WHERE ix_token = 'aa'"))
+    with told("token"):
+        await file_store.find(Device, token="bb")
+
+
+async def test_verify_finds_what_no_single_read_would(file_store):
+    await file_store.save(Change(puts=(device(1, token="aa"),)))
+    await file_store.verify()
+    file_store.db.rows.call(lambda c: c.execute("UPDATE tally SET count = 7"))
+    with told("counts"):
+        await file_store.verify()
+
+
+@pytest.mark.parametrize("content", [b"not a database" * 400, b"SQLite format 3\x00" + b"\xff" * 5000])
+async def test_a_file_that_is_no_store_is_refused_and_never_overwritten(folder, content):
+    folder.mkdir()
+    file = folder / "store.sqlite3"
+    file.write_bytes(content)
+    with told("damaged"):
+        await reopened(folder)
+    assert file.read_bytes() == content
