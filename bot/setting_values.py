@@ -1,0 +1,119 @@
+"""How one variable is read: text in, its value out, or a `ValueError` that says what is wrong and how it is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Final
+from urllib.parse import urlsplit
+
+from bot.limits import is_loopback_name
+from provisioning.texts import _
+
+Network = IPv4Network | IPv6Network
+
+GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_HOST_NAME: Final = re.compile(
+    r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+)
+_LIFETIME: Final = re.compile(r"([0-9]{1,5}) ?(m|h|d)")
+_UNITS: Final = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
+            raise ValueError(_('"{text}" is not a whole number from {low} to {high}.', text=text, low=low, high=high))
+        return int(text)
+
+    return read
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        for choice in choices:
+            if text.lower() == choice.lower():
+                return choice
+        raise ValueError(_('"{text}" is not one of: {choices}.', text=text, choices=", ".join(choices)))
+
+    return read
+
+
+def lifetime(text: str) -> timedelta:
+    match = _LIFETIME.fullmatch(text.lower())
+    lifetime = int(match[1]) * _UNITS[match[2]] if match else timedelta(0)
+    if not timedelta(hours=1) <= lifetime <= timedelta(days=7):
+        raise ValueError(_('"{text}" is not a time a code can live. Say 1h to 7d, for example 24h.', text=text))
+    return lifetime
+
+
+def listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def people(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part.lower() if GUID.fullmatch(part) else part for part in listed(text)))
+
+
+def networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ip_network(part, strict=False) for part in listed(text))
+    except ValueError:
+        raise ValueError(_('"{text}" is not a list of networks. Write 10.1.0.0/16,2001:db8::/48.', text=text)) from None
+
+
+def is_host(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return bool(_HOST_NAME.fullmatch(text.lower())) and not re.fullmatch(r"[0-9.]+", text)
+    return True
+
+
+def bound_host(text: str) -> str:
+    if not is_host(text):
+        raise ValueError(_('"{text}" is not an address to listen on. Write 0.0.0.0, :: or 127.0.0.1.', text=text))
+    return text
+
+
+def hosts(text: str) -> tuple[str, ...]:
+    """Host names with their subdomains; a lone top level would let everybody in."""
+    hosts = tuple(part.lower().removeprefix("*").removeprefix(".") for part in listed(text))
+    for host in hosts:
+        if not is_host(host) or not ("." in host or ":" in host or host == "localhost"):
+            raise ValueError(_('"{host}" is not a host name. Write names alone, like sharepoint.com.', host=host))
+    return hosts
+
+
+def url(text: str) -> str:
+    """https, or http where it never leaves this computer; no user, query or fragment."""
+    fault = ValueError(_("This is not an https URL of a host. Write https://provisioning.contoso.com."))
+    try:
+        url = urlsplit(text)
+        odd = url.query or url.fragment or url.username or url.password or url.port == 0
+    except ValueError:
+        raise fault from None
+    name = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname or ""
+    if odd or not name or not (url.scheme == "https" or (url.scheme == "http" and is_loopback_name(name))):
+        raise fault
+    return text.rstrip("/")
+
+
+def collector(text: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#@]+\S*", text):
+        raise ValueError(_('"{text}" is not a URL. Write http://127.0.0.1:4318.', text=text))
+    return text
+
+
+def store_url(text: str) -> str:
+    if not re.fullmatch(r"tinydb:.+|postgresql://.+", text):
+        raise ValueError(_("This is not a store. Write tinydb:PATH or postgresql://USER:PASSWORD@HOST/NAME."))
+    return text
+
+
+def organisation(text: str) -> str:
+    if len(text) > 200 or not text.isprintable():
+        raise ValueError(_("This is not a name a device can show: at most 200 printable characters."))
+    return text
