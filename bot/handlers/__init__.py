@@ -1,1 +1,12 @@
-"""A file per feature noun; each owns a `router`."""
+"""A file per feature noun; each owns a `router`. All of them together are the table of routes."""
+
+from bot.handlers import codes, devices, onsite, people, rollouts
+from bot.handlers.general import guide
+from bot.routing import Router
+
+
+def all_routes() -> Router:
+    """Everything people can say or press, in the order help lists it."""
+    table = Router()
+    table.include(guide(table), devices.router, codes.router, onsite.router, people.router)
+    return table.include(rollouts.router)

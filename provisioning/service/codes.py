@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from provisioning import lifecycle
 from provisioning.access import Permission, require
-from provisioning.errors import NoLiveCode, OutOfDate, ResetRequired
+from provisioning.errors import NoLiveCode, OutOfDate, PersonNotFound, ResetRequired
 from provisioning.events import CodeShown
 from provisioning.lifecycle import Step
 from provisioning.model import Actor, Batch, Change, Device, Person, stored
@@ -17,7 +17,6 @@ from provisioning.ports import Span
 from provisioning.service.handover import Handover, InHand
 from provisioning.service.lookup import Target
 
-CHUNK = 500  # devices in one durable unit, so that others get their turns in between
 PAGE = 10
 
 
@@ -65,25 +64,31 @@ class Codes(Handover):
         ready = [device for device in devices if lifecycle.can(device, Step.ISSUE_CODE)]
         if order.target.device and not ready:
             raise ResetRequired(place=order.target.device.place)
+        await self._check_receiver(order.technician)
         return await self._issue_all(actor, order, [d.mac for d in ready], refused=len(devices) - len(ready))
 
     async def _issue_all(self, actor: Actor, order: IssueOrder, macs: Sequence[str], refused: int) -> Issued:
         """In chunks, each a unit of its own, so that others get their turns; then the ledger row."""
-        done: list[Device] = []
-        kept: list[Device] = []
-        for part, chunk in enumerate(_chunks(macs)):
-            fresh, had = await self.unit(actor, lambda c=chunk: self._decide_issue(actor, order, c), part=part)  # type: ignore[misc]
-            done += fresh
-            kept += had
+        parts = await self.in_parts(actor, macs, lambda chunk: self._decide_issue(actor, order, chunk))
+        done = [device for fresh, _ in parts for device in fresh]
+        kept = [device for _, had in parts for device in had]
         batch = self._ledger_row(actor, order, done, kept)
         await self.store.save(Change(puts=(batch,)))
         technician = await self.store.get(Person, batch.technician) if batch.technician else None
         return Issued(stored(batch), order.target, len(done), len(kept), refused, technician)
 
+    async def _check_receiver(self, technician: str) -> None:
+        """Errors: `PersonNotFound`, `NotATechnician`."""
+        person = await self.store.get(Person, technician) if technician else None
+        if person:
+            self.require_technician(person)
+        elif technician:
+            raise PersonNotFound(text=technician[:60])
+
     async def _decide_issue(
         self, actor: Actor, order: IssueOrder, macs: Sequence[str]
     ) -> tuple[Change, tuple[list[Device], list[Device]]]:
-        now, change = self.now(), Change()
+        now, change, holders = self.now(), Change(), {person.id for person in await self.technicians()}
         done: list[Device] = []
         kept: list[Device] = []
         for mac in macs:
@@ -95,7 +100,8 @@ class Codes(Handover):
                 change += moved
                 kept.append(stored(device) if moved else device)
                 continue
-            assigned = replace(device, technician=order.technician or device.technician)
+            holder = order.technician or device.technician
+            assigned = replace(device, technician=holder if holder in holders else "")
             step = lifecycle.issue_code(assigned, self.fresh_code(device, actor, order.lifetime), actor)
             change += step
             done += [stored(record) for record in step.puts if isinstance(record, Device)]
@@ -191,23 +197,15 @@ class Codes(Handover):
         return await self._revoke_all(actor, [d.mac for d in await self.live_of(person.id)])
 
     async def _revoke_all(self, actor: Actor, macs: Sequence[str]) -> int:
-        count = 0
-        for part, chunk in enumerate(_chunks(macs)):
+        async def decide(chunk: Sequence[str]) -> tuple[Change, int]:
+            found = [await self.store.get(Device, mac) for mac in chunk]
+            alive = [device for device in found if device and device.live_code(self.now())]
+            change = Change()
+            for device in alive:
+                change += lifecycle.revoke_code(device, self.now(), actor)
+            return change, len(alive)
 
-            async def decide(chunk: Sequence[str] = chunk) -> tuple[Change, int]:
-                found = [await self.store.get(Device, mac) for mac in chunk]
-                alive = [device for device in found if device and device.live_code(self.now())]
-                change = Change()
-                for device in alive:
-                    change += lifecycle.revoke_code(device, self.now(), actor)
-                return change, len(alive)
-
-            count += await self.unit(actor, decide, part=part)
-        return count
-
-
-def _chunks(macs: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (macs[i : i + CHUNK] for i in range(0, len(macs), CHUNK))
+        return sum(await self.in_parts(actor, macs, decide))
 
 
 def _on_floor(device: Device, floor: str) -> bool:

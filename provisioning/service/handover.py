@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
 from provisioning import codes
 from provisioning.access import Permission, may_see, require
-from provisioning.errors import DeviceNotFound, Refused
+from provisioning.errors import AlreadyDone, DeviceNotFound, Refused
 from provisioning.events import CodeShown, DeviceAssigned
 from provisioning.model import (
     ActivationCode,
@@ -26,6 +28,10 @@ from provisioning.notifications import edit, tell
 from provisioning.ports import Span
 from provisioning.service.lookup import Lookup, Target
 from provisioning.texts import N_
+
+T = TypeVar("T")
+
+CHUNK = 500  # devices in one durable unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +78,30 @@ class Handover(Lookup):
         require(actor, Permission.ISSUE_CODES)
         self.require_technician(technician)
 
-        async def decide() -> tuple[Change, int]:
+        async def decide(chunk: Sequence[str]) -> tuple[Change, int]:
             change, now = Change(), self.now()
-            for device in await self.devices_of(target, **({} if target.device else {"open": True})):
-                change += self.assigned(device, technician.id, actor, now)
+            for device in [await self.store.get(Device, mac) for mac in chunk]:
+                if device and not device.removed:
+                    change += self.assigned(device, technician.id, actor, now)
             return change, len(change.puts)
 
-        return await self.unit(actor, decide)
+        devices = await self.devices_of(target, **({} if target.device else {"open": True}))
+        return sum(await self.in_parts(actor, [device.mac for device in devices], decide))
+
+    async def in_parts(
+        self, actor: Actor, macs: Sequence[str], decide: Callable[[Sequence[str]], Awaitable[tuple[Change, T]]]
+    ) -> list[T]:
+        """A long job in durable parts, so that others get their turns in between; `decide` gets the MACs of a part.
+
+        The same press finishes a job that broke off. Errors: `AlreadyDone` where nothing of it was left to do.
+        """
+        done: list[T] = []
+        for part, start in enumerate(range(0, len(macs), CHUNK)):
+            with suppress(AlreadyDone):
+                done.append(await self.unit(actor, partial(decide, macs[start : start + CHUNK]), part=part))
+        if macs and not done:
+            raise AlreadyDone
+        return done
 
     def require_technician(self, person: Person) -> None:
         """Errors: `NotATechnician` for somebody who is none: devices go to technicians only."""
@@ -86,7 +109,7 @@ class Handover(Lookup):
             raise NotATechnician(name=person.name or person.upn)
 
     async def technicians(self) -> Sequence[Person]:
-        return (await self.store.find(Person, technician=True, limit=500)).rows
+        return (await self.store.find(Person, technician=True, limit=1000)).rows
 
     # -------------------------------------------------------------- one code at a time
 

@@ -57,13 +57,21 @@ class Outbox(People):
         return fate
 
     async def _settle(self, message: OutboxMessage, post: Post | None) -> None:
-        known = await self.store.get(Post, post.key) if post else None
-        puts = (message, replace(post, version=known.version if known else 0)) if post else (message,)
-        await self.store.save(Change(puts=puts))
+        async def decide() -> tuple[Change, None]:
+            known = await self.store.get(Post, post.key) if post else None
+            standing = (replace(post, version=known.version if known else 0),) if post else ()
+            return Change(puts=(message, *standing)), None
+
+        await self.unit(SERVICE, decide)
         if post:
             await self._catch_up(post)
 
     # -------------------------------------------------------------- cards that stand in chats
+
+    async def thread_of(self, channel_id: str) -> str:
+        """The activity id of the channel's living card: what is said in its thread goes under it."""
+        rows = (await self.store.find(Post, subject=channel_id, limit=1)).rows
+        return rows[0].activity_id if rows else ""
 
     async def post(self, key: str) -> Post | None:
         return await self.store.get(Post, key)

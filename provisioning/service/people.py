@@ -102,6 +102,15 @@ class People(Handover):
             if ours and not member.guest and await self.store.get(Person, member.id) is None:
                 await self.meet(member, None)
 
+    async def found_chat(self, person_id: str, chat: Conversation) -> None:
+        """Their 1:1 chat was opened by the bot."""
+
+        async def decide() -> tuple[Change, None]:
+            person = await self.store.get(Person, person_id)
+            return Change(puts=(replace(person, chat=chat, reachable=True),) if person else ()), None
+
+        await self.unit(SERVICE, decide)
+
     async def left(self, person_id: str) -> None:
         """The app was removed for this person, or their chat answered 403: the admins are told once."""
 

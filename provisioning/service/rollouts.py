@@ -98,6 +98,10 @@ class Rollouts(Lookup):
         """The rollout this channel follows. Errors: `NotConnected`."""
         return await self._followed(channel_id)
 
+    async def followers(self) -> Sequence[Rollout]:
+        """Every channel that follows something."""
+        return (await self.store.find(Rollout, limit=1000)).rows
+
     async def progress_in(self, channel_id: str) -> Progress:
         """How the channel's rollout stands. A milestone reached since is put into the outbox with the same save."""
         rollout = await self._followed(channel_id)

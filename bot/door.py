@@ -1,0 +1,283 @@
+"""The one way through the house for everything said and pressed: who is it, what is meant, do it, answer."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from bot.handlers import general
+from bot.routing import Half, Route, Router, Where
+from bot.turn import Answer, Chat, Incoming, Living, Reply, Trigger, Turn
+from cards.render import render
+from cards.view import View
+from cards.views.common import note, question
+from cards.views.people import no_access
+from cards.words import escape, plain
+from provisioning.errors import (
+    AlreadyDone,
+    Ambiguous,
+    BadInput,
+    Conflict,
+    DeliveryError,
+    NearMiss,
+    NoAccess,
+    OutOfDate,
+    ProvisioningError,
+    WrongPlace,
+)
+from provisioning.model import Conversation, Person, Post
+from provisioning.ports import Member, Message, Messenger
+from provisioning.service import Provisioning
+from provisioning.service.people import NotYourTenant
+from provisioning.texts import Speech, _, current_speech, speaking
+
+log = structlog.get_logger(__name__)
+
+STALE = (OutOfDate, Conflict, AlreadyDone)  # answered with the fresh card
+REFRESH = "refresh"  # the verb a client sends when it opens a card
+
+
+class Door:
+    """Receives every activity. Errors of the business end here, as a sentence or a question, once."""
+
+    def __init__(self, provisioning: Provisioning, messenger: Messenger, routes: Router) -> None:
+        self._provisioning, self._messenger, self._routes = provisioning, messenger, routes
+
+    async def receive(self, incoming: Incoming, chat: Chat) -> Answer | None:
+        with speaking(Speech.of(incoming.locale, incoming.timezone)):
+            try:
+                person, new = await self._meet(incoming, chat)
+            except NotYourTenant as stranger:
+                return await self._say(incoming, chat, stranger.sentence)
+            if incoming.trigger is Trigger.LEFT:
+                await self._provisioning.left(person.id)
+                return None
+            turn = self._turn(incoming, person)
+            if incoming.trigger is Trigger.REFRESH:
+                return await self._refresh(turn)
+            reply = await self._joined(turn, chat, new=new) if incoming.trigger is Trigger.JOINED else None
+            if incoming.trigger in (Trigger.MESSAGE, Trigger.PRESS):
+                reply = await self._answer(turn, incoming)
+            return await self._deliver(turn, incoming, chat, reply) if reply else None
+
+    # -------------------------------------------------------------- who is it
+
+    async def _meet(self, incoming: Incoming, chat: Chat) -> tuple[Person, bool]:
+        """The person as known from now on, and whether this is the first word in their own chat."""
+        here = incoming.conversation if incoming.conversation.personal else None
+        known = await self._provisioning.who(incoming.sender.object_id)
+        member = await self._member(incoming, chat, known)
+        person = await self._provisioning.meet(member, here, incoming.locale, incoming.timezone)
+        return person, here is not None and (known is None or known.chat is None)
+
+    async def _member(self, incoming: Incoming, chat: Chat, known: Person | None) -> Member:
+        """Teams is asked once for the name and the UPN; what it vouched for before is not asked again."""
+        sender = incoming.sender
+        if known and known.upn and known.teams_id == sender.teams_id:
+            return Member(sender.object_id, sender.teams_id, known.name, known.upn, sender.tenant)
+        if incoming.trigger is Trigger.LEFT:
+            return Member(sender.object_id, sender.teams_id, sender.name, "", sender.tenant)
+        try:
+            found = await chat.member()
+        except DeliveryError as error:
+            log.warning("member call failed", reason=error.code)
+            return Member(sender.object_id, sender.teams_id, sender.name, "", sender.tenant)
+        return replace(found, id=sender.object_id, tenant=sender.tenant, name=found.name or sender.name)
+
+    def _turn(self, incoming: Incoming, person: Person) -> Turn:
+        actor = self._provisioning.actor_of(person)
+        operation = str(incoming.data.get("op", ""))[:64]
+        operation = f"{operation}:{incoming.verb}" if operation else f"activity:{incoming.activity_id}"
+        post = f"{incoming.conversation.id}|{incoming.card_id}" if incoming.card_id else ""
+        return Turn(
+            provisioning=self._provisioning,
+            actor=replace(actor, operation=operation, post=post),
+            conversation=incoming.conversation,
+            now=self._provisioning.now(),
+            trigger=incoming.trigger,
+            data=incoming.data,
+            mentions=incoming.mentions,
+            card_id=incoming.card_id,
+        )
+
+    # -------------------------------------------------------------- what is meant
+
+    async def _answer(self, turn: Turn, incoming: Incoming) -> Reply:
+        route: Route | None = None
+        values: Mapping[str, Any] = {}
+        try:
+            if incoming.trigger is Trigger.PRESS:
+                route = self._routes.actions.get(incoming.verb)
+                values = incoming.data
+                if route is None:
+                    raise OutOfDate
+                return await self._run(turn, route, values)
+            match = self._routes.match(incoming.text)
+            if isinstance(match, Half):
+                return general.half(match)
+            if match is None:
+                return await self._unmatched(turn, incoming.text)
+            route, values = match.route, match.arguments
+            return await self._run(turn, route, values)
+        except ProvisioningError as error:
+            return await self._explain(turn, error, route, values)
+
+    async def _run(self, turn: Turn, route: Route, values: Mapping[str, Any]) -> Reply:
+        if route.where is Where.CHANNEL and not turn.in_channel:
+            raise WrongPlace
+        reply = await route.handler(turn, **route.arguments(values))
+        return reply or Reply(card=note(_("There is nothing to show any more.")))
+
+    async def _unmatched(self, turn: Turn, text: str) -> Reply:
+        if not text.strip():
+            return await self._run(turn, self._routes.routes["hi"], {})
+        if turn.actor.roles and (reply := await general.bare_device(self._routes, turn, text)):
+            return reply
+        return general.unknown(self._routes, turn, text)
+
+    async def _explain(
+        self, turn: Turn, error: ProvisioningError, route: Route | None, values: Mapping[str, Any]
+    ) -> Reply:
+        """A refusal in words: a question where a choice helps, the form where one is being filled in."""
+        if isinstance(error, Ambiguous | NearMiss) and route:
+            verb = route.verbs[0] if route.verbs else ""
+            data = {name: str(value) for name, value in values.items() if name not in ("verb", "op", "rev", "subject")}
+            if verb:
+                return Reply(card=question(error.sentence, verb, error.parameter, error.choices, data))
+        if isinstance(error, BadInput) and route and route.form and turn.pressed:
+            arguments = Route(route.form.__name__, route.form, "").arguments(values)
+            return await route.form(turn, **{**arguments, "fault": error}) or Reply(text=error.sentence)
+        if isinstance(error, NoAccess):
+            person = await turn.provisioning.who(turn.actor.id)
+            asked = bool(person and person.asked_at)
+            return Reply(card=no_access(await turn.provisioning.admins(), asked=asked))
+        if isinstance(error, STALE) and turn.pressed:
+            return await self._fresh(turn, error)
+        return Reply(toast=error.sentence) if turn.pressed else Reply(text=error.sentence)
+
+    async def _fresh(self, turn: Turn, error: ProvisioningError) -> Reply:
+        """The pressed card as it stands now, with the reason above it."""
+        reply = await self._redraw(turn)
+        if reply is None or reply.card is None:
+            return Reply(toast=error.sentence)
+        return replace(reply, card=replace(reply.card, notice=error.sentence))
+
+    async def _redraw(self, turn: Turn) -> Reply | None:
+        post = await self._provisioning.post(turn.actor.post) if turn.actor.post else None
+        route = self._routes.routes.get(post.view) if post else None
+        if post is None or route is None or not route.draws or post.reader not in (turn.actor.id, turn.conversation.id):
+            return None
+        return await route.handler(turn, **route.arguments(dict(post.params)))
+
+    async def _refresh(self, turn: Turn) -> Answer | None:
+        """A client opened the card: it was seen, and gets its present state. Nothing else changes."""
+        await self._provisioning.opened(turn.actor.post)
+        try:
+            reply = await self._redraw(turn)
+        except ProvisioningError as error:
+            return Answer(toast=error.sentence)
+        return Answer(card=self._card(reply.card)) if reply and reply.card else None
+
+    async def _joined(self, turn: Turn, chat: Chat, *, new: bool) -> Reply | None:
+        """A welcome, once, where it is useful."""
+        if not turn.in_channel:
+            return await self._run(turn, self._routes.routes["hi"], {}) if new else None
+        try:
+            await self._provisioning.acquaint(await self._messenger.members(turn.conversation))
+        except DeliveryError as error:
+            log.warning("roster call failed", reason=error.code)
+        return Reply(text=_("Hello. Mention me and say connect and a site: I keep one card of its rollout here."))
+
+    # -------------------------------------------------------------- answer
+
+    async def _deliver(self, turn: Turn, incoming: Incoming, chat: Chat, reply: Reply) -> Answer | None:
+        if reply.private and turn.in_channel:
+            return await self._privately(turn, incoming, chat, reply)
+        if incoming.trigger is Trigger.PRESS:
+            return await self._answer_press(turn, incoming, chat, reply)
+        if reply.text:
+            await chat.send(message_of(Reply(text=reply.text, mentions=reply.mentions)))
+        if reply.card:
+            await self._post(turn, chat, reply)
+        return None
+
+    async def _post(self, turn: Turn, chat: Chat, reply: Reply) -> None:
+        """A channel's living card stands by itself, so that its thread is its own; all else goes where it was asked."""
+        message = message_of(reply)
+        if turn.in_channel and reply.living:
+            activity_id = await self._messenger.send(turn.conversation, message)
+        else:
+            activity_id = await chat.send(message)
+        await self._keep(turn, activity_id, reply.living)
+
+    async def _answer_press(self, turn: Turn, incoming: Incoming, chat: Chat, reply: Reply) -> Answer:
+        if reply.card is None:
+            return Answer(toast=reply.toast or reply.text)
+        if not turn.in_channel:  # in a channel an answer is for the presser's eyes, the living card stays
+            await self._keep(turn, incoming.card_id, reply.living)
+        return Answer(card=self._card(reply.card))
+
+    async def _keep(self, turn: Turn, activity_id: str, living: Living | None) -> None:
+        if not activity_id:
+            return
+        if living is None:
+            await self._provisioning.forget(f"{turn.conversation.id}|{activity_id}")
+            return
+        reader = turn.conversation.id if turn.in_channel else turn.actor.id
+        await self._provisioning.remember(post_of(turn, activity_id, living, reader))
+
+    async def _privately(self, turn: Turn, incoming: Incoming, chat: Chat, reply: Reply) -> Answer | None:
+        """Into the asker's own chat; the channel hears only that."""
+        try:
+            person = await self._provisioning.who(turn.actor.id)
+            own = await self._own_chat(turn, person)
+            activity_id = await self._messenger.send(own, message_of(reply))
+        except DeliveryError:
+            return await self._say(
+                incoming, chat, _("I cannot write to you. Open a chat with me, say hi, and ask again.")
+            )
+        await self._keep(replace(turn, conversation=own), activity_id, reply.living)
+        return await self._say(incoming, chat, _("I wrote to you in chat."))
+
+    async def _own_chat(self, turn: Turn, person: Person | None) -> Conversation:
+        if person and person.chat:
+            return person.chat
+        own = await self._messenger.open_chat(turn.conversation, person.teams_id if person else "")
+        await self._provisioning.found_chat(turn.actor.id, own)
+        return own
+
+    async def _say(self, incoming: Incoming, chat: Chat, sentence: str) -> Answer | None:
+        if incoming.trigger in (Trigger.PRESS, Trigger.REFRESH):
+            return Answer(toast=sentence)
+        if incoming.trigger is not Trigger.LEFT:
+            await chat.send(Message(summary=sentence, text=escape(sentence)))
+        return None
+
+    def _card(self, view: View) -> dict[str, Any]:
+        return render(view, operation=secrets.token_hex(8), locale=current_speech().locale)
+
+
+def message_of(reply: Reply) -> Message:
+    """What is posted for a reply, in the reader's language. A card's push line holds no code."""
+    if reply.card is None:
+        return Message(summary=plain(reply.text), text=reply.text, mentions=reply.mentions)
+    card = render(reply.card, operation=secrets.token_hex(8), locale=current_speech().locale)
+    return Message(summary=plain(reply.card.push), card=card)
+
+
+def post_of(turn: Turn, activity_id: str, living: Living, reader: str) -> Post:
+    return Post(
+        conversation=turn.conversation,
+        activity_id=activity_id,
+        reader=reader,
+        subject=living.subject,
+        view=living.view,
+        params=tuple(sorted(living.params.items())),
+        revision=living.revision,
+        shows_code=living.shows_code,
+        posted_at=turn.now,
+    )

@@ -1,0 +1,164 @@
+"""The list: what admins say and press to put devices on it, find them, change them."""
+
+from __future__ import annotations
+
+import re
+
+from bot.routing import Router
+from bot.turn import Living, Reply, Turn
+from cards.view import Notice
+from cards.views import devices as cards
+from cards.views.common import note
+from provisioning.access import Permission
+from provisioning.errors import BadInput, DeviceNotFound
+from provisioning.mac import split_mac
+from provisioning.model import Device
+from provisioning.service.devices import DeviceFacts, Wanted
+from provisioning.texts import _
+
+router = Router()
+EDIT, SEE = (Permission.EDIT_DEVICES,), (Permission.SEE_DEVICES,)
+SAMPLES = (("0281B6100001", "Samples/1/1.01"), ("0281B6100002", "Samples/1/1.02"), ("0281B6100003", "Samples/2/2.01"))
+
+
+@router.command("add", "add <lines>", needs=EDIT)
+async def add(turn: Turn, lines: str = "") -> Reply:
+    """Add devices: a MAC and a location, one device a line; alone it opens a form."""
+    if not lines:
+        return Reply(card=cards.add_form())
+    return await _added(turn, [_wanted(line) for line in lines.splitlines() if line.strip()])
+
+
+def _wanted(line: str) -> Wanted:
+    """A line as it stands: a bad MAC is kept, so that its error names the line."""
+    text = re.sub(r"^\s*/?add\s+", "", line, flags=re.IGNORECASE).strip().strip(",;")
+    try:
+        return Wanted(*split_mac(text))
+    except BadInput:
+        first, _blank, rest = text.partition(" ")
+        return Wanted(first, rest)
+
+
+async def _added(turn: Turn, wanted: list[Wanted]) -> Reply:
+    added = await turn.provisioning.add(turn.actor, wanted)
+    return Reply(card=cards.added_card(added, turn.now, turn.provisioning.policy.undo))
+
+
+@router.action("add_form", needs=EDIT)
+async def add_form(turn: Turn, mac: str = "", location: str = "", fault: BadInput | None = None) -> Reply:
+    """A form for one device."""
+    return Reply(card=cards.add_form(mac, location, fault))
+
+
+@router.action("add_save", form=add_form, needs=EDIT)
+async def add_save(turn: Turn, mac: str, location: str) -> Reply:
+    """Save the form's device."""
+    added = await turn.provisioning.add(turn.actor, [Wanted(mac, location)])
+    for _number, fault in added.faults:
+        raise fault
+    return Reply(card=cards.added_card(added, turn.now, turn.provisioning.policy.undo))
+
+
+@router.action("samples", needs=EDIT)
+async def samples(turn: Turn) -> Reply:
+    """Three sample devices to try with."""
+    return await _added(turn, [Wanted(mac, location) for mac, location in SAMPLES])
+
+
+@router.command("devices [<words>]", needs=SEE)
+@router.action("devices")
+async def devices(turn: Turn, words: str = "", after: str | None = None, first: int = 1) -> Reply:
+    """List devices, by state (waiting, sign-in, signed-in, signed-out, problem), site or text."""
+    page = await turn.provisioning.listing(turn.actor, words, after=after, first=first)
+    return Reply(card=cards.listing_card(page, turn.now))
+
+
+@router.command("find <words>", needs=SEE)
+async def find(turn: Turn, words: str) -> Reply:
+    """Find devices by any part of their location, MAC, account or tag."""
+    page = await turn.provisioning.listing(turn.actor, words)
+    if page.total == 1:
+        return await device(turn, page.devices[0].mac)
+    return Reply(card=cards.listing_card(page, turn.now))
+
+
+@router.command("device <device>", needs=SEE)
+@router.action("device")
+async def device(turn: Turn, device: str) -> Reply:
+    """Show one device: a MAC in any notation, its last 4 digits, or its place."""
+    return _card(turn, await turn.provisioning.facts(turn.actor, device))
+
+
+@router.view
+async def device_again(turn: Turn, mac: str) -> Reply | None:
+    """The device's card as it stands now."""
+    try:
+        return _card(turn, await turn.provisioning.facts(turn.actor, mac))
+    except DeviceNotFound:
+        return Reply(card=note(_("This device is off the list.")))
+
+
+def _card(turn: Turn, facts: DeviceFacts, notice: str = "") -> Reply:
+    card = cards.device_card(facts, turn.actor, turn.now, notice)
+    return Reply(card=card, living=living(facts.device, "device_again"))
+
+
+def living(device: Device, view: str, *, shows_code: bool = False) -> Living:
+    return Living(
+        subject=device.mac, view=view, params={"mac": device.mac}, revision=device.version, shows_code=shows_code
+    )
+
+
+@router.command("move <device> to <location>", needs=EDIT)
+@router.action("move")
+async def move(turn: Turn, device: str, location: str) -> Reply:
+    """Change a device's location."""
+    return _card(turn, await turn.provisioning.move(turn.actor, device, location), _("Moved."))
+
+
+@router.action("move_form", needs=EDIT)
+async def move_form(turn: Turn, device: str, location: str = "", fault: BadInput | None = None) -> Reply:
+    """A form for a device's new location."""
+    facts = await turn.provisioning.facts(turn.actor, device)
+    return Reply(card=cards.move_form(facts.device, location, fault))
+
+
+router.routes["move"].form = move_form
+
+
+@router.command("replace <device> with <mac>", needs=EDIT)
+@router.action("replace")
+async def replace(turn: Turn, device: str, mac: str) -> Reply:
+    """Put another MAC in a device's place: a typo in the list, or another unit on the wall."""
+    return _card(turn, await turn.provisioning.replace_mac(turn.actor, device, mac), _("Replaced."))
+
+
+@router.command("swap <device> and|with <other>", "swap <device> <other>", needs=(*EDIT, Permission.WORK_ON_SITE))
+@router.action("swap")
+async def swap(turn: Turn, device: str, other: str) -> Reply:
+    """Exchange the places of two devices."""
+    found, other = await turn.provisioning.device_and_rest(turn.actor, f"{device} {other}")
+    device = found.mac
+    return Reply(card=cards.swapped_card(*await turn.provisioning.swap(turn.actor, device, other)))
+
+
+@router.command("remove <device>", needs=EDIT)
+@router.action("remove_ask")
+async def remove_ask(turn: Turn, device: str) -> Reply:
+    """Take a device off the list, after asking."""
+    facts = await turn.provisioning.facts(turn.actor, device)
+    return Reply(card=cards.remove_card(facts.device, turn.now))
+
+
+@router.action("remove", needs=EDIT)
+async def remove(turn: Turn, device: str, rev: int) -> Reply:
+    """Take it off the list."""
+    return Reply(card=cards.removed_card(await turn.provisioning.remove(turn.actor, device, rev)))
+
+
+@router.command("undo", needs=EDIT)
+@router.action("undo")
+async def undo(turn: Turn) -> Reply:
+    """Take back your latest add, within 10 minutes."""
+    card: Notice = cards.undone_card(await turn.provisioning.undo(turn.actor))
+    return Reply(card=card)

@@ -1,0 +1,153 @@
+"""The technician's day: the next device, its code, the install, a problem."""
+
+from __future__ import annotations
+
+from bot.handlers.codes import code_of
+from bot.handlers.devices import living
+from bot.routing import Router
+from bot.turn import Reply, Turn
+from cards.views import onsite as cards
+from cards.views.common import note
+from cards.views.people import access_ended
+from cards.views.rollouts import problem_note
+from provisioning.access import Permission
+from provisioning.errors import BadInput
+from provisioning.model import MessageKind
+from provisioning.service.onsite import Job
+from provisioning.texts import _
+
+router = Router()
+SITE = (Permission.WORK_ON_SITE,)
+
+
+async def _job(turn: Turn, job: Job, *, upcoming: bool = False) -> Reply:
+    person = await turn.provisioning.who(turn.actor.id)
+    readers = (person.teams_id,) if person and person.teams_id else ()
+    organisation = turn.provisioning.policy.organisation
+    card = cards.job_card(job, turn.now, organisation, upcoming=upcoming, readers=readers)
+    return Reply(card=card, private=True, living=living(job.device, "job_again", shows_code=bool(job.held.digits)))
+
+
+@router.command("next", needs=SITE)
+@router.action("next")
+@router.notice(MessageKind.NEXT_DEVICE)
+@router.notice(MessageKind.NEW_JOBS)
+async def next_device(turn: Turn, subject: str = "") -> Reply | None:
+    """Show your next device with its place and code."""
+    job = await turn.provisioning.next_job(turn.actor)
+    if job is None:
+        return Reply(card=cards.no_jobs(await turn.provisioning.day(turn.actor)), private=True)
+    return await _job(turn, job, upcoming=True)
+
+
+@router.view
+async def job_again(turn: Turn, mac: str) -> Reply | None:
+    """The job's card as it stands now."""
+    if not turn.actor.roles:
+        return Reply(card=access_ended())
+    job = await turn.provisioning.redraw_job(turn.actor, mac)
+    return await _job(turn, job) if job else Reply(card=note(_("This device is with somebody else now.")))
+
+
+@router.action("job", needs=SITE)
+async def job(turn: Turn, device: str) -> Reply:
+    """Back to a device's card."""
+    return await _job(turn, await turn.provisioning.job(turn.actor, device))
+
+
+@router.command("my devices", "list", needs=SITE)
+@router.action("jobs")
+async def my_devices(turn: Turn, after: int = 0, first: int = 0) -> Reply:
+    """List your open devices in walking order, without codes."""
+    return Reply(card=cards.jobs_card(await turn.provisioning.day(turn.actor), turn.now, after), private=True)
+
+
+@router.command("code <device>", needs=(*SITE, Permission.ISSUE_CODES))
+@router.action("code")
+async def code(turn: Turn, device: str) -> Reply:
+    """Show a device's code, in your own chat."""
+    if turn.actor.is_admin:
+        found = await turn.provisioning.device(turn.actor, device)
+        if found.technician != turn.actor.id:
+            return await code_of(turn, found.mac)
+    return await job(turn, device)
+
+
+@router.command("new code <device>", needs=SITE)
+@router.action("renew")
+async def new_code(turn: Turn, device: str) -> Reply:
+    """Get a new code for one of your devices; the old one dies."""
+    return await _job(turn, await turn.provisioning.renew(turn.actor, device))
+
+
+# ------------------------------------------------------------------ the install
+
+
+@router.action("install_form", needs=SITE)
+async def install_form(
+    turn: Turn, device: str, mounting_only: bool = False, note: str = "", fault: BadInput | None = None
+) -> Reply:
+    """The form that confirms an install; asks first where the device has not called in."""
+    current = (await turn.provisioning.job(turn.actor, device)).device
+    if current.installed:
+        saved = await turn.provisioning.confirm(turn.actor, device)
+        return Reply(card=cards.saved_card(saved, turn.now, turn.actor.id))
+    if not current.provisioned and not mounting_only:
+        return Reply(card=cards.not_called_in(current))
+    return Reply(card=cards.install_form(current, mounting_only=mounting_only, fault=fault, note=note))
+
+
+@router.command("install <device> [<note>]", needs=SITE)
+async def install(turn: Turn, device: str, note: str = "") -> Reply:
+    """Confirm that a device is installed, with a note if you like."""
+    found, note = await turn.provisioning.device_and_rest(turn.actor, f"{device} {note}")
+    if not found.provisioned and not found.installed:
+        return Reply(card=cards.not_called_in(found))
+    saved = await turn.provisioning.confirm(turn.actor, found.mac, note, checked=True)
+    return Reply(card=cards.saved_card(saved, turn.now, turn.actor.id))
+
+
+@router.action("install_save", form=install_form, needs=SITE)
+async def install_save(
+    turn: Turn, device: str, note: str = "", checked: bool = False, mounting_only: bool = False
+) -> Reply:
+    """Save the install."""
+    saved = await turn.provisioning.confirm(turn.actor, device, note, checked=checked, mounting_only=mounting_only)
+    return Reply(card=cards.saved_card(saved, turn.now, turn.actor.id))
+
+
+# ------------------------------------------------------------------ problems
+
+
+@router.action("problem_form", needs=SITE)
+async def problem_form(turn: Turn, device: str, note: str = "", fault: BadInput | None = None) -> Reply:
+    """The form that reports a problem."""
+    found = await turn.provisioning.device(turn.actor, device)
+    return Reply(card=cards.problem_form(found, fault, note))
+
+
+@router.command("problem <device> [<note>]", needs=SITE)
+async def problem(turn: Turn, device: str, note: str = "") -> Reply:
+    """Report what is wrong with a device; the admins and the channel are told."""
+    found, note = await turn.provisioning.device_and_rest(turn.actor, f"{device} {note}")
+    return await problem_save(turn, found.mac, "other", note) if note else await problem_form(turn, found.mac)
+
+
+@router.action("problem_save", form=problem_form, needs=SITE)
+async def problem_save(turn: Turn, device: str, kind: str = "", note: str = "") -> Reply:
+    """Send the problem."""
+    return Reply(card=cards.problem_sent(await turn.provisioning.report(turn.actor, device, kind, note)))
+
+
+@router.notice(MessageKind.PROBLEM_REPORTED)
+async def problem_reported(turn: Turn, subject: str) -> Reply | None:
+    """A problem, to the admins and to the channel's thread."""
+    told = await turn.provisioning.problem_of(subject)
+    if told is None:
+        return None
+    if turn.in_channel:
+        owner = told.owner
+        mentions = ((owner.teams_id, owner.name),) if owner and owner.teams_id else ()
+        name = f"<at>{owner.name}</at>" if owner and mentions else ""
+        return Reply(text=problem_note(told.device, name), mentions=mentions)
+    return Reply(card=cards.problem_told(told.device, told.reporter))

@@ -1,0 +1,191 @@
+"""Delivers the outbox: claims what is due, draws it from committed state, sends or edits, settles. At least once."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import structlog
+
+from bot.door import message_of, post_of
+from bot.routing import Route, Router
+from bot.turn import Reply, Trigger, Turn
+from provisioning.errors import DeliveryError, PostGone, ProvisioningError, StoreError, Unreachable
+from provisioning.model import Conversation, MessageKind, OutboxMessage, Person, Post, Rollout
+from provisioning.ports import Messenger
+from provisioning.service import Provisioning
+from provisioning.service.outbox import AT_ONCE
+from provisioning.service.people import SERVICE
+from provisioning.texts import Speech, speaking
+
+log = structlog.get_logger(__name__)
+
+LONGEST_WAIT = 5.0  # seconds; another instance's messages and leases that ran out are found this late at the most
+AFTER_FAULT = 1.0  # seconds before the store is asked again
+
+
+class Relay:
+    """One per process. Each lane has at most one message under way, so one hung chat delays no other."""
+
+    def __init__(
+        self,
+        provisioning: Provisioning,
+        messenger: Messenger,
+        routes: Router,
+        *,
+        jitter: Callable[[], float] = random.random,
+        longest_wait: float = LONGEST_WAIT,
+    ) -> None:
+        self._provisioning, self._messenger, self._routes = provisioning, messenger, routes
+        self._jitter, self._longest_wait = jitter, longest_wait
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Until cancelled; then what is under way is finished, so that nothing is sent twice for a clean stop."""
+        try:
+            async with self._provisioning.store.watch("outbox") as watch:
+                while True:
+                    try:
+                        await self.claim()
+                        await watch.wait(await self._pause())
+                    except StoreError as error:
+                        log.warning("outbox waits for the store", reason=str(error))
+                        await asyncio.sleep(AFTER_FAULT)
+        finally:
+            await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    async def claim(self) -> int:
+        """Begin whatever is due; returns how many were begun."""
+        if len(self._under_way) >= AT_ONCE:
+            await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
+        messages = await self._provisioning.claim()
+        for message in messages:
+            task = asyncio.create_task(self._safely(message))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+        return len(messages)
+
+    async def drain(self) -> None:
+        """Deliver all that is due now, and what that gives rise to."""
+        while await self.claim() or self._under_way:
+            await asyncio.gather(*self._under_way)
+
+    async def _pause(self) -> float:
+        due = await self._provisioning.store.next_due()
+        if due is None:
+            return self._longest_wait
+        return min(max((due - self._provisioning.now()).total_seconds(), 0.01), self._longest_wait)
+
+    async def _safely(self, message: OutboxMessage) -> None:
+        """A message that cannot be drawn or settled now keeps its lease and comes again when that has run out."""
+        try:
+            await self.deliver(message)
+        except Exception:
+            log.exception("a message could not be delivered", kind=message.kind, message=message.id)
+
+    # -------------------------------------------------------------- one message
+
+    async def deliver(self, message: OutboxMessage) -> None:
+        try:
+            if message.kind is MessageKind.EDIT:
+                await self._edit(message)
+            else:
+                await self._send(message)
+        except DeliveryError as error:
+            fate = await self._provisioning.failed(message, error, self._jitter())
+            log.info("delivery failed", kind=message.kind, reason=error.code, attempts=fate.attempts, fate=fate.status)
+
+    async def _send(self, message: OutboxMessage) -> None:
+        conversation, person, speech = await self._reader(message.recipient)
+        turn = self._turn(conversation, person)
+        with speaking(speech):
+            reply = await self._draw(turn, self._routes.told.get(message.kind), dict(message.params), message.subject)
+            if reply is None:
+                return await self._provisioning.dropped(message)
+            thread = "" if conversation.personal else await self._provisioning.thread_of(conversation.id)
+            activity_id = await self._messenger.send(conversation, message_of(reply), thread=thread)
+        await self._provisioning.sent(message, self._post(turn, activity_id, reply, message))
+
+    async def _edit(self, message: OutboxMessage) -> None:
+        post = await self._provisioning.post(message.subject)
+        if post is None:
+            return await self._provisioning.dropped(message)
+        _conversation, person, speech = await self._reader(post.reader, post.conversation)
+        turn = self._turn(post.conversation, person)
+        with speaking(speech):
+            reply = await self._draw(turn, self._routes.routes.get(post.view), dict(post.params))
+            if reply is None or reply.card is None:
+                return await self._provisioning.dropped(message)
+            try:
+                await self._messenger.update(post.conversation, post.activity_id, message_of(reply))
+            except PostGone:
+                return await self._post_again(message, post, turn, reply)
+        fresh = self._post(turn, post.activity_id, reply, message) or post
+        kept = replace(fresh, posted_at=post.posted_at, edited_at=turn.now, opened_at=post.opened_at)
+        return await self._provisioning.sent(message, replace(kept, reader=post.reader, reposted=post.reposted))
+
+    async def _post_again(self, message: OutboxMessage, post: Post, turn: Turn, reply: Reply) -> None:
+        """Somebody deleted the card: in a channel it is posted once more, elsewhere it is let go."""
+        if not await self._provisioning.card_gone(post, message):
+            return
+        activity_id = await self._messenger.send(post.conversation, message_of(reply))
+        fresh = self._post(turn, activity_id, reply, message)
+        await self._provisioning.sent(message, replace(fresh, reposted=True) if fresh else None)
+
+    # -------------------------------------------------------------- drawing
+
+    async def _reader(
+        self, reader: str, conversation: Conversation | None = None
+    ) -> tuple[Conversation, Person | None, Speech]:
+        """Where they read, who they are, and how to speak to them. Errors: `Unreachable`."""
+        person = await self._provisioning.who(reader)
+        if person:
+            speech = Speech.of(person.locale, person.timezone)
+            return conversation or await self._chat_with(person), person, speech
+        rollouts = {rollout.key: rollout for rollout in await self._provisioning.followers()}
+        followed: Rollout | None = rollouts.get(reader)
+        owner = await self._provisioning.who(followed.connected_by) if followed else None
+        where = conversation or (followed.channel if followed else None)
+        if where is None:
+            raise Unreachable
+        return where, None, Speech.of(owner.locale, owner.timezone) if owner else Speech()
+
+    async def _chat_with(self, person: Person) -> Conversation:
+        if person.chat:
+            return person.chat
+        for rollout in await self._provisioning.followers():
+            chat = await self._messenger.open_chat(rollout.channel, person.teams_id)
+            await self._provisioning.found_chat(person.id, chat)
+            return chat
+        raise Unreachable
+
+    def _turn(self, conversation: Conversation, person: Person | None) -> Turn:
+        return Turn(
+            provisioning=self._provisioning,
+            actor=self._provisioning.actor_of(person) if person else SERVICE,
+            conversation=conversation,
+            now=self._provisioning.now(),
+            trigger=Trigger.NOTICE,
+        )
+
+    async def _draw(
+        self, turn: Turn, route: Route | None, params: Mapping[str, str], subject: str = ""
+    ) -> Reply | None:
+        """None where there is nothing to say any more: the right is gone, the device is, the matter is settled."""
+        if route is None:
+            return None
+        try:
+            return await route.handler(turn, **route.arguments({"subject": subject, **params}))
+        except StoreError:
+            raise
+        except ProvisioningError as error:
+            log.info("nothing to say any more", reason=error.code)
+            return None
+
+    def _post(self, turn: Turn, activity_id: str, reply: Reply, message: OutboxMessage) -> Post | None:
+        if reply.living is None:
+            return None
+        reader = turn.actor.id if turn.conversation.personal else turn.conversation.id
+        return replace(post_of(turn, activity_id, reply.living, reader), message=message.id)

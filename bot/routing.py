@@ -1,0 +1,230 @@
+"""One table of what people can say and press: matching, parameters, help and suggestions all come from it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeVar, get_type_hints
+
+from rapidfuzz import fuzz, process
+
+from bot.turn import Reply, Turn
+from provisioning.access import Permission, allowed
+from provisioning.errors import OutOfDate
+from provisioning.model import Actor, MessageKind
+
+Handler = Callable[..., Awaitable[Reply | None]]
+H = TypeVar("H", bound=Handler)
+
+SUGGEST_FROM = 65  # similarity in per cent from which a word counts as a slip of the finger
+PARAMETER_LIMIT = 4000  # characters; a pasted list is the longest
+
+
+class Where(StrEnum):
+    """Where a command makes sense; elsewhere the answer says so."""
+
+    ANYWHERE = "anywhere"
+    CHANNEL = "channel"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One way to say it: `issue <target> [to <person>]`. Literals match in any case, `<name>`s are the arguments."""
+
+    usage: str
+    pattern: re.Pattern[str]
+    words: str  # the leading literal words
+
+    @classmethod
+    def of(cls, usage: str) -> Command:
+        words = re.match(r"[^<\[]*", usage)
+        return cls(usage, re.compile(_regex(usage), re.IGNORECASE | re.DOTALL), (words[0] if words else "").strip())
+
+
+@dataclass(slots=True)
+class Route:
+    """A plain function and everything that leads to it."""
+
+    name: str
+    handler: Handler
+    summary: str
+    commands: list[Command] = field(default_factory=list)
+    verbs: list[str] = field(default_factory=list)
+    notices: list[MessageKind] = field(default_factory=list)
+    draws: bool = False  # it redraws a living card
+    needs: tuple[Permission, ...] = ()
+    where: Where = Where.ANYWHERE
+    form: Handler | None = None  # comes back, filled in, when the input was wrong
+    shown: bool = True  # listed by help
+
+    def arguments(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The handler's arguments from a match or from a card's data. Errors: `OutOfDate` where one is missing."""
+        found: dict[str, Any] = {}
+        for name, parameter in _parameters(self.handler).items():
+            if name in values and values[name] is not None:
+                found[name] = _convert(values[name], parameter.annotation)
+            elif parameter.default is inspect.Parameter.empty:
+                raise OutOfDate
+        return found
+
+    def allowed(self, actor: Actor) -> bool:
+        return not self.needs or allowed(actor, *self.needs)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    route: Route
+    arguments: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Half:
+    """The words are a command's, what should follow is missing or wrong."""
+
+    route: Route
+
+
+class Router:
+    """Declares routes by stacked decorators on one plain function; routers of features are joined into one."""
+
+    def __init__(self) -> None:
+        self.routes: dict[str, Route] = {}
+
+    def command(
+        self, *usages: str, needs: Iterable[Permission] = (), where: Where = Where.ANYWHERE, shown: bool = True
+    ) -> Callable[[H], H]:
+        """What people type. The function's docstring is its help."""
+
+        def declare(handler: H) -> H:
+            route = self._route(handler)
+            route.commands = [Command.of(usage) for usage in usages]
+            route.needs, route.where, route.shown = tuple(needs), where, shown
+            return handler
+
+        return declare
+
+    def action(self, verb: str, *, form: Handler | None = None, needs: Iterable[Permission] = ()) -> Callable[[H], H]:
+        """A button's verb. `form` draws the card again when an input was wrong."""
+
+        def declare(handler: H) -> H:
+            route = self._route(handler)
+            route.verbs.append(verb)
+            route.form = form or route.form
+            route.needs = route.needs or tuple(needs)
+            return handler
+
+        return declare
+
+    def notice(self, kind: MessageKind) -> Callable[[H], H]:
+        """What the outbox says when this is to be told."""
+
+        def declare(handler: H) -> H:
+            self._route(handler).notices.append(kind)
+            return handler
+
+        return declare
+
+    def view(self, handler: H) -> H:
+        """Draws a living card anew, from ids; shows no more than its reader may see."""
+        self._route(handler).draws = True
+        return handler
+
+    def _route(self, handler: Handler) -> Route:
+        name: str = handler.__name__
+        summary = (inspect.getdoc(handler) or "").split("\n")[0]
+        route = self.routes.setdefault(name, Route(name, handler, summary))
+        if route.handler is not handler:
+            raise ValueError(f"two handlers are called {name}")
+        return route
+
+    def include(self, *others: Router) -> Router:
+        for other in others:
+            for route in other.routes.values():
+                if route.name in self.routes:
+                    raise ValueError(f"two handlers are called {route.name}")
+                self.routes[route.name] = route
+        return self
+
+    # -------------------------------------------------------------- finding
+
+    @property
+    def actions(self) -> dict[str, Route]:
+        return {verb: route for route in self.routes.values() for verb in route.verbs}
+
+    @property
+    def told(self) -> dict[MessageKind, Route]:
+        return {kind: route for route in self.routes.values() for kind in route.notices}
+
+    def match(self, text: str) -> Match | Half | None:
+        """The command with the most literal words that fits; a `Half` where only its words do."""
+        said = text.strip().removeprefix("/").strip()
+        half: Route | None = None
+        for command, route in self._by_length():
+            if found := command.pattern.fullmatch(said):
+                return Match(route, {k: v.strip()[:PARAMETER_LIMIT] for k, v in found.groupdict().items() if v})
+            begins = re.match(re.escape(command.words).replace(r"\ ", r"\s+") + r"(\s|$)", said, re.IGNORECASE)
+            if begins and half is None:
+                half = route
+        return Half(half) if half else None
+
+    def _by_length(self) -> list[tuple[Command, Route]]:
+        pairs = [(command, route) for route in self.routes.values() for command in route.commands]
+        return sorted(pairs, key=lambda pair: -len(pair[0].words.split()))
+
+    def suggest(self, text: str, actor: Actor) -> str:
+        """The nearest command this person may use; empty where nothing is near. It is never run on a guess."""
+        words = {c.words: c for r in self.routes.values() if r.shown and r.allowed(actor) for c in r.commands}
+        said = " ".join(text.casefold().split()[:2])
+        candidates = [said, said.split(" ")[0]] if said else []
+        best = max(
+            (hit for word in candidates if (hit := process.extractOne(word, list(words), scorer=fuzz.ratio))),
+            key=lambda hit: hit[1],
+            default=None,
+        )
+        return words[best[0]].usage if best and best[1] >= SUGGEST_FROM else ""
+
+    def help_for(self, actor: Actor) -> list[Route]:
+        """Everything this person may say, in the order it was declared."""
+        return [route for route in self.routes.values() if route.commands and route.shown and route.allowed(actor)]
+
+
+def _regex(usage: str) -> str:
+    """`[…]` is optional, `<name>` takes what is there, `a|b` either word, blanks are any white space."""
+    out = ""
+    for part in re.findall(r"\[|\]|<\w+>|[^\s\[\]<>]+", usage):
+        if part == "[":
+            out += "(?:"
+        elif part == "]":
+            out += ")?"
+        elif part.startswith("<"):
+            out += rf"{_gap(out)}(?P<{part[1:-1]}>\S.*?)"
+        else:
+            out += _gap(out) + "(?:" + "|".join(re.escape(word) for word in part.split("|")) + ")"
+    return out
+
+
+def _gap(before: str) -> str:
+    return r"\s+" if before else ""
+
+
+def _parameters(handler: Handler) -> dict[str, inspect.Parameter]:
+    hints = get_type_hints(handler, localns={"Turn": Turn, "Reply": Reply})
+    parameters = list(inspect.signature(handler).parameters.values())[1:]
+    return {p.name: p.replace(annotation=hints.get(p.name, str)) for p in parameters if p.kind is not p.VAR_KEYWORD}
+
+
+def _convert(value: Any, wanted: Any) -> Any:
+    """Card data is the client's: whatever is not what the handler takes is an old or a forged card."""
+    if isinstance(value, dict | list):
+        raise OutOfDate
+    text = str(value)[:PARAMETER_LIMIT]
+    if wanted is bool:
+        return text.casefold() in ("true", "1", "yes")
+    if wanted is int or wanted == (int | None):
+        if not re.fullmatch(r"\d{1,9}", text):
+            raise OutOfDate
+        return int(text)
+    return text

@@ -1,0 +1,109 @@
+"""Words and buttons that several cards share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from cards.view import Button, Notice, Style, Tone
+from cards.words import clock, escape, mac_dashed, mac_end
+from provisioning.errors import Choice
+from provisioning.mac import vendor
+from provisioning.model import Device, State
+from provisioning.service.onsite import PROBLEMS
+from provisioning.texts import N_, _
+
+BADGES: Mapping[State, tuple[str, Tone]] = {
+    State.WAITING_FOR_ACTIVATION: (N_("waiting for activation"), Tone.PLAIN),
+    State.WAITING_FOR_SIGN_IN: (N_("waiting for sign-in"), Tone.ACCENT),
+    State.SIGNED_IN: (N_("signed in"), Tone.GOOD),
+    State.SIGNED_OUT: (N_("signed out"), Tone.WARNING),
+}
+
+KINDS = {
+    "phone": N_("phone"),
+    "display": N_("display"),
+    "panel": N_("panel"),
+    "room": N_("room system"),
+    "sip": N_("SIP phone"),
+}
+_NUMBERED = re.compile(r"[\d.\-]+[A-Za-z]?")
+
+
+def state_words(device: Device) -> str:
+    return _(BADGES[device.state][0])
+
+
+def place_words(device: Device) -> str:
+    """`Oslo, floor 2, room 2.14`: levels that are bare numbers are said to be what they are."""
+    levels = [escape(level) for level in device.location.split("/")]
+    if len(levels) >= 3 and _NUMBERED.fullmatch(device.location.split("/")[1]):
+        levels[1] = _("floor {floor}", floor=levels[1])
+    if len(levels) >= 2 and _NUMBERED.fullmatch(device.place):
+        levels[-1] = _("room {room}", room=levels[-1])
+    return ", ".join(levels)
+
+
+def what(device: Device) -> str:
+    """`Yealink phone`, or as much of it as is known."""
+    kind = _(KINDS[device.type]) if device.type in KINDS else _("device")
+    maker = vendor(device.mac)
+    return f"{escape(maker)} {kind}" if maker else kind
+
+
+def what_and_mac(device: Device) -> str:
+    return _("{what}, MAC ends {end} ({mac})", what=what(device), end=mac_end(device.mac), mac=mac_dashed(device.mac))
+
+
+def short(device: Device) -> str:
+    """`2.14, ends 22:33`."""
+    return _("{place}, ends {end}", place=escape(device.place), end=mac_end(device.mac))
+
+
+def installed_words(device: Device) -> str:
+    word = device.installed
+    if word is None:
+        return _("not confirmed")
+    said = _("{name} {time}", name=escape(word.by_name), time=clock(word.at))
+    return _("{said}, mounting only", said=said) if word.mounting_only else said
+
+
+def problem_words(device: Device) -> str:
+    problem = device.problem
+    if problem is None:
+        return ""
+    kind = _(PROBLEMS[problem.kind])
+    said = f"{kind}: {escape(problem.note)}" if problem.note else kind
+    return _("{said} ({name} {time})", said=said, name=escape(problem.by_name), time=clock(problem.at))
+
+
+def question(sentence: str, verb: str, parameter: str, choices: tuple[Choice, ...], data: Mapping[str, str]) -> Notice:
+    """An ambiguous word answers with choices: each button runs the same command with the exact value."""
+    buttons = tuple(Button(verb, _fit(choice.title), {**data, parameter: choice.value}) for choice in choices[:6])
+    lines = tuple(f"{number}. {escape(choice.title)}" for number, choice in enumerate(choices, 1))
+    return Notice(title=sentence, lines=("\n".join(lines),), buttons=buttons)
+
+
+def note(
+    sentence: str, *, tone: Tone = Tone.PLAIN, buttons: tuple[Button, ...] = (), small: tuple[str, ...] = ()
+) -> Notice:
+    return Notice(title=sentence, tone=tone, buttons=buttons, small=small)
+
+
+def more(verb: str, after: str | None, first: int, shown: int, **data: str) -> tuple[Button, ...]:
+    """[More] where there is more."""
+    if after is None:
+        return ()
+    return (Button(verb, _("More"), {**data, "after": after, "first": str(first + shown)}),)
+
+
+def cancel() -> Button:
+    return Button("dismiss", _("Cancel"), inputs=False)
+
+
+def danger(verb: str, title: str, data: Mapping[str, str]) -> Button:
+    return Button(verb, title, data, style=Style.DESTRUCTIVE)
+
+
+def _fit(title: str, limit: int = 20) -> str:
+    return title if len(title) <= limit else title[: limit - 1] + "…"

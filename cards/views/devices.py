@@ -1,0 +1,296 @@
+"""Cards of the list: one device, a page of devices, what an add did."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from cards.view import Button, Fact, FormCard, ListCard, Notice, Row, Style, TextInput, Tone
+from cards.views.common import (
+    BADGES,
+    cancel,
+    installed_words,
+    more,
+    place_words,
+    problem_words,
+    short,
+    state_words,
+    what,
+)
+from cards.words import age, clock, escape, mac_dashed, until
+from provisioning.access import Permission, allowed
+from provisioning.errors import BadInput, ProvisioningError
+from provisioning.lifecycle import Step, can
+from provisioning.model import Actor, Batch, Device, State
+from provisioning.service.devices import Added, DeviceFacts, Listing
+from provisioning.texts import _, ngettext
+
+SHOWN_FAULTS = 10
+
+
+def device_card(facts: DeviceFacts, actor: Actor, now: datetime, notice: str = "") -> Notice:
+    """Everything about one device, with the buttons its state and the reader's rights allow."""
+    device = facts.device
+    tone = Tone.ATTENTION if device.problem else BADGES[device.state][1]
+    return Notice(
+        title=_("{place}: {state}", place=escape(device.place), state=state_words(device)),
+        tone=tone,
+        notice=notice,
+        facts=_facts(facts, now),
+        buttons=_device_buttons(device, actor, now),
+        small=(_("Or type: move {place} to …, replace {place} with …", place=escape(device.place)),)
+        if allowed(actor, Permission.EDIT_DEVICES)
+        else (),
+        subject=device.mac,
+        revision=device.version,
+    )
+
+
+def _facts(facts: DeviceFacts, now: datetime) -> tuple[Fact, ...]:
+    device = facts.device
+    rows = (
+        (_("Location"), place_words(device)),
+        (_("MAC"), f"{mac_dashed(device.mac)} ({what(device)})"),
+        (_("Code"), _code_words(device, now)),
+        (_("Technician"), escape(facts.technician)),
+        (_("Called in"), clock(device.provisioned_at, now) if device.provisioned_at else _("not yet")),
+        (_("Last seen"), age(facts.last_seen, now) if facts.last_seen else ""),
+        (_("Installed"), installed_words(device)),
+        (_("Problem"), problem_words(device)),
+        (_("Life"), str(device.life) if device.life > 1 else ""),
+        (_("Model"), escape(" ".join(filter(None, (device.model, device.software, device.serial))))),
+    )
+    return tuple(Fact(label, value) for label, value in rows if value)
+
+
+def _code_words(device: Device, now: datetime) -> str:
+    code = device.code
+    if device.provisioned:
+        return _("used")
+    if code is None:
+        return _("none")
+    if code.live(now):
+        return _("live until {time}", time=until(code.expires_at, now))
+    return _("ended {time}", time=clock(code.expires_at, now))
+
+
+def _device_buttons(device: Device, actor: Actor, now: datetime) -> tuple[Button, ...]:
+    data = {"device": device.mac}
+    buttons: list[Button] = []
+    if allowed(actor, Permission.ISSUE_CODES) and can(device, Step.ISSUE_CODE):
+        if device.live_code(now):
+            buttons.append(Button("code", _("Show code"), data, style=Style.POSITIVE))
+            buttons.append(Button("reissue", _("New code"), {**data, "target": device.mac}))
+            buttons.append(Button("revoke", _("Revoke code"), {"target": device.mac}))
+        else:
+            buttons.append(Button("issue", _("Issue code"), {"target": device.mac}, style=Style.POSITIVE))
+    if allowed(actor, Permission.EDIT_DEVICES):
+        buttons.append(Button("move_form", _("Move"), data))
+        buttons.append(Button("remove_ask", _("Remove"), data))
+    return tuple(buttons)
+
+
+# ------------------------------------------------------------------ the list
+
+
+def listing_card(page: Listing, now: datetime) -> ListCard:
+    last = page.first + len(page.devices) - 1
+    title = ngettext("{n} device", "{n} devices", page.total)
+    return ListCard(
+        title=f"{title}: {escape(page.filter)}" if page.filter else title,
+        rows=tuple(_row(device, page.names.get(device.technician, ""), now) for device in page.devices),
+        empty=_("No device here. add puts one on the list; devices shows all.") if not page.devices else "",
+        small=(
+            _(
+                "{first} to {last} of {total}. Type device and a place for one of them.",
+                first=page.first,
+                last=last,
+                total=page.total,
+            ),
+        )
+        if page.devices
+        else (),
+        buttons=(
+            *more("devices", page.after, page.first, len(page.devices), words=page.filter),
+            *([] if page.total else [Button("add_form", _("Add one"))]),
+        ),
+    )
+
+
+def _row(device: Device, technician: str, now: datetime) -> Row:
+    details = [state_words(device)]
+    if device.live_code(now):
+        details.append(_("code live"))
+    if technician:
+        details.append(escape(technician))
+    if device.installed:
+        details.append(_("installed"))
+    if device.problem:
+        details.append(problem_words(device))
+    tone = Tone.ATTENTION if device.problem else BADGES[device.state][1]
+    return Row(title=f"{escape(device.location)} · {mac_dashed(device.mac)}", detail=", ".join(details), tone=tone)
+
+
+# ------------------------------------------------------------------ adding
+
+
+def add_form(mac: str = "", location: str = "", fault: BadInput | None = None) -> FormCard:
+    def error(field: str) -> str:
+        return fault.sentence if fault and (fault.field or "mac") == field else ""
+
+    return FormCard(
+        title=_("Add a device"),
+        inputs=(
+            TextInput(
+                id="mac",
+                label=_("MAC id"),
+                value=mac,
+                placeholder="80-5E-C0-11-22-33",
+                required=True,
+                required_message=_("The MAC stands on the device's label."),
+                error=error("mac"),
+                limit=60,
+            ),
+            TextInput(
+                id="location",
+                label=_("Location"),
+                value=location,
+                placeholder="Oslo/2/2.14",
+                required=True,
+                required_message=_("Where will it stand? The first part is the site."),
+                error=error("location"),
+            ),
+        ),
+        buttons=(Button("add_save", _("Add"), style=Style.POSITIVE), cancel()),
+        small=(_("Or type: add 80-5E-C0-11-22-33 Oslo/2/2.14 (one device a line)"),),
+    )
+
+
+def added_card(added: Added, now: datetime, undo: timedelta) -> Notice:
+    """What an add did; with faults nothing is saved and every wrong line is named."""
+    if added.faults:
+        return _faults_card(added.faults)
+    new, same = len(added.new), len(added.same)
+    if not new:
+        title = ngettext("No change, it was already here", "No change, all {n} were already here", same)
+        return Notice(title=title, buttons=(_see(added.same[0]),) if same == 1 else ())
+    title = ngettext("{n} device saved", "{n} devices saved", new)
+    lines = [short(device) for device in added.new[:SHOWN_FAULTS]]
+    if same:
+        lines.append(ngettext("{n} was already here.", "{n} were already here.", same))
+    if any(device.state is not State.WAITING_FOR_ACTIVATION for device in added.new):
+        lines.append(
+            _("One was here before and keeps its state: it needs a factory reset before it can be provisioned.")
+        )
+    return Notice(
+        title=title,
+        tone=Tone.GOOD,
+        lines=("\n\n".join(lines),),
+        small=(
+            _(
+                "by {name} {time}. Undo until {until}.",
+                name=escape(added.batch.by_name),
+                time=clock(now, now),
+                until=clock(added.batch.at + undo, now),
+            ),
+            _("Or type: issue, undo"),
+        ),
+        buttons=(_issue_button(added), Button("undo", _("Undo")), Button("add_form", _("Add another"))),
+    )
+
+
+def _issue_button(added: Added) -> Button:
+    sites = {device.site.casefold(): device.site for device in added.new}
+    target = added.new[0].mac if len(added.new) == 1 else next(iter(sites.values())) if len(sites) == 1 else "all"
+    return Button("issue_form", _("Issue codes"), {"target": target}, style=Style.POSITIVE)
+
+
+def _see(device: Device) -> Button:
+    return Button("device", _("Show it"), {"device": device.mac})
+
+
+def _faults_card(faults: tuple[tuple[int, ProvisioningError], ...]) -> Notice:
+    lines = [
+        _("Line {number}: {fault}", number=number, fault=escape(fault.sentence))
+        for number, fault in faults[:SHOWN_FAULTS]
+    ]
+    if len(faults) > SHOWN_FAULTS:
+        lines.append(_("… and {n} more.", n=len(faults) - SHOWN_FAULTS))
+    if len(faults) == 1 and faults[0][0] == 1:
+        lines = [escape(faults[0][1].sentence)]
+    return Notice(
+        title=ngettext(
+            "One line needs fixing. Nothing is saved.", "{n} lines need fixing. Nothing is saved.", len(faults)
+        ),
+        tone=Tone.ATTENTION,
+        lines=("\n\n".join(lines),),
+        small=(_("Send the whole list again when it is right; what is here already does not change."),),
+    )
+
+
+def undone_card(batch: Batch) -> Notice:
+    return Notice(
+        title=ngettext(
+            "Undone: {n} device taken off the list", "Undone: {n} devices taken off the list", len(batch.macs)
+        )
+    )
+
+
+# ------------------------------------------------------------------ changing
+
+
+def move_form(device: Device, location: str = "", fault: BadInput | None = None) -> FormCard:
+    return FormCard(
+        title=_("Move {place}", place=escape(device.place)),
+        inputs=(
+            TextInput(
+                id="location",
+                label=_("New location"),
+                value=location or device.location,
+                required=True,
+                required_message=_("Where will it stand?"),
+                error=fault.sentence if fault else "",
+            ),
+        ),
+        buttons=(
+            Button("move", _("Move"), {"device": device.mac}, style=Style.POSITIVE),
+            Button("device", _("Back"), {"device": device.mac}, inputs=False),
+        ),
+        small=(_("Or type: move {place} to Oslo/2/2.15", place=escape(device.place)),),
+        subject=device.mac,
+        revision=device.version,
+    )
+
+
+def remove_card(device: Device, now: datetime) -> Notice:
+    lines = [what(device) + ", " + mac_dashed(device.mac)]
+    if device.live_code(now):
+        lines.append(_("Its live code dies at once."))
+    if device.provisioned:
+        lines.append(_("It was provisioned. If it comes back it keeps its state and needs a factory reset."))
+    data = {"device": device.mac, "rev": str(device.version)}
+    return Notice(
+        title=_("Remove {place}?", place=place_words(device)),
+        lines=("\n\n".join(lines),),
+        buttons=(
+            Button("remove", _("Remove"), data, style=Style.DESTRUCTIVE),
+            Button("device", _("Keep it"), {"device": device.mac}),
+        ),
+        small=(_("Or type: remove {mac}", mac=mac_dashed(device.mac)),),
+        subject=device.mac,
+        revision=device.version,
+    )
+
+
+def removed_card(device: Device) -> Notice:
+    return Notice(
+        title=_("{place} is off the list", place=place_words(device)),
+        lines=(_("Adding {mac} again brings it back with its history.", mac=mac_dashed(device.mac)),),
+    )
+
+
+def swapped_card(one: Device, other: Device) -> Notice:
+    return Notice(
+        title=_("Swapped"),
+        tone=Tone.GOOD,
+        lines=("\n\n".join((short(one), short(other))), _("Codes stay with their MAC.")),
+    )

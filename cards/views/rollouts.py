@@ -1,0 +1,105 @@
+"""The channel's living card, and what is said in its thread. Never a code, never a list of MACs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from cards.view import Button, Notice, RolloutCard
+from cards.views.common import place_words, problem_words
+from cards.words import bar, clock, escape
+from provisioning.model import Device, Rollout
+from provisioning.service.rollouts import Progress
+from provisioning.texts import N_, _, ngettext
+
+FACTS = {
+    "DeviceProvisioned": N_("{place}, called in {time}"),
+    "InstallConfirmed": N_("{place}, {name} {time}"),
+    "ProblemReported": N_("{place}, problem, {name} {time}"),
+}
+
+
+def site_words(site: str) -> str:
+    return escape(site) if site else _("All sites")
+
+
+def rollout_card(progress: Progress, now: datetime) -> RolloutCard:
+    problems = ngettext("{n} problem", "{n} problems", progress.problems)
+    counts = _(
+        "{done} of {total} provisioned, {installed} installed, {problems}",
+        done=progress.provisioned,
+        total=progress.total,
+        installed=progress.installed,
+        problems=problems,
+    )
+    return RolloutCard(
+        title=_("{site} rollout", site=site_words(progress.site)),
+        summary=_("{site} rollout: {percent} % provisioned", site=site_words(progress.site), percent=progress.percent),
+        headline=counts,
+        bar=bar(progress.provisioned, progress.total),
+        last=_last(progress, now),
+        buttons=(Button("rollout_details", _("Details"), {"site": progress.site}),),
+        small=(_("Or type: rollout"),),
+    )
+
+
+def _last(progress: Progress, now: datetime) -> str:
+    updated = _("Updated {time}.", time=clock(now, now))
+    if progress.last is None or progress.last_at is None:
+        return updated
+    said = _(
+        FACTS[progress.last_fact],
+        place=escape(progress.last.place),
+        name=escape(progress.last_by),
+        time=clock(progress.last_at, now),
+    )
+    return _("Last: {said}. {updated}", said=said, updated=updated)
+
+
+def details_card(progress: Progress) -> Notice:
+    waiting = progress.total - progress.provisioned
+    return Notice(
+        title=_("{site} rollout", site=site_words(progress.site)),
+        lines=(
+            ngettext("{n} device waits for activation.", "{n} devices wait for activation.", waiting),
+            ngettext("{n} device called in.", "{n} devices called in.", progress.provisioned),
+            ngettext("{n} device confirmed on site.", "{n} devices confirmed on site.", progress.installed),
+            ngettext("{n} device has a problem.", "{n} devices have a problem.", progress.problems),
+        ),
+        buttons=(Button("rollout_card", _("Back")),),
+    )
+
+
+def connected_note(rollout: Rollout) -> str:
+    return _("This channel follows {site} now.", site=site_words(rollout.site))
+
+
+def disconnected_note(rollout: Rollout) -> str:
+    return _("This channel no longer follows {site}. The card above stays as it is.", site=site_words(rollout.site))
+
+
+def milestone_note(rollout: Rollout, percent: int) -> str:
+    if percent == 0:
+        return _("{site}: the first device called in. The rollout has started.", site=site_words(rollout.site))
+    if percent == 100:
+        return _("{site}: 100 %. Every device has called in.", site=site_words(rollout.site))
+    return _("{site}: {percent} % of the devices have called in.", site=site_words(rollout.site), percent=percent)
+
+
+def codes_ended_note(count: int) -> str:
+    return ngettext("{n} code ended unused.", "{n} codes ended unused.", count)
+
+
+def problem_note(device: Device, owner: str) -> str:
+    said = _("Problem at {place}: {problem}", place=place_words(device), problem=problem_words(device))
+    return f"{owner} {said}" if owner else said
+
+
+def card_gone_card(site: str) -> Notice:
+    return Notice(
+        title=_("The card of {site} was deleted twice", site=site_words(site)),
+        lines=(
+            _(
+                "I do not post it again by myself. In the channel, mention me and say rollout to have it back, or disconnect."
+            ),
+        ),
+    )
