@@ -7,6 +7,7 @@ REST clients and asks for a token on every turn. Its public seams let all of tha
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -40,6 +41,7 @@ log = structlog.get_logger(__name__)
 TEAMS_HOSTS: Final = ("smba.trafficmanager.net", "smba.infra.gcc.teams.microsoft.com", "botframework.com")
 TOAST_TYPE: Final = "application/vnd.microsoft.activity.message"
 ERROR_TYPE: Final = "application/vnd.microsoft.error"
+FRAMES_LOGGED: Final = 12
 SORRY: Final = N_("That did not work; the fault is ours and has been logged. Please try again.")
 
 
@@ -246,7 +248,9 @@ async def answer_invoke(context: TurnContext, body: Any, status: int = 200) -> N
 
 async def _turn_failed(context: TurnContext, error: Exception) -> None:
     """Says one plain sentence. For an invoke it must be put into the turn, or the SDK answers 501."""
-    log.error("a turn failed", error=type(error).__name__, exc_info=error)
+    # The way through our code and nothing else: messages and local variables may hold codes and what people typed.
+    frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    log.error("a turn failed", error=type(error).__name__, frames=frames[-FRAMES_LOGGED:])
     with speaking(Speech.of(context.activity.locale, None)):
         sentence = error.sentence if isinstance(error, ProvisioningError) else _(SORRY)
     if context.activity.type == ActivityTypes.invoke:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import structlog
 from botbuilder.core import TurnContext
-from botbuilder.schema import Activity
+from botbuilder.schema import Activity, ChannelAccount, Mention
 
 from bot.activity import Json, read
 from bot.adapter import TOAST_TYPE, answer_invoke
@@ -62,8 +62,8 @@ class _Chat:
 
     async def send(self, message: Message) -> str:
         if self._context.activity.delivery_mode == "expectReplies":
-            replies = [Activity.deserialize(body) for body in bodies(self._incoming.conversation, message)]
-            await self._context.send_activities(replies)
+            replies = bodies(self._incoming.conversation, message)
+            await self._context.send_activities([_model(reply) for reply in replies])
             return ""
         return await self._messenger.send(self._incoming.conversation, message, thread=self._incoming.thread)
 
@@ -96,12 +96,13 @@ class TeamsBot:
             return
         # Activity ids are unique within their conversation only.
         key = f"{incoming.conversation.id}|{incoming.activity_id}"
-        earlier = self._deliveries.earlier(key) if incoming.activity_id else None
-        if earlier and not incoming.invoke:
-            log.info("delivered again")
-            return
-        if earlier:
-            await earlier.wait()  # its answer was lost; the business knows the operation and answers with its result
+        while (earlier := self._deliveries.earlier(key) if incoming.activity_id else None) is not None:
+            if not incoming.invoke:
+                log.info("delivered again")
+                return
+            if earlier.is_set():
+                break  # its answer was lost; the business knows the operation and answers with its result
+            await earlier.wait()  # then look again: of several that waited, one goes first
         with self._deliveries.under_way(key):
             await self._carry_out(context, incoming)
 
@@ -112,6 +113,16 @@ class TeamsBot:
             await answer_invoke(context, _invoke_body(answer))
         elif answer is not None:
             await _answer_by_message(chat, incoming, answer)
+
+
+def _model(body: Json) -> Activity:
+    """For replies that the SDK collects. Its entity model drops who is mentioned, its mention model does not."""
+    activity = Activity.deserialize(body)
+    activity.entities = [
+        Mention(mentioned=ChannelAccount(**entity["mentioned"]), text=entity["text"], type="mention")
+        for entity in body.get("entities", ())
+    ]
+    return activity
 
 
 def _invoke_body(answer: Answer | None) -> dict[str, Any] | None:

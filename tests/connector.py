@@ -30,6 +30,7 @@ TENANT = "6f1d1a52-3c4e-4d0b-9a51-0c7a5be0d001"
 BOT_ID = "28:provisioning-bot"
 APP_ID = "11111111-2222-3333-4444-555555555555"
 APP_PASSWORD = "the-password-of-the-tests"
+SIGNING_KEY = rsa.generate_private_key(65537, 2048)
 
 
 @dataclass(frozen=True)
@@ -255,7 +256,7 @@ class FakeIdentity:
     issuer = "https://issuer.example"
 
     def __init__(self) -> None:
-        self.keys = {"key-1": rsa.generate_private_key(65537, 2048)}
+        self.keys = {"key-1": SIGNING_KEY}
         self.endorsements: dict[str, list[str]] = {}
         self.key_fetches = self.token_fetches = 0
         self.down = False
