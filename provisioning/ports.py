@@ -140,6 +140,10 @@ class Store(Protocol):
         """Topics are record keys and "outbox"."""
         ...
 
+    async def check(self) -> None:
+        """Raises `Unavailable`, whose `reason` is for the operator, where the store cannot be written or is damaged."""
+        ...
+
     async def close(self) -> None: ...
 
 

@@ -50,7 +50,7 @@ def issue_form(
     button = _("Issue {n}", n=waiting) if len(counts) == 1 else _("Issue codes")
     return FormCard(
         title=title,
-        notice=fault.sentence if fault else "",
+        notice=escape(fault.sentence) if fault else "",
         inputs=tuple(inputs),
         buttons=(Button("issue_save", button, style=Style.POSITIVE), cancel()),
         small=(

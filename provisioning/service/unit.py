@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from provisioning import notifications
 from provisioning.codes import Keyring
-from provisioning.errors import AlreadyDone, Conflict, Duplicate
+from provisioning.errors import AlreadyDone, Conflict, Duplicate, Unavailable
 from provisioning.events import (
     CodeShown,
     DeviceAdded,
@@ -74,8 +74,18 @@ class UseCases:
     def now(self) -> datetime:
         return self.clock.now()
 
+    async def faults(self) -> list[str]:
+        """What keeps the service from being ready, in sentences for the operator; empty: ready."""
+        try:
+            await self.store.check()
+        except Unavailable as fault:
+            return [fault.reason]
+        return []
+
     def roles_of(self, person: Person) -> frozenset[Role]:
-        """Granted roles, and admin for those named in the configuration."""
+        """Granted roles, and admin for those named in the configuration; none for guests."""
+        if person.guest:
+            return frozenset()
         return person.roles | ({Role.ADMIN} if person.id in self.policy.admins else frozenset())
 
     def actor_of(self, person: Person) -> Actor:

@@ -1,0 +1,240 @@
+"""The composition root: settings → store → Provisioning → doors → one web.Application; and the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from bot.settings import Settings
+    from provisioning.ports import Clock, Store
+    from provisioning.service import Provisioning
+
+DRAIN_SECONDS = 8.0  # what is under way when SIGTERM comes may take this long
+
+cli = typer.Typer(add_completion=False, no_args_is_help=False, help=__doc__, pretty_exceptions_enable=False)
+
+
+class SystemClock:
+    """The machine's time."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A running service, for whoever started it."""
+
+    url: str
+    provisioning: Provisioning
+    app: web.Application
+
+
+# ------------------------------------------------------------------ composition
+
+
+def build_provisioning(settings: Settings, store: Store, clock: Clock) -> Provisioning:
+    from bot.demo.people import LOCAL_TENANT
+    from bot.settings import load_keys
+    from provisioning.codes import Keyring
+    from provisioning.service import Policy, Provisioning
+
+    policy = Policy(
+        organisation=settings.organisation,
+        tenant=settings.tenant_id or LOCAL_TENANT,
+        admins=frozenset(settings.admins),
+        code_digits=settings.code_digits,
+        code_lifetime=settings.code_lifetime,
+        trusted_networks=settings.trusted_networks,
+        any_tenant=settings.local and not settings.tenant_id,
+    )
+    return Provisioning(store, clock, Keyring(load_keys(settings)), policy)
+
+
+def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Application:
+    """Every door on one application; `port` is the one it is served on."""
+    from aiohttp import web
+
+    from bot import device_api, operations, workers
+    from bot.adapter import Adapter, Credentials
+    from bot.door import Door
+    from bot.handlers import all_routes
+    from bot.limits import local_guard
+    from bot.messenger import TeamsMessenger
+    from bot.problems import problems
+    from bot.relay import Relay
+    from bot.teams_bot import TeamsBot
+
+    credentials = Credentials(settings.client_id, settings.client_secret.get_secret_value(), settings.tenant_id)
+    adapter = Adapter(None if settings.local else credentials, allowed_service_hosts=settings.allowed_service_hosts)
+    messenger, routes = TeamsMessenger(adapter.connectors), all_routes()
+    bot = TeamsBot(Door(provisioning, messenger, routes), messenger, local=settings.local)
+
+    async def messages(request: web.Request) -> web.Response:
+        return await adapter.process(request, bot)
+
+    guards = [local_guard(port)] if settings.local else []
+    app = web.Application(middlewares=[*guards, problems], client_max_size=256 * 1024)
+    app.router.add_post("/api/messages", messages)
+    app.add_routes(device_api.routes(provisioning, trusted_proxies=settings.trusted_proxies))
+    app.add_routes(operations.routes(provisioning.faults, operations.project_version()))
+    if settings.local:
+        _add_local_page(app, settings)
+    app.cleanup_ctx.extend(
+        [_open_until_the_end(adapter), *workers.of(provisioning, Relay(provisioning, messenger, routes))]
+    )
+    return app
+
+
+def _open_until_the_end(adapter: Any) -> Any:
+    async def context(_app: web.Application) -> AsyncIterator[None]:
+        yield
+        await adapter.close()
+
+    return context
+
+
+def _add_local_page(app: web.Application, settings: Settings) -> None:
+    from bot.demo import page
+    from bot.demo.connector import LocalConnector
+    from bot.demo.people import LOCAL_PEOPLE
+
+    connector = LocalConnector()
+    app.add_routes(page.routes(connector, organisation=settings.organisation, people=LOCAL_PEOPLE))
+    app.on_shutdown.append(connector.close)
+
+
+@asynccontextmanager
+async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Service]:
+    """The service, listening; port 0 takes a free one. Ends by answering what waits, then what is under way."""
+    from aiohttp import web
+
+    from storage import open_store
+
+    clock = clock or SystemClock()
+    listener = _listen(settings.host, settings.port)
+    port: int = listener.getsockname()[1]
+    try:
+        store = await open_store(settings.store_url, clock=clock)
+    except BaseException:
+        listener.close()
+        raise
+    try:
+        provisioning = build_provisioning(settings, store, clock)
+        app = compose(settings, provisioning, port)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=DRAIN_SECONDS)
+        await runner.setup()
+        await web.SockSite(runner, listener).start()
+        try:
+            yield Service(f"http://{_shown(settings.host)}:{port}", provisioning, app)
+        finally:
+            provisioning.release_polls()
+            await runner.cleanup()
+    finally:
+        await store.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=1024)
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+# ------------------------------------------------------------------ the command line
+
+
+def _fail(lines: Sequence[str], status: int = 2) -> typer.Exit:
+    for line in lines:
+        print(line, file=sys.stderr)
+    return typer.Exit(status)
+
+
+def _settings() -> Settings:
+    from bot.settings import BadConfiguration, load_settings
+
+    try:
+        return load_settings(os.environ)
+    except BadConfiguration as bad:
+        raise _fail(bad.faults) from None
+
+
+@cli.callback(invoke_without_command=True)
+def main(context: typer.Context) -> None:
+    """Provision Teams devices from chat. Without a command: serve."""
+    if context.invoked_subcommand is None:
+        serve()
+
+
+@cli.command()
+def serve() -> None:
+    """Start the service: in local mode without credentials, else behind Teams."""
+    from bot import logs
+    from provisioning.errors import Unavailable
+
+    settings = _settings()
+    logs.configure(settings.log_format, settings.log_level)
+    try:
+        asyncio.run(_serve(settings))
+    except Unavailable as fault:
+        raise _fail([fault.reason]) from None
+    except OSError as fault:
+        raise _fail([f"{settings.host}:{settings.port}: {fault.strerror}. Set PORT to a free one."]) from None
+
+
+async def _serve(settings: Settings) -> None:
+    end = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        try:
+            loop.add_signal_handler(name, end.set)
+        except NotImplementedError:  # Windows: Ctrl-C raises KeyboardInterrupt instead
+            break
+    async with running(settings) as service:
+        print(f"Provisioning Bot is ready: {service.url}/", flush=True)
+        if settings.local:
+            print("local mode: no sign-in check, this computer only", flush=True)
+        await end.wait()
+
+
+@cli.command()
+def doctor() -> None:
+    """Show each setting, where it comes from, what is missing and how to get it."""
+    from bot.doctor import doctor as examine
+
+    raise typer.Exit(examine(os.environ))
+
+
+@cli.command()
+def device(
+    mac: Annotated[str, typer.Option(help="The MAC it presents, in any notation.")],
+    url: Annotated[str, typer.Option(help="The service to call.")] = "http://127.0.0.1:3978",
+    code: Annotated[str, typer.Option(help="The code; asked for when left out.")] = "",
+    once: Annotated[bool, typer.Option(help="End after the first answer instead of waiting for changes.")] = False,
+) -> None:
+    """Act as a device: present MAC and code, show the tenant's name, wait for what comes next."""
+    from bot.demo.device import run
+
+    raise typer.Exit(asyncio.run(run(url, mac, code, once=once)))
+
+
+if __name__ == "__main__":
+    cli()
