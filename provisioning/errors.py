@@ -157,6 +157,13 @@ class Ambiguous(BadInput):
         self.parameter, self.text, self.choices = parameter, text, tuple(choices)
 
 
+class Resembles(Ambiguous):
+    """The beginning of a name: whose it is gets asked, never assumed, even where there is only one."""
+
+    code = "resembles"
+    message = N_('I know nobody called "{text}". Whom do you mean?')
+
+
 class NearMiss(BadInput):
     """A MAC that is not listed but one digit off one that is; asked, never assumed."""
 

@@ -195,6 +195,7 @@ class Person:
     locale: str = ""
     timezone: str = ""
     muted: bool = False
+    guest: bool = False  # of the tenant, as Teams says; guests have no role
     current: str = ""  # MAC of the one device whose code their phone shows
     access_ended_at: datetime | None = None
     version: int = 0

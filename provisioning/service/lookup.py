@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provisioning.access import Permission, allowed, may_see
-from provisioning.errors import Ambiguous, Choice, DeviceNotFound, NearMiss, NothingMatches, PersonNotFound
+from provisioning.errors import Ambiguous, Choice, DeviceNotFound, NearMiss, NothingMatches, PersonNotFound, Resembles
 from provisioning.mac import looks_like_mac, normalise
 from provisioning.model import Actor, Device, Person
 from provisioning.service.unit import UseCases
@@ -142,6 +142,8 @@ class Lookup(UseCases):
     async def person(self, text: str) -> Person:
         """A known person by id, UPN, e-mail or name. Errors: `PersonNotFound`, `Ambiguous`."""
         word = text.strip().lstrip("@").casefold()
+        if not word:
+            raise PersonNotFound(text="")
         exact = await self.store.get(Person, word) or await self.store.get(Person, text.strip())
         if exact:
             return exact
@@ -149,11 +151,13 @@ class Lookup(UseCases):
             equals: dict[str, Any] = {index: word}
             if rows := (await self.store.find(Person, limit=CHOICES + 1, **equals)).rows:
                 return _only_person(text, rows)
-        near = (await self.store.find(Person, contains=word, limit=50)).rows if word else ()
+        near = (await self.store.find(Person, contains=word, limit=50)).rows
+        if named := [p for p in near if word in p.name.casefold().split()]:
+            return _only_person(text, named)
         starting = [p for p in near if any(w.startswith(word) for w in p.name.casefold().split())]
         if not starting:
             raise PersonNotFound(text=text.strip()[:60])
-        return _only_person(text, starting)
+        raise Resembles("person", text, _people(starting))
 
     async def names(self, ids: Iterable[str]) -> dict[str, str]:
         """Ids → names, for people that are known."""
@@ -171,8 +175,11 @@ def _only(parameter: str, text: str, found: Sequence[Device]) -> Device:
 def _only_person(text: str, found: Sequence[Person]) -> Person:
     if len(found) == 1:
         return found[0]
-    choices = [Choice(value=p.id, title=f"{p.name} · {p.upn}" if p.upn else p.name) for p in found[:CHOICES]]
-    raise Ambiguous("person", text, choices)
+    raise Ambiguous("person", text, _people(found))
+
+
+def _people(found: Sequence[Person]) -> list[Choice]:
+    return [Choice(value=p.id, title=f"{p.name} · {p.upn}" if p.upn else p.name) for p in found[:CHOICES]]
 
 
 def _one_off(mac: str) -> Iterable[str]:

@@ -27,6 +27,11 @@ class NotYourTenant(Refused):
     message = N_("You are signed in to another organisation. I only work for {organisation}.")
 
 
+class GuestsHaveNoRole(Refused):
+    code = "guest"
+    message = N_("{name} is a guest in your organisation. Guests cannot have a role; choose one of your own people.")
+
+
 class SamePerson(Refused):
     code = "same_person"
     message = N_("Choose somebody else: the jobs are with {name} already.")
@@ -80,20 +85,35 @@ class People(Handover):
                 teams_id=member.teams_id or known.teams_id,
                 chat=chat or known.chat,
                 reachable=known.reachable or chat is not None,
+                guest=member.guest,
                 locale=locale or known.locale,
                 timezone=timezone or known.timezone,
             )
+            if fresh.guest:
+                fresh = replace(fresh, roles=frozenset())
             bound = await self._waiting_grant(fresh)
             if bound:
-                fresh = replace(fresh, roles=fresh.roles | bound.roles, granted_by=bound.granted_by)
+                fresh, change = self._bound(fresh, bound)
+                return change, stored(fresh)
             if fresh == known and known.version:
                 return Change(), known
-            return Change(puts=(fresh,), deletes=(bound,) if bound else ()), stored(fresh)
+            return Change(puts=(fresh,)), stored(fresh)
 
         return await self.unit(Actor(id=member.id, name=member.name, tenant=member.tenant), decide)
 
     async def _waiting_grant(self, person: Person) -> Person | None:
-        return await self.store.get(Person, PENDING + person.upn.casefold()) if person.upn else None
+        if not person.upn or person.guest:
+            return None
+        return await self.store.get(Person, PENDING + person.upn.casefold())
+
+    def _bound(self, person: Person, waiting: Person) -> tuple[Person, Change]:
+        """The grant that waited for this account is theirs now; the audit says for whom it turned out to be."""
+        fresh = replace(person, roles=person.roles | waiting.roles, granted_by=waiting.granted_by, asked_at=None)
+        facts = tuple(
+            AccessGranted(at=self.now(), actor=waiting.granted_by, subject=person.id, role=role)
+            for role in sorted(waiting.roles - person.roles)
+        )
+        return fresh, Change(puts=(fresh,), deletes=(waiting,), events=facts)
 
     async def acquaint(self, members: Sequence[Member]) -> None:
         """The roster of a team the bot is in: its people can be named; guests and strangers are left out."""
@@ -147,6 +167,8 @@ class People(Handover):
 
         async def decide() -> tuple[Change, Person]:
             person = await self._grantee(text)
+            if person.guest:
+                raise GuestsHaveNoRole(name=person.name)
             if role in person.roles and not person.asked_at:
                 return Change(), person
             fresh = replace(
@@ -216,10 +238,11 @@ class People(Handover):
 
         async def decide() -> tuple[Change, Ended]:
             now, change = self.now(), Change()
-            live = {device.mac for device in await self.live_of(workload.person.id)}
-            jobs = await self.jobs_of(workload.person.id)
-            for device in jobs:
-                change += self._pass_on(device, successor, actor, renew=device.mac in live)
+            live = {device.mac: device for device in await self.live_of(workload.person.id)}
+            jobs = {device.mac: device for device in await self.jobs_of(workload.person.id)}
+            for device in (live | jobs).values():  # one mounted before it called in is no job, but may have a code
+                heir = successor if device.open_job else None
+                change += self._pass_on(device, heir, actor, renew=device.mac in live)
             person = await self.person(workload.person.id)
             fresh = replace(person, roles=frozenset(), access_ended_at=now, current="", asked_at=None)
             fact = AccessRevoked(
@@ -250,8 +273,10 @@ class People(Handover):
 
     async def _cards_to_close(self, person: Person) -> tuple[OutboxMessage, ...]:
         """Every card this person still has open is edited: codes gone, access ended."""
-        page = await self.store.find(Post, reader=person.id, limit=50)
-        return tuple(edit(post, self.now()) for post in page.rows)
+        showing = await self.store.find(Post, reader=person.id, shows_code=True, limit=1000)
+        latest = await self.store.find(Post, reader=person.id, limit=50)
+        posts = {post.key: post for post in (*showing.rows, *latest.rows)}
+        return tuple(edit(post, self.now()) for post in posts.values())
 
 
 def _object_id(text: str) -> bool:
