@@ -132,7 +132,8 @@ class Given:
     source: str
 
 
-def _variables() -> tuple[str, ...]:
+def variables() -> tuple[str, ...]:
+    """The name of every setting, as the environment spells it."""
     return tuple("MicrosoftAppType" if name == "app_type" else name.upper() for name in Settings.model_fields)
 
 
@@ -143,7 +144,7 @@ def gather(environ: Mapping[str, str], env_file: Path | None = DOTENV) -> dict[s
         for other, name in SPELLINGS.items():
             if values.get(other, "").strip():
                 found[name] = Given(values[other].strip(), source)
-        for name in _variables():
+        for name in variables():
             if values.get(name, "").strip():
                 found[name] = Given(values[name].strip(), source)
     for name, text in _defaults({name: given.value for name, given in found.items()}).items():

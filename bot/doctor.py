@@ -1,0 +1,200 @@
+"""`python app.py doctor`: every setting, where it comes from and how it stands; what is missing and how to get it."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from bot.key_file import BadKeyFile, read_key_file
+from bot.settings import (
+    DOTENV,
+    REQUIRED,
+    SPELLINGS,
+    BadConfiguration,
+    Given,
+    Settings,
+    gather,
+    is_local,
+    load_settings,
+    read_env_file,
+    variables,
+)
+from provisioning.texts import N_, _
+
+EXIT_BAD_CONFIGURATION: Final = 2
+FAILURES_A_DAY: Final = 172_800  # the fleet-wide budget twice, 2 × 600 in each 10 minutes (security.md)
+SECRETS: Final = frozenset({"CLIENT_SECRET", "CODE_KEYS", "OIDC_CLIENT_SECRET"})
+NOT_SET: Final = {
+    "PUBLIC_URL": N_("links and devices cannot be told an address"),
+    "OIDC_ISSUER": N_("the demo provider of local mode"),
+    "OIDC_CLIENT_SECRET": N_("a public client, which needs none"),
+    "TENANT_ID": N_("any tenant is accepted in local mode"),
+    "TRUSTED_PROXIES": N_("X-Forwarded-For is not believed"),
+    "OTEL_EXPORTER_OTLP_ENDPOINT": N_("no traces are sent"),
+    "CODE_KEYS": N_("CODE_KEY_FILE counts"),
+    "CODE_KEY_FILE": N_("CODE_KEYS counts"),
+}
+
+
+def doctor(environ: Mapping[str, str], env_file: Path | None = DOTENV, console: Console | None = None) -> int:
+    """Prints the examination; 0 where the service would start, else 2. Nothing is changed, no secret is shown."""
+    console = console or Console()
+    try:
+        given = gather(environ, env_file)
+    except BadConfiguration as bad:
+        return _report(console, bad.faults)
+    words = {name: found.value for name, found in given.items()}
+    local = is_local(words)
+    console.print(_mode(local))
+    try:
+        settings: Settings | None = load_settings(environ, env_file)
+        faults: list[str] = []
+    except BadConfiguration as bad:
+        settings, faults = None, bad.faults
+    console.print(_table(given, faults, local))
+    if settings:
+        console.print(odds(settings.code_digits))
+    if local:
+        console.print(_("To connect it to Teams:"))
+        for name, cure in REQUIRED.items():
+            if name not in given or given[name].source == "default":
+                console.print(f"  {name}: {_(cure)}", style="dim", highlight=False)
+    for hint in _hints(settings, environ, env_file):
+        console.print("! " + escape(hint), style="yellow", highlight=False)
+    return _report(console, faults)
+
+
+def _mode(local: bool) -> str:
+    if local:
+        return _("Local mode: no credentials, so no sign-in check, so this computer alone.")
+    return _("Teams mode: every caller's token is checked.")
+
+
+def _report(console: Console, faults: list[str]) -> int:
+    for fault in faults:
+        console.print("✗ " + escape(fault), style="red", highlight=False)
+    if faults:
+        return EXIT_BAD_CONFIGURATION
+    console.print(_("✓ The service can start like this."), style="green")
+    return 0
+
+
+# ------------------------------------------------------------------ the table
+
+
+def _table(given: Mapping[str, Given], faults: list[str], local: bool) -> Table:
+    table = Table(_("Setting"), _("Value"), _("Source"), _("State"), title=None)
+    table.columns[0].no_wrap = True
+    table.columns[1].overflow = "fold"
+    for name in variables():
+        found = given.get(name)
+        table.add_row(
+            name,
+            escape(_shown(name, found.value)) if found else "",
+            found.source if found else "",
+            _state(name, found, faults, local),
+        )
+    return table
+
+
+def _shown(name: str, text: str) -> str:
+    """A secret is only said to be there; of a store's URL, whatever could hold a password is left out."""
+    if name in SECRETS:
+        return _("(hidden, {count} characters)", count=len(text))
+    scheme, mark, rest = text.partition("://")
+    if mark and "@" in rest:
+        return f"{scheme}://…@{rest.rpartition('@')[2]}"
+    return text
+
+
+def _state(name: str, found: Given | None, faults: list[str], local: bool) -> str:
+    if any(name in fault.partition(":")[0].split(", ") for fault in faults):
+        return "[red]" + _("wrong, see below") + "[/red]" if found else "[red]" + _("missing") + "[/red]"
+    if found:
+        return "[green]" + _("ok") + "[/green]"
+    if name in REQUIRED and not (local or name in NOT_SET):
+        return _("not needed")
+    return _("not set: {meaning}", meaning=_(NOT_SET[name])) if name in NOT_SET else _("not set")
+
+
+# ------------------------------------------------------------------ what a table cannot say
+
+
+def odds(digits: int) -> str:
+    """How likely guessing succeeds within a day at the very most: the bound of security.md for this length.
+
+    The last digit is a check digit, so `digits - 1` are random; every network and both budgets are counted.
+    """
+    one_in = 10 ** (digits - 1) / FAILURES_A_DAY
+    if one_in < 1:
+        return _("Codes of {digits} digits: could be guessed within a day. Take more digits.", digits=digits)
+    text = _(
+        "Codes of {digits} digits: guessed within a day at most once in {count}.", digits=digits, count=_round(one_in)
+    )
+    return text if one_in >= 10_000 else text + " " + _("That is often; 12 digits make it once in 578 000.")
+
+
+def _round(number: float) -> str:
+    """Three leading digits, grouped with thin gaps: nobody needs more of a bound."""
+    whole = int(number)
+    keep = max(0, len(str(whole)) - 3)
+    return f"{whole // 10**keep * 10**keep:,}".replace(",", " ")
+
+
+def _hints(settings: Settings | None, environ: Mapping[str, str], env_file: Path | None) -> Iterator[str]:
+    yield from _misspelt(environ, env_file)
+    if settings:
+        yield from _key_hints(settings)
+        yield from _store_hints(settings)
+        if not settings.local and not settings.public_url:
+            yield _("PUBLIC_URL is not set: give the https address under which devices reach this service.")
+        if any(network.prefixlen == 0 for network in settings.trusted_proxies):
+            yield _("TRUSTED_PROXIES trusts everybody: any caller can then claim any address.")
+
+
+def _misspelt(environ: Mapping[str, str], env_file: Path | None) -> Iterator[str]:
+    """Names in `.env` that nobody reads, and names in the environment that are nearly one of ours."""
+    known = [*variables(), *SPELLINGS]
+    for name in read_env_file(env_file):
+        if name not in known:
+            near = difflib.get_close_matches(name.upper(), known, 1)
+            hint = _(" Did you mean {name}?", name=near[0]) if near else ""
+            yield _("{name} in .env is not read by the service.", name=name) + hint
+    for name in environ:
+        near = difflib.get_close_matches(name.upper(), known, 1, cutoff=0.9)
+        if near and name not in known:
+            yield _("{name} is set, but not read. Did you mean {near}?", name=name, near=near[0])
+
+
+def _key_hints(settings: Settings) -> Iterator[str]:
+    path = settings.code_key_file
+    if path is None:
+        return
+    if not path.exists():
+        yield _("{path} does not exist yet; it is made at the first start. Keep a copy of it.", path=path)
+        return
+    if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
+        yield _("{path} can be read by others. Say: chmod 600 {path}", path=path)
+    try:
+        read_key_file(path)
+    except BadKeyFile as bad:
+        yield str(bad)
+
+
+def _store_hints(settings: Settings) -> Iterator[str]:
+    kind, _colon, path = settings.store_url.partition(":")
+    if kind != "tinydb":
+        return
+    folder = Path(path)
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not os.access(folder, os.W_OK):
+        yield _("{folder} cannot be written to, but the store lives there (STORE_URL).", folder=folder)

@@ -1,0 +1,126 @@
+"""The doctor's examination, read as a deployer reads it."""
+
+import io
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from bot.doctor import doctor, odds
+from bot.key_file import ensure_key_file
+from bot.settings import variables
+
+GUID = "6f1d1a52-3c4e-4d0b-9a51-0c7a5be0d00{}".format
+TEAMS = {
+    "MicrosoftAppId": GUID(1),
+    "CLIENT_SECRET": "s3cr3t-value",
+    "TENANT_ID": GUID(2),
+    "ADMINS": GUID(3),
+    "ORGANISATION": "Fabrikam [red]",
+    "CODE_KEYS": f"k1:{b64encode(bytes(32)).decode()}",
+    "PUBLIC_URL": "https://bot.fabrikam.com",
+    "STORE_URL": "postgresql://bot:pa55@db.fabrikam.com/provisioning",
+}
+
+
+def examine(environ: dict[str, str], env_file: Path | None = None) -> tuple[int, str]:
+    out = io.StringIO()
+    code = doctor(environ, env_file, Console(file=out, width=200, color_system=None))
+    return code, out.getvalue()
+
+
+def row(text: str, name: str) -> str:
+    [line] = [line for line in text.splitlines() if f"│ {name} " in line]
+    return " ".join(line.replace("│", "|").split())
+
+
+def test_local_mode_is_fine_as_it_is(tmp_path: Path) -> None:
+    code, text = examine({"STORE_URL": f"tinydb:{tmp_path}/store"})
+    assert code == 0
+    assert text.startswith("Local mode")
+    assert "| 127.0.0.1 | default | ok |" in row(text, "HOST")
+    assert "| environment | ok |" in row(text, "STORE_URL")
+    assert "once in 578 000" in text
+    assert "codes.key does not exist yet" in text
+    assert "To connect it to Teams:" in text
+    assert "CLIENT_SECRET: Make a client secret" in text
+    assert list(tmp_path.iterdir()) == []  # an examination changes nothing
+
+
+def test_every_setting_has_its_row() -> None:
+    _, text = examine({})
+    for name in variables():
+        assert row(text, name)
+
+
+def test_teams_mode_shows_no_secret() -> None:
+    code, text = examine(TEAMS)
+    assert code == 0
+    assert text.startswith("Teams mode")
+    for secret in ("s3cr3t-value", "pa55", TEAMS["CODE_KEYS"]):
+        assert secret not in text
+    assert "(hidden, 12 characters)" in row(text, "CLIENT_SECRET")
+    assert "postgresql://…@db.fabrikam.com/provisioning" in row(text, "STORE_URL")
+    assert "Fabrikam [red]" in row(text, "ORGANISATION")
+    assert GUID(1) in row(text, "CLIENT_ID")
+
+
+def test_what_is_missing_is_told_with_its_cure() -> None:
+    code, text = examine({"CLIENT_ID": GUID(1), "CLIENT_SECRET": "s", "PORT": "x"})
+    assert code == 2
+    assert row(text, "TENANT_ID").endswith("missing |")
+    assert row(text, "PORT").endswith("wrong, see below |")
+    assert "✗ TENANT_ID: is missing. Take the directory (tenant) ID" in text
+    assert "✗ CODE_KEYS: is missing." in text
+    assert "can start" not in text
+
+
+def test_open_without_credentials_is_refused() -> None:
+    code, text = examine({"HOST": "0.0.0.0"})
+    assert code == 2
+    assert "open to others" in text
+
+
+def test_a_misspelt_name_is_noticed(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("ADMIN=x\nPORT=4000\nNOTHING_OF_OURS=1\n", encoding="utf-8")
+    _, text = examine({"ORGANIZATION": "Contoso", "PATH": "/bin"}, env_file)
+    assert "ADMIN in .env is not read by the service. Did you mean ADMINS?" in text
+    assert "NOTHING_OF_OURS in .env is not read by the service." in text
+    assert "ORGANIZATION is set, but not read. Did you mean ORGANISATION?" in text
+    assert "PATH is set" not in text
+    assert "| 4000 | .env | ok |" in row(text, "PORT")
+
+
+def test_an_unreadable_env_file_is_told(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_bytes(b"\xff\xfe\x00")
+    code, text = examine({}, env_file)
+    assert code == 2
+    assert "cannot be read" in text
+
+
+def test_a_key_that_others_can_read_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "codes.key"
+    ensure_key_file(path)
+    assert "chmod 600" not in examine({"CODE_KEY_FILE": str(path)})[1]
+    path.chmod(0o644)
+    assert "chmod 600" in examine({"CODE_KEY_FILE": str(path)})[1]
+
+
+def test_trusting_every_proxy_is_noticed() -> None:
+    assert "trusts everybody" in examine({"TRUSTED_PROXIES": "0.0.0.0/0"})[1]
+
+
+@pytest.mark.parametrize(
+    ("digits", "said"),
+    [
+        (8, "once in 57. That is often"),
+        (10, "once in 5 780. That is often"),
+        (12, "once in 578 000."),
+        (16, "once in 5 780 000 000."),
+    ],
+)
+def test_the_odds_follow_the_length(digits: int, said: str) -> None:
+    assert said in odds(digits)
