@@ -122,7 +122,10 @@ class Relay:
                 await self._messenger.update(post.conversation, post.activity_id, message_of(reply))
             except PostGone:
                 return await self._post_again(message, post, turn, reply)
-        fresh = self._post(turn, post.activity_id, reply, message) or post
+        fresh = self._post(turn, post.activity_id, reply, message)
+        if fresh is None:  # what stands there now is final
+            await self._provisioning.sent(message, None)
+            return await self._provisioning.forget(post.key)
         kept = replace(fresh, posted_at=post.posted_at, edited_at=turn.now, opened_at=post.opened_at)
         return await self._provisioning.sent(message, replace(kept, reader=post.reader, reposted=post.reposted))
 

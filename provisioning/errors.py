@@ -191,7 +191,7 @@ class NotFound(ProvisioningError):
 
 class DeviceNotFound(NotFound):
     code = "device_not_found"
-    message = N_('I know no device "{text}". Use its MAC, the last 4 digits, or its location; devices shows the list.')
+    message = N_('I know no device "{text}". Use its MAC in any notation, the last 4 digits, or its place.')
 
 
 class NothingMatches(NotFound):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from bot.routing import Half, Route, Router
 from bot.turn import Reply, Turn
 from cards.view import Button
@@ -10,6 +12,7 @@ from provisioning.access import Permission, allowed
 from provisioning.errors import NotFound
 from provisioning.texts import N_, _
 
+_PLACE = re.compile(r"[\w./:\-]*\d[\w./:\-]*")  # one word with a digit: a room or a MAC, never a command
 QUICK = (
     (Permission.EDIT_DEVICES, "add_form", N_("Add")),
     (Permission.SEE_DEVICES, "devices", N_("Devices")),
@@ -60,7 +63,7 @@ async def bare_device(table: Router, turn: Turn, text: str) -> Reply | None:
     """A bare `2.14` means its device; for a technician, its code."""
     try:
         found = await turn.provisioning.device(turn.actor, text)
-    except NotFound:
-        return None
+    except NotFound as missing:
+        return Reply(text=missing.sentence) if _PLACE.fullmatch(text.strip()) else None
     route = table.routes["device" if turn.actor.is_admin else "code"]
     return await route.handler(turn, found.mac)

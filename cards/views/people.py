@@ -20,7 +20,7 @@ def role_words(roles: frozenset[Role]) -> str:
 
 
 def welcome_admin(name: str, organisation: str, *, configured: bool, devices: int) -> Notice:
-    first = _("You are an admin (from configuration).") if configured else _("You are an admin.")
+    first = _("You are the first admin (from configuration).") if configured else _("You are an admin.")
     return Notice(
         title=_(
             "Hello {name}, you installed this for {organisation}.", name=escape(name), organisation=escape(organisation)

@@ -27,6 +27,7 @@ from provisioning.events import (
     PersonUnreachable,
     ProblemReported,
     ProvisionRefused,
+    ProvisionRepeated,
 )
 from provisioning.model import Actor, Change, Device, Operation, Person, Post, Role, Rollout
 from provisioning.ports import Clock, Store
@@ -35,7 +36,7 @@ T = TypeVar("T")
 
 TRIES = 8  # re-runs of a unit whose records somebody else was changing at the same moment
 POSTS_PER_SUBJECT = 20  # the newest cards of one thing that are kept up to date
-QUIET = (CodeShown, ProvisionRefused, PersonUnreachable)  # facts that change no card
+QUIET = (CodeShown, ProvisionRefused, ProvisionRepeated, PersonUnreachable)  # facts that change no card
 MOVING = (
     DeviceAdded,
     DeviceMoved,
