@@ -17,6 +17,7 @@ export class Desk {
     this.isChannel = place.channel;
     this.refreshed = new Map();
     this.outbox = new Map();
+    this.actedAt = 0;
   }
 
   get me() {
@@ -28,11 +29,13 @@ export class Desk {
     const key = `${this.store.boot} ${this.place.conversation}`;
     const opened = JSON.parse(localStorage.getItem(OPENED_KEY) ?? "[]");
     if (this.store.messages(this.place.conversation).size || opened.includes(key)) return;
+    this.actedAt = Date.now();
     localStorage.setItem(OPENED_KEY, JSON.stringify([...opened, key].slice(-12)));
     for (const activity of this.line.installed(this.place)) await this.line.send(activity);
   }
 
   async say({ text, file = null, root = "" }) {
+    this.actedAt = Date.now();
     try {
       const attachments = file ? [await upload(file)] : [];
       const conversation = this.place.conversation + (root ? `;messageid=${root}` : "");
@@ -72,7 +75,10 @@ export class Desk {
   async press(message, action, data, trigger = "manual") {
     const place = { ...this.place, root: this.isChannel ? message.root || message.id : "" };
     const manual = trigger === "manual";
-    if (manual) this.pane.busy(message, true);
+    if (manual) {
+      this.actedAt = Date.now();
+      this.pane.busy(message, true);
+    }
     const activity = action.type === "Action.Submit"
       ? this.line.submit(place, message.id, data)
       : this.line.execute(place, message.id, action, data, trigger);

@@ -21,6 +21,7 @@ export class DevicePane {
     this.node = el("section", { class: "pane device-pane", id: "pane-device", "aria-label": TEXT.paneTitles.device },
       el("header", { class: "pane-head" }, el("h2", {}, TEXT.paneTitles.device), this.switcher), this.body);
     this.select(this.selected);
+    document.addEventListener("visibilitychange", () => this.watch());
     setInterval(() => { this.time.textContent = clock(); }, 10_000);
   }
 
@@ -78,10 +79,15 @@ export class DevicePane {
 
   select(index) {
     this.selected = index;
-    this.devices.forEach((device, at) => device.watch(at === index));
+    this.watch();
     this.disarm();
     this.save();
     this.draw();
+  }
+
+  // Only the device in sight holds a line open: a browser has six for all its tabs together.
+  watch() {
+    this.devices.forEach((device, at) => device.watch(at === this.selected && !document.hidden));
   }
 
   add() {
@@ -166,11 +172,11 @@ function face(device) {
   const { kept, screen } = device;
   if (screen === "boot") return [el("div", { class: "face boot" }, el("span", { class: "spinner", "aria-hidden": "true" }), el("span", {}, T.starting))];
   if (screen === "reset") return [el("div", { class: "face alarm" }, el("strong", {}, T.resetNeeded), el("span", { class: "mac" }, kept.mac))];
-  const lines = { waiting_for_sign_in: T.waiting, signed_in: kept.account || T.signedIn, signed_out: T.waiting };
+  const lines = { waiting_for_sign_in: T.waiting, signed_in: kept.account || T.signedIn, signed_out: T.signedOut };
   return [el("div", { class: `face ${screen}` },
     el("span", { class: "badge", "aria-hidden": "true" }, icon(screen === "signed_in" ? "check" : "person")),
     el("strong", { class: "tenant" }, kept.tenant),
-    el("span", { class: "wait-line" }, lines[screen] ?? screen),
+    el("span", { class: "wait-line" }, lines[screen] ?? T.states[screen] ?? screen),
     kept.location ? el("span", { class: "where" }, kept.location) : null,
     el("span", { class: "mac" }, kept.mac))];
 }

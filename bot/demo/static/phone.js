@@ -5,6 +5,9 @@ import { Desk } from "./desk.js";
 import { avatar, clock, el, icon } from "./dom.js";
 import { TEXT } from "./texts.js";
 
+const PUSH_MS = 5_000;
+const QUIET_MS = 4_000; // an answer to what was just said or pressed is no news
+
 export class PhonePane extends ChatPane {
   constructor({ id, people, line, store }) {
     super({ id, line, store });
@@ -38,9 +41,25 @@ export class PhonePane extends ChatPane {
     setInterval(() => { time.textContent = clock(); }, 10_000);
     const status = el("div", { class: "phone-status", "aria-hidden": "true" }, time, el("span", { class: "island" }), el("span", { class: "phone-icons" }, icon("signal"), icon("battery")));
     this.reader = el("span", { class: "chat-sub" });
+    this.push = el("div", { class: "push", "aria-hidden": "true", hidden: true });
     const head = el("div", { class: "chat-head" }, avatar(bot.name, "bot"), el("div", { class: "chat-names" }, el("span", { class: "chat-name" }, bot.name), this.reader));
     const foot = el("div", { class: "chat-foot" }, this.toasts, this.typing, this.hints, this.composer.node);
-    return el("div", { class: "phone" }, el("div", { class: "screen" }, status, head, this.log.node, foot, el("div", { class: "home-bar", "aria-hidden": "true" })));
+    return el("div", { class: "phone" }, el("div", { class: "screen" }, this.push, status, head, this.log.node, foot, el("div", { class: "home-bar", "aria-hidden": "true" })));
+  }
+
+  arrived(message) {
+    super.arrived(message);
+    const asked = Date.now() - this.desk.actedAt < QUIET_MS;
+    if (message.from.id === this.desk.bot.id && message.summary && !asked) this.notify(message.summary);
+  }
+
+  // What the phone's lock screen would say: the summary of a message that nobody asked for.
+  notify(summary) {
+    const { name } = this.line.config.bot;
+    this.push.replaceChildren(avatar(name, "bot"), el("div", {}, el("strong", {}, name), el("span", {}, summary)));
+    this.push.hidden = false;
+    clearTimeout(this.pushTimer);
+    this.pushTimer = setTimeout(() => { this.push.hidden = true; }, PUSH_MS);
   }
 
   handTo(person) {
@@ -48,7 +67,7 @@ export class PhonePane extends ChatPane {
     this.desk = this.desks.get(person.id);
     this.drawHolder();
     this.toasts.replaceChildren();
-    this.typing.hidden = true;
+    this.typing.hidden = this.push.hidden = true;
     this.started();
   }
 
