@@ -15,6 +15,7 @@ from provisioning.codes import Keyring
 from provisioning.model import Attempts
 
 SLOTS = 65_536
+KNOWN_FOR = timedelta(hours=24)  # after a success a network shares the second fleet-wide budget
 CODE_FAILURES = 100  # per MAC and code; then the code is revoked
 
 
@@ -54,14 +55,29 @@ def slots(keys: Keyring, mac: str, source: str, *, trusted: bool) -> tuple[tuple
     )
 
 
+def known_network(keys: Keyring, source: str) -> str:
+    """The slot that remembers when a device was last provisioned from this network."""
+    return f"known:{_slot(keys, 'net', network_of(source))}"
+
+
+def blanks(keys: Keyring, mac: str) -> tuple[str, str]:
+    """Slots that count nothing: written where there is no code to count against, so that each refusal looks alike."""
+    slot = _slot(keys, "blank", mac)
+    return f"blank:{slot}", f"blank:{slot}:2"
+
+
 def _slot(keys: Keyring, *parts: str) -> int:
     return int(keys.fingerprint(*parts)[:8], 16) % SLOTS
 
 
-def wait(attempts: Sequence[Attempts], now: datetime) -> int:
-    """Whole seconds until the next try is heard; 0: now."""
-    left = [a.blocked_until - now for a in attempts if a.blocked_until and a.blocked_until > now]
-    return max((ceil(pause.total_seconds()) for pause in left), default=0)
+def wait(counters: Sequence[tuple[Attempts, Limit]], now: datetime) -> int:
+    """Whole seconds until the next try is heard; 0: now.
+
+    A stop that lies further ahead than any of its kind can be is left over from a clock that went back.
+    """
+    stops = [(a.blocked_until - now, limit.longest) for a, limit in counters if a.blocked_until]
+    left = [stop for stop, longest in stops if timedelta(0) < stop <= longest]
+    return max((ceil(stop.total_seconds()) for stop in left), default=0)
 
 
 def failed(attempts: Attempts, limit: Limit, now: datetime) -> Attempts:
@@ -74,6 +90,6 @@ def failed(attempts: Attempts, limit: Limit, now: datetime) -> Attempts:
 
 def _pause(count: int, since: datetime, limit: Limit, now: datetime) -> datetime | None:
     if limit.doubling:
-        seconds = min(2.0 ** (count - limit.free), limit.longest.total_seconds())
+        seconds = min(2.0 ** min(count - limit.free, 30), limit.longest.total_seconds())
         return now + timedelta(seconds=seconds) if count > limit.free else None
     return since + limit.window if count >= limit.free else None

@@ -109,24 +109,37 @@ class Activation(UseCases):
     async def _try(
         self, mac: str, code: str, token: str, call: ProvisionCall
     ) -> tuple[Change, tuple[Device | None, DeviceRefusal | None]]:
-        """One try: every refusal is a unit of the same shape, so that it tells nothing about the MAC."""
-        now = self.now()
-        limits = throttle.slots(self.keys, mac, call.source, trusted=self._trusted(call.source))
-        counters = [await self.store.get(Attempts, slot) or Attempts(slot=slot) for slot, _ in limits]
-        device = await self.store.get(Device, mac)
+        """One try. A repeated call whose answer was lost is answered again, whatever others at its site got wrong."""
+        now, device = self.now(), await self.store.get(Device, mac)
         retry = self.keys.fingerprint("retry", mac, call.retry_key, code) if call.retry_key else ""
+        known = await self._attempts(throttle.known_network(self.keys, call.source))
+        limits = throttle.slots(self.keys, mac, call.source, trusted=self._trusted(call.source, known))
+        counters = [(await self._attempts(slot), limit) for slot, limit in limits]
+        right = self.keys.matches(mac, device.code if device else None, code)
+        if device and retry and device.retry_key == retry and device.retry_until and now < device.retry_until:
+            return self._repeat(device, token)
         if pause := throttle.wait(counters, now):
             return Change(), (None, SlowDown(pause))
-        right = self.keys.matches(mac, device.code if device else None, code)
-        if device and not device.removed:
-            if retry and device.retry_key == retry and device.retry_until and now < device.retry_until:
-                return self._repeat(device, token)
-            if right and device.live_code(now):
-                return self._accept(device, token, retry, call)
-        counted = tuple(throttle.failed(c, limit, now) for c, (_, limit) in zip(counters, limits, strict=True))
-        late = right and device is not None and not device.removed
-        refusal: DeviceRefusal = CodeExpired() if late else CodeRefused()
-        return Change(puts=counted) + self._count_against(device, refusal, call), (None, refusal)
+        if device and right and not device.removed and device.live_code(now):
+            change, answer = self._accept(device, token, retry, call)
+            return change + self._remembered(known), answer
+        refusal = self._refusal(device if right else None)
+        counted = tuple(throttle.failed(counter, limit, now) for counter, limit in counters)
+        return Change(puts=counted) + await self._count_against(mac, device, refusal, call), (None, refusal)
+
+    async def _attempts(self, slot: str) -> Attempts:
+        return await self.store.get(Attempts, slot) or Attempts(slot=slot)
+
+    def _refusal(self, whose: Device | None) -> DeviceRefusal:
+        """One answer for all; only whoever presents the right code, at most seven days late, hears that it ended."""
+        code = whose.code if whose and not whose.removed else None
+        late = code is not None and self.now() - code.expires_at < REMEMBER_EXPIRED
+        return CodeExpired() if late else CodeRefused()
+
+    def _remembered(self, known: Attempts) -> Change:
+        """A device was provisioned from this network; written at most hourly, so that a busy site does not queue."""
+        fresh = known.since is not None and timedelta(0) <= self.now() - known.since < timedelta(hours=1)
+        return Change() if fresh else Change(puts=(replace(known, since=self.now()),))
 
     def _accept(
         self, device: Device, token: str, retry: str, call: ProvisionCall
@@ -143,28 +156,38 @@ class Activation(UseCases):
         fact = ProvisionRepeated(at=self.now(), actor="device", subject=device.mac)
         return Change(puts=(fresh,), events=(fact,)), (stored(fresh), None)
 
-    def _count_against(self, device: Device | None, refusal: DeviceRefusal, call: ProvisionCall) -> Change:
-        """A failure counts against the live code of a listed device; at the cap the code is revoked."""
+    async def _count_against(
+        self, mac: str, device: Device | None, refusal: DeviceRefusal, call: ProvisionCall
+    ) -> Change:
+        """A failure counts against the live code of a listed device; at the cap the code is revoked.
+
+        Where there is no code, or no device, as many rows are written: a refusal tells nothing about the MAC.
+        """
         now = self.now()
+        spare, blank = [replace(await self._attempts(slot), since=now) for slot in throttle.blanks(self.keys, mac)]
         if device is None:
-            return Change()
+            return Change(puts=(spare, blank))
         fact: Event = ProvisionRefused(
             at=now, actor="device", subject=device.mac, reason=refusal.code, source=call.source
         )
         code = device.live_code(now)
         if code is None:
-            return Change(events=(fact,))
+            return Change(puts=(spare,), events=(fact,))
         failures = code.failures + 1
         if failures < throttle.CODE_FAILURES:
             return Change(puts=(replace(device, code=replace(code, failures=failures)),), events=(fact,))
         locked = CodeLocked(at=now, actor="service", subject=device.mac, issue=code.issue, failures=failures)
         return lifecycle.revoke_code(device, now, DEVICE, locked)
 
-    def _trusted(self, source: str) -> bool:
+    def _trusted(self, source: str, known: Attempts) -> bool:
+        """Named in TRUSTED_NETWORKS, or a device was provisioned from there in the last 24 h."""
+        if known.since and timedelta(0) <= self.now() - known.since < throttle.KNOWN_FOR:
+            return True
         try:
             address = ip_address(source)
         except ValueError:
             return False
+        address = getattr(address, "ipv4_mapped", None) or address
         return any(address in network for network in self.policy.trusted_networks)
 
     # -------------------------------------------------------------- the token's road
