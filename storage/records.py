@@ -244,6 +244,8 @@ class Kind:
     indexes: Mapping[str, Callable[[Any], IndexedValue]]
     order: Callable[[Any], str] | None = None
     narrow: frozenset[str] = frozenset()  # indexes of which one value names a handful of records
+    broad: frozenset[str] = frozenset()  # those of which one value names a good part of them
+    flags: frozenset[str] = frozenset()  # yes or no
 
 
 _KINDS = (
@@ -268,6 +270,8 @@ _KINDS = (
         },
         order=lambda device: f"{natural(device.location)}{_BEHIND}{device.mac}",
         narrow=frozenset({"place", "location", "suffix", "token"}),
+        broad=frozenset({"state"}),
+        flags=frozenset({"installed", "problem", "removed", "open"}),
     ),
     Kind(
         Person,
@@ -283,6 +287,7 @@ _KINDS = (
         },
         order=lambda person: f"{person.name.casefold()}{_BEHIND}{person.id}",
         narrow=frozenset({"name", "upn", "teams_id"}),
+        flags=frozenset({"admin", "technician", "asked"}),
     ),
     Kind(Rollout, "rollouts", {"site": lambda rollout: rollout.site.casefold()}, order=lambda rollout: rollout.key),
     Kind(
@@ -298,13 +303,15 @@ _KINDS = (
         },
         order=lambda post: _newest_first(post.posted_at, post.key),
         narrow=frozenset({"message", "subject"}),
+        broad=frozenset({"view"}),
+        flags=frozenset({"shows_code"}),
     ),
     Kind(
         Batch,
         "batches",
         {"by": lambda batch: batch.by, "kind": lambda batch: batch.kind},
         order=lambda batch: _newest_first(batch.at, batch.id),
-        narrow=frozenset({"by"}),
+        broad=frozenset({"kind"}),
     ),
     Kind(Attempts, "attempts", {}, order=lambda attempts: attempts.slot),
     Kind(Operation, "operations", {"at": lambda operation: micros(operation.at)}, order=lambda operation: operation.id),
@@ -320,6 +327,7 @@ _KINDS = (
             "kind": lambda message: message.kind.value,
         },
         narrow=frozenset({"unique", "lane"}),
+        broad=frozenset({"status", "kind"}),
     ),
 )
 

@@ -105,7 +105,13 @@ class StoreFile:
         journal = ask("journal_mode=WAL")
         for pragma in ("fullfsync=ON", "checkpoint_fullfsync=ON"):  # macOS: its fsync alone does not reach the disk
             connection.execute(f"PRAGMA {pragma}")
-        for pragma in ("synchronous=FULL", "wal_autocheckpoint=0", "journal_size_limit=4194304", "trusted_schema=OFF"):
+        for pragma in (
+            "synchronous=FULL",
+            "wal_autocheckpoint=0",
+            "journal_size_limit=4194304",
+            "trusted_schema=OFF",
+            "cache_size=-16384",
+        ):
             connection.execute(f"PRAGMA {pragma}")
         if (journal, ask("synchronous")) != ("wal", _FULL):
             raise Unavailable(f"{self.path}: this file system does not let SQLite write durably (journal: {journal}).")
@@ -163,7 +169,7 @@ class StoreFile:
     def trouble(self, error: sqlite3.Error) -> Unavailable:
         """What SQLite said, as our own error."""
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in _DAMAGE or "decode to UTF-8" in str(error):
+        if code in _DAMAGE or "decode to UTF-8" in str(error) or "malformed" in str(error):
             return self.damaged(str(error))
         if self._closed:
             return Unavailable(f"{self.path} was closed.")

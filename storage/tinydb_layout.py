@@ -113,7 +113,10 @@ def _of_kind(kind: Kind) -> Layout:
     indexes = [("ord", "(ord)")] if kind.order else []
     for name in kind.indexes.keys() - {"text"}:
         column = quoted(f"ix_{name}")
-        indexes.append((name, f"({column}, {behind}) WHERE {column} IS NOT NULL"))
+        if name in kind.flags:  # of a yes or no, only the yes is worth an index: most rows are a no
+            indexes.append((name, f"({behind}) WHERE {column} = 1"))
+        else:
+            indexes.append((name, f"({column}, {behind}) WHERE {column} IS NOT NULL"))
 
     def values(plain: Plain) -> tuple[Any, ...]:
         record = decode(kind.cls, plain)

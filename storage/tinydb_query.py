@@ -8,8 +8,10 @@ from enum import Enum
 from typing import Any
 
 from provisioning.ports import IndexValue, Span
-from storage.records import check_text, micros
+from storage.records import Kind, check_text, micros
 from storage.tinydb_layout import quoted
+
+_BROAD = 2  # from this rank on, a range of times leads to fewer rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +20,10 @@ class Where:
 
     terms: tuple[str, ...] = ()
     values: tuple[Any, ...] = ()
+    by_range: bool = False  # found by an index that is not in the order asked for
 
     def __and__(self, other: Where) -> Where:
-        return Where(self.terms + other.terms, self.values + other.values)
+        return Where(self.terms + other.terms, self.values + other.values, self.by_range or other.by_range)
 
     def __str__(self) -> str:
         return " AND ".join(self.terms) or "TRUE"
@@ -36,19 +39,28 @@ def bound(value: IndexValue) -> str | int:
     return int(value)
 
 
-def matching(contains: str | None, span: Span | None, equals: Mapping[str, IndexValue]) -> Where:
-    """The rows that a `find` or `count` is about."""
-    # Half of all rows share a yes or a no, so their indexes (the unary plus hides them from SQLite's planner) are of
-    # use only where nothing tells rows apart better.
-    telling = any(not isinstance(value, bool) for value in equals.values())
+def matching(kind: Kind, contains: str | None, span: Span | None, equals: Mapping[str, IndexValue]) -> Where:
+    """The rows that a `find` or `count` is about.
+
+    One condition leads to them, the most telling; the unary plus hides the others' indexes from SQLite, whose planner
+    knows nothing of how rows are spread. A flag is said literally, so that the index of its true rows is seen to fit.
+    """
+    if None in equals.values():
+        return Where(("FALSE",))
+    ranks = {name: _rank(kind, name) for name in equals}
+    if span and min(ranks.values(), default=_BROAD) >= _BROAD:
+        leading = span.index
+    else:
+        leading = min(ranks, key=ranks.__getitem__, default="")
     where = Where()
     for name, value in equals.items():
-        if value is None:
-            return Where(("FALSE",))
-        hidden = "+" if telling and isinstance(value, bool) else ""
-        where &= Where((f"{hidden}{quoted(f'ix_{name}')} = ?",), (bound(value),))
+        column = ("" if name == leading else "+") + quoted(f"ix_{name}")
+        if name in kind.flags:
+            where &= Where((f"{column} = {int(bool(value))}",))
+        else:
+            where &= Where((f"{column} = ?",), (bound(value),))
     if span:
-        column = quoted(f"ix_{span.index}")
+        column = ("" if span.index == leading else "+") + quoted(f"ix_{span.index}")
         where &= Where((f"{column} IS NOT NULL",))
         if span.after is not None:
             where &= Where((f"{column} > ?",), (micros(span.after),))
@@ -57,7 +69,11 @@ def matching(contains: str | None, span: Span | None, equals: Mapping[str, Index
     if contains is not None:
         check_text(contains)
         where &= Where(("instr(ix_text, ?) > 0",), (contains.casefold(),))
-    return where
+    return Where(where.terms, where.values, by_range=bool(span) and leading == (span and span.index))
+
+
+def _rank(kind: Kind, name: str) -> int:
+    return 3 if name in kind.flags else _BROAD if name in kind.broad else 0 if name in kind.narrow else 1
 
 
 # ------------------------------------------------------------------ TinyDB's queries

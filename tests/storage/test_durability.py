@@ -70,7 +70,7 @@ async def test_no_acknowledged_unit_is_lost_when_the_process_is_killed(folder, t
         devices = await store.count(Device)
         assert devices == store.db.row_table("audit").count_where(Where()) >= len(acknowledged)
         assert sum(row.count for row in await store.tally()) == devices
-        await store.verify()
+        await store.verify(deep=True)
         await store.save(Change(puts=(device(0xFFFFFF),)))
     finally:
         await store.close()
@@ -82,7 +82,7 @@ async def test_a_store_that_acknowledged_early_would_be_found_out(folder):
     store = await reopened(folder)
     try:
         assert any([await store.get(Device, mac) is None for mac in acknowledged])
-        await store.verify()
+        await store.verify(deep=True)
     finally:
         await store.close()
 
@@ -184,7 +184,7 @@ async def test_columns_of_an_earlier_version_are_worked_out_again(folder):
     await store.close()
     store = await reopened(folder)
     try:
-        await store.verify()
+        await store.verify(deep=True)
         assert len((await store.find(Device, site="oslo", limit=100)).rows) == 20
         assert sum(row.count for row in await store.tally()) == 20
         await store.save(Change(puts=(replace(stored(device(3)), location="Oslo/3", token="ab"),)))
@@ -235,7 +235,7 @@ async def test_many_units_are_folded_into_the_file_while_they_come(file_store, f
     for start in range(0, 4000, 500):
         await file_store.save(Change(puts=tuple(device(n) for n in range(start, start + 500))))
     assert (folder / "store.sqlite3").stat().st_size > 1_000_000
-    await file_store.verify()
+    await file_store.verify(deep=True)
 
 
 # ------------------------------------------------------------------ a full disk
@@ -297,7 +297,7 @@ async def test_every_way_of_reading_looks_at_the_checksum(file_store, folder, re
             elif reading == "find":
                 await store.find(Device)
             else:
-                await store.verify()
+                await store.verify(deep=True)
     finally:
         await store.close()
 
@@ -311,10 +311,10 @@ async def test_an_index_that_lies_is_found(file_store, folder):
 
 async def test_verify_finds_what_no_single_read_would(file_store):
     await file_store.save(Change(puts=(device(1, token="aa"),)))
-    await file_store.verify()
+    await file_store.verify(deep=True)
     file_store.db.rows.call(lambda c: c.execute("UPDATE tally SET count = 7"))
     with told("counts"):
-        await file_store.verify()
+        await file_store.verify(deep=True)
 
 
 @pytest.mark.parametrize("content", [b"not a database" * 400, b"SQLite format 3\x00" + b"\xff" * 5000])

@@ -231,7 +231,7 @@ async def test_the_running_store_is_a_tinydb(file_store):
         devices.insert(encode(device(3)))
     assert devices.remove(Query().mac == device(1).mac) == [1]
     assert await file_store.count(Device, site="oslo") == 1
-    await file_store.verify()
+    await file_store.verify(deep=True)
 
 
 PLANNED = [

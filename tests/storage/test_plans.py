@@ -1,0 +1,81 @@
+"""Each question is led to its rows by the one index that tells most; no page is sorted, none is counted off."""
+
+import pytest
+
+from provisioning.model import Device, OutboxMessage
+from provisioning.ports import Span
+from storage.records import INDEXES, KINDS
+from storage.tinydb_engine import RowDB
+from storage.tinydb_store import TinyStore
+from tests.fakes import FakeClock
+from tests.storage.samples import NOW
+
+
+class OneThreadStore(TinyStore):
+    """Reads everything in the thread that asks, where the test can listen."""
+
+    async def _in_thread(self, read):
+        return read()
+
+
+@pytest.fixture
+async def file_store(folder):
+    store = OneThreadStore(RowDB(folder), FakeClock())
+    yield store
+    await store.close()
+
+
+async def plan(store, ask):
+    """How SQLite goes about the question that `ask` puts to it."""
+    said = []
+    connection = store.db.rows.file.reader()
+    connection.set_trace_callback(said.append)
+    await ask
+    connection.set_trace_callback(None)
+    return " · ".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {said[-1]}"))
+
+
+EQUALS = [(kind, name) for kind, names in INDEXES.items() for name in names if name != "text"]
+
+
+@pytest.mark.parametrize(("kind", "name"), EQUALS, ids=[f"{kind.__name__}-{name}" for kind, name in EQUALS])
+async def test_a_page_by_one_index_walks_that_index_in_order(file_store, kind, name):
+    value = True if name in KINDS[kind].flags else "x"
+    said = await plan(file_store, file_store.find(kind, after="5", **{name: value}))
+    assert f"USING INDEX {KINDS[kind].table}.{name}" in said
+    assert "TEMP B-TREE" not in said
+
+
+@pytest.mark.parametrize(
+    ("question", "index"),
+    [
+        ({"site": "x", "state": "x", "removed": False}, "site"),
+        ({"state": "x", "technician": "x", "open": True}, "technician"),
+        ({"technician": "x", "suffix": "x"}, "suffix"),
+        ({"state": "x", "problem": True}, "state"),
+        ({"removed": False}, "ord"),
+        ({"contains": "x"}, "ord"),
+        ({}, "ord"),
+        ({"span": Span("code_until", until=NOW)}, "code_until"),
+        ({"span": Span("code_until", until=NOW), "removed": False}, "code_until"),
+        ({"span": Span("code_until", until=NOW), "technician": "x"}, "technician"),
+    ],
+    ids=str,
+)
+async def test_the_most_telling_index_leads(file_store, question, index):
+    said = await plan(file_store, file_store.find(Device, **question))
+    assert f"USING INDEX devices.{index}" in said
+    assert said.count("INDEX") == 1
+
+
+async def test_the_outbox_looks_at_waiting_rows_alone(file_store):
+    said = await plan(file_store, file_store.next_due())
+    assert "outbox.due" in said
+    assert "outbox.heads" in said
+    assert "TEMP B-TREE" not in said
+    assert "outbox.unique" in await plan(file_store, file_store.find(OutboxMessage, unique="x", status="waiting"))
+
+
+async def test_history_goes_by_number(file_store):
+    assert "audit.subject" in await plan(file_store, file_store.history("x", after="5"))
+    assert "PRIMARY KEY" in await plan(file_store, file_store.history(after="5"))
