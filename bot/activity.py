@@ -21,6 +21,7 @@ MENTION_LIMIT: Final = 50
 _AT: Final = re.compile(r"<at\b[^<>]*>([^<]*)</at>", re.IGNORECASE)
 _BREAK: Final = re.compile(r"<br\s?/?>|\r\n?", re.IGNORECASE)
 _INVISIBLE: Final = str.maketrans({"\xa0": " ", "\u202f": " ", "\u2007": " ", "\ufeff": None, "\u200b": None})
+_LOCALE: Final = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}")
 _SPACES: Final = re.compile(r"[ \t]{2,}")
 
 
@@ -172,17 +173,28 @@ def _incoming(raw: Json, trigger: Trigger, local: bool, **fields: Any) -> Incomi
     sender = _sender(raw["from"], tenant_of(raw), local)
     if not sender.object_id and trigger not in (Trigger.JOINED, Trigger.LEFT):
         return None  # another bot, a connector, an anonymous guest of a meeting: nobody who could have a role
-    client = next(_entities(raw, "clientInfo"), {})
     return Incoming(
         trigger=trigger,
         activity_id=raw.get("id") or "",
         conversation=conversation_of(raw),
         sender=sender,
         thread=raw["conversation"]["id"].partition(THREAD_MARK)[2],
-        locale=_word(client, "locale") or raw.get("locale") or "",
-        timezone=_word(client, "timezone") or raw.get("localTimezone") or "",
+        locale=locale_of(raw),
+        timezone=_word(_client(raw), "timezone") or raw.get("localTimezone") or "",
         **fields,
     )
+
+
+def _client(raw: Json) -> Json:
+    return next(_entities(raw, "clientInfo"), {})
+
+
+def locale_of(raw: Json) -> str:
+    """The language tag, or nothing: it becomes part of a file's path when texts are looked up."""
+    for tag in (_word(_client(raw), "locale"), raw.get("locale") or ""):
+        if _LOCALE.fullmatch(tag):
+            return tag
+    return ""
 
 
 def tenant_of(raw: Json) -> str:

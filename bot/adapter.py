@@ -27,20 +27,17 @@ from botframework.connector.auth import (
     JwtTokenExtractor,
     PasswordServiceClientCredentialFactory,
 )
-from msrest.serialization import Model
 
-from bot.activity import Json, tenant_of
+from bot.activity import Json, locale_of, tenant_of
 from bot.adapter_http import BODY_SECONDS, RefusedError, ServiceHosts, read_activity
 from bot.adapter_trust import KeysUnavailableError, SigningKeys, Tokens
-from bot.messenger import CALL_SECONDS, Connectors
+from bot.messenger import CALL_SECONDS, Connectors, plain
 from provisioning.errors import DeliveryError, ProvisioningError
 from provisioning.texts import N_, Speech, _, speaking
 
 log = structlog.get_logger(__name__)
 
-TEAMS_HOSTS: Final = ("smba.trafficmanager.net", "smba.infra.gcc.teams.microsoft.com", "botframework.com")
 TOAST_TYPE: Final = "application/vnd.microsoft.activity.message"
-ERROR_TYPE: Final = "application/vnd.microsoft.error"
 FRAMES_LOGGED: Final = 12
 SORRY: Final = N_("That did not work; the fault is ours and has been logged. Please try again.")
 
@@ -167,8 +164,12 @@ class Adapter(CloudAdapterBase):
             headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 else None
             return web.json_response({"error": str(refused)}, status=refused.status, headers=headers)
         with structlog.contextvars.bound_contextvars(activity_id=activity.id):
-            answer = await self.process_activity(caller, activity, lambda context: bot.on_turn(context, raw))
-        return _response(answer)
+            try:
+                return _response(await self.process_activity(caller, activity, lambda turn: bot.on_turn(turn, raw)))
+            except Exception as error:  # behind the turn: an answer that is no JSON
+                _log_failure(error)
+                body = _toast(_(SORRY)) if activity.type == ActivityTypes.invoke else None
+                return _response(InvokeResponse(status=200, body=body))
 
     async def _verify(self, raw: Json, activity: Activity, header: str | None) -> AuthenticateRequestResult:
         """Who calls. Errors: `RefusedError` 401 (not verified), 403 (verified, not allowed), 503 (cannot tell)."""
@@ -213,7 +214,7 @@ def _envelope(raw: Json) -> Activity:
         conversation=ConversationAccount(id=raw["conversation"]["id"]),
         from_property=_account(raw["from"]),
         recipient=_account(raw.get("recipient") or {}),
-        locale=raw.get("locale"),
+        locale=locale_of(raw),
         delivery_mode=raw.get("deliveryMode"),
     )
 
@@ -226,14 +227,8 @@ def _response(answer: InvokeResponse | None) -> web.Response:
     """Serialised once: models where they stand, dicts and lists as they are."""
     if answer is None or answer.body is None:
         return web.Response(status=200 if answer is None else int(answer.status))
-    body = json.dumps(answer.body, default=_plain)
+    body = json.dumps(answer.body, default=plain)
     return web.Response(text=body, status=int(answer.status), content_type="application/json")
-
-
-def _plain(value: object) -> Any:
-    if isinstance(value, Model):
-        return value.serialize()
-    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 async def answer_invoke(context: TurnContext, body: Any, status: int = 200) -> None:
@@ -248,15 +243,23 @@ async def answer_invoke(context: TurnContext, body: Any, status: int = 200) -> N
 
 async def _turn_failed(context: TurnContext, error: Exception) -> None:
     """Says one plain sentence. For an invoke it must be put into the turn, or the SDK answers 501."""
-    # The way through our code and nothing else: messages and local variables may hold codes and what people typed.
-    frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
-    log.error("a turn failed", error=type(error).__name__, frames=frames[-FRAMES_LOGGED:])
+    _log_failure(error)
     with speaking(Speech.of(context.activity.locale, None)):
         sentence = error.sentence if isinstance(error, ProvisioningError) else _(SORRY)
     if context.activity.type == ActivityTypes.invoke:
-        await answer_invoke(context, {"statusCode": 200, "type": TOAST_TYPE, "value": sentence})
+        await answer_invoke(context, _toast(sentence))
     elif context.activity.type == ActivityTypes.message and not isinstance(error, DeliveryError):
         try:
             await context.send_activity(sentence)
         except Exception as second:
             log.error("nor could that be said", error=type(second).__name__)
+
+
+def _toast(sentence: str) -> dict[str, Any]:
+    return {"statusCode": 200, "type": TOAST_TYPE, "value": sentence}
+
+
+def _log_failure(error: Exception) -> None:
+    """The way through our code and nothing else: messages and local variables may hold codes and what people typed."""
+    frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    log.error("a turn failed", error=type(error).__name__, frames=frames[-FRAMES_LOGGED:])

@@ -134,14 +134,25 @@ class _Conversations(ConversationsOperations):
         return await self._write(self._client.put, _activity_path(conversation_id, activity_id), activity)
 
     async def _write(self, verb: Any, path: str, activity: Any) -> ResourceResponse:
-        body = activity.serialize() if isinstance(activity, Model) else activity
         headers = {"Accept": "application/json", "Content-Type": "application/json; charset=utf-8"}
-        response = await self._client.async_send(verb(f"/v3/conversations/{path}", {}, headers, body), stream=False)
+        request = verb(f"/v3/conversations/{path}", {}, headers)
+        # Not handed over as content: what msrest cannot serialise it sends on as it is, to become a form.
+        request.data = json.dumps(activity, default=plain)
+        response = await self._client.async_send(request, stream=False)
         try:
             answer = json.loads(response.body() or b"{}")
         except ValueError:
             answer = {}
         return ResourceResponse(id=answer.get("id") if isinstance(answer, dict) else None)
+
+
+def plain(value: object) -> Any:
+    """For `json.dumps`: models of the SDK where they stand, frozen mappings as objects."""
+    if isinstance(value, Model):
+        return value.serialize()
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 def _quoted(part: str) -> str:

@@ -71,7 +71,7 @@ class FakeConnector:
         self.calls: list[Call] = []
         self.members: dict[str, dict[str, Any]] = {}
         self.page_size = 0  # of the member list; 0 is everybody on one page
-        self.connections: set[int] = set()
+        self.connections: set[object] = set()
         self._faults: deque[Fault] = deque()
         self._changed = asyncio.Condition()
         self._released = asyncio.Event()
@@ -171,7 +171,7 @@ class FakeConnector:
 
     async def _record(self, request: web.Request, body: Any) -> None:
         conversation, _, thread = request.match_info.get("conversation", "").partition(";messageid=")
-        self.connections.add(id(request.transport))
+        self.connections.add(request.transport and request.transport.get_extra_info("peername"))
         self.calls.append(
             Call(
                 method=request.method,

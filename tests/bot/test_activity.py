@@ -256,6 +256,12 @@ def test_the_clock_of_the_client_has_a_fallback() -> None:
     assert (said(entities=[]).locale, said(entities=[]).timezone) == ("", "")
 
 
+@pytest.mark.parametrize("tag", ["../../x", "en\x00", "", "e", "en-US-" + "x" * 9, "1", "ääö"])
+def test_a_locale_that_is_no_language_tag_is_none(tag: str) -> None:
+    """Texts are looked up in a folder of that name; a NUL in it would even raise."""
+    assert said(entities=[{"type": "clientInfo", "locale": tag}], locale=tag).locale == ""
+
+
 def test_a_fault_never_repeats_what_was_sent() -> None:
     with pytest.raises(MalformedError) as raised:
         check({"type": "message", "serviceUrl": 4829_1376_0257})

@@ -297,6 +297,13 @@ async def test_a_failing_invoke_is_answered_all_the_same(connector: FakeConnecto
     assert "secret" not in json.dumps(answer)
 
 
+async def test_an_answer_that_is_no_json_is_a_failure_like_any_other(connector: FakeConnector) -> None:
+    async with serving(local(), Echo({"card": object()})) as client:
+        response = await post(client, press(connector))
+        assert response.status == 200
+        assert "try again" in (await response.json())["value"]
+
+
 async def test_a_turn_that_cannot_even_apologise_is_still_acknowledged(connector: FakeConnector) -> None:
     connector.answers(Fault(502, body="<html>bad gateway</html>", content_type="text/html"))
     async with serving(local(), Echo(fails=RuntimeError())) as client:

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from types import MappingProxyType
 
 import pytest
 
@@ -59,6 +60,16 @@ async def test_a_card_is_an_attachment_with_the_push_line(connector: FakeConnect
     assert call.card == CARD
     assert call.body["summary"] == "12 devices today"
     assert "text" not in call.body
+
+
+async def test_a_frozen_card_is_posted_as_json(connector: FakeConnector, messenger: Messenger) -> None:
+    """msrest passes a body on as it is where it cannot serialise it; it would arrive as a form."""
+    frozen = MappingProxyType({"type": "AdaptiveCard", "body": (MappingProxyType({"type": "TextBlock"}),)})
+    await messenger.send(chat(connector), Message(summary="s", card=frozen))
+    assert connector.sends[0].card == {"type": "AdaptiveCard", "body": [{"type": "TextBlock"}]}
+    with pytest.raises(TypeError):
+        await messenger.send(chat(connector), Message(summary="s", card={"body": object()}))
+    assert len(connector.calls) == 1
 
 
 async def test_card_and_text_are_posted_apart_and_the_cards_id_returned(
