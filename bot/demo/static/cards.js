@@ -33,7 +33,7 @@ export function renderCard(card, hooks = {}) {
 }
 
 function newScope(parent) {
-  return { ...parent, inputs: [], parent };
+  return { ...parent, inputs: [], parent, style: "default" };
 }
 
 function cardBody(raw, scope) {
@@ -131,9 +131,12 @@ function codeButton(text, scope) {
   }, text);
 }
 
+// A style only shows where it differs from what is around it.
 function container(element, scope) {
-  const node = el("div", { class: `container${element.style ? ` style-${element.style}` : ""}` }, elements(element.items, scope));
-  return node;
+  const around = scope.style ?? "default";
+  const style = element.style ?? around;
+  const shown = style === around ? "" : ` style-${style}`;
+  return el("div", { class: `container${shown}` }, elements(element.items, { ...scope, style }));
 }
 
 function columnSet(element, scope) {
