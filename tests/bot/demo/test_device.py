@@ -24,7 +24,10 @@ from provisioning.errors import (
     Unavailable,
 )
 from provisioning.model import State
+from provisioning.service import Provisioning
 from provisioning.service.activation import DeviceStatus, ProvisionCall, Provisioned
+from tests.fakes import FakeClock, MemoryStore
+from tests.provisioning.world import KEYS, POLICY, World, wrong
 
 MAC, CODE = "805EC0112233", "4829 1376 0257"
 
@@ -325,3 +328,48 @@ async def test_ctrl_c_ends_it(start: Start, service: Service) -> None:
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+# ------------------------------------------------------------------ with the real business behind the door
+
+
+@pytest.fixture
+async def world() -> World:
+    clock = FakeClock()
+    store = MemoryStore()
+    return await World(store, clock, Provisioning(store, clock, KEYS, POLICY)).people()
+
+
+async def test_the_whole_road_with_the_real_business(world: World, clock: Clock) -> None:
+    await world.add((MAC, "Oslo/2/2.14"))
+    await world.issue("oslo")
+    code = await world.digits(MAC)
+    app = web.Application(middlewares=[problems])
+    app.add_routes(device_api.routes(world.core))
+    async with TestServer(app) as server, ClientSession() as session:
+        device = SimulatedDevice(str(server.make_url("/")), "80:5e:c0:11:22:33", session=session, sleep=clock.sleep)
+        for typed, status, problem in ((code[:-1], 422, "invalid_code"), (wrong(code), 403, "code_refused")):
+            with pytest.raises(DeviceProblem) as refused:
+                await device.provision(typed)
+            assert (refused.value.status, refused.value.code) == (status, problem)
+        view = await device.provision(f"*55*{code}")
+        assert (view.tenant, view.location, view.state, view.life) == (
+            "Contoso",
+            "Oslo/2/2.14",
+            "waiting_for_sign_in",
+            1,
+        )
+        with pytest.raises(DeviceProblem) as again:
+            await device.provision(code)
+        assert (again.value.status, again.value.code) == (409, "reset_required")
+        now = await device.status()
+        poll = asyncio.create_task(device.status(now.revision, 30))
+        await asyncio.sleep(0)
+        world.core.release_polls()
+        assert (await poll).revision == now.revision
+        await device.factory_reset()
+        assert (await world.device(MAC)).life == 2
+        with pytest.raises(DeviceProblem) as used:
+            await device.provision(code)
+        assert (used.value.status, used.value.code) == (403, "code_refused")
+    assert clock.slept == []
