@@ -3,10 +3,12 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
+from cards.render import render
+from tests.cards.samples import HOSTILE, every_shape
 
 HERE = Path(__file__).parent
 STATIC = HERE.parents[1] / "bot" / "demo" / "static"
@@ -26,6 +28,8 @@ FLAGS = [
 ]
 PAGE = '<!doctype html><link rel="stylesheet" href="/demo/static/card.css"><div id="box"></div>'
 
+BUSY = ("upload", "next", "install")  # the shapes that say most of what people typed
+
 if not REFERENCE.exists():
     pytest.skip("the reference renderer is not installed: run make e2e", allow_module_level=True)
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: run make e2e")
@@ -36,18 +40,14 @@ def sample_cards():
 
 
 def real_cards():
-    """The product's own cards, once its card tests offer them."""
-    try:
-        from tests.cards import every_card
-    except ImportError:
-        return {}
-    cards = every_card()
-    pairs = cards.items() if isinstance(cards, Mapping) else (named(n, each) for n, each in enumerate(cards))
-    return {f"real-{name}": card if isinstance(card, dict) else json.loads(card) for name, card in pairs}
-
-
-def named(number, each):
-    return each if isinstance(each, tuple) else (str(number), each)
+    """The product's own cards, each shape once as it is and once with every hostile text in it."""
+    texts = {"": "Oslo/Floor 2/2.14", **{f"-hostile-{number}": text for number, text in enumerate(HOSTILE)}}
+    shapes = ((tail, name, view) for tail, text in texts.items() for name, view in every_shape(text).items())
+    return {
+        f"real-{name}{tail}": render(view, operation="op-1")
+        for tail, name, view in shapes
+        if tail == "" or name in BUSY
+    }
 
 
 CARDS = {**sample_cards(), **real_cards()}
