@@ -17,7 +17,7 @@ from provisioning.texts import _
 CHOICES = 5  # how many readings of an ambiguous word are offered
 SITE_PAGE = 1000
 LONGEST_NAME = 6  # words that can name one device: a MAC as six pairs
-_FILLERS = re.compile(r"^(?:(?:the|a|device|devices|code|codes|for|of|room|site)\s+)+", re.IGNORECASE)
+_FILLER = re.compile(r"^(?:the|a|device|devices|code|codes|for|of|room|site)\s+(?=\S)", re.IGNORECASE)
 _SUFFIX = re.compile(r"[0-9a-f]{4}|[0-9a-f]{2}[:\-. ][0-9a-f]{2}", re.IGNORECASE)
 _ALL = {"all", "everything", "*"}
 _HEX = "0123456789ABCDEF"
@@ -41,7 +41,15 @@ def device_title(device: Device) -> str:
 
 
 def strip_fillers(text: str) -> str:
-    return _FILLERS.sub("", text.strip()) or text.strip()
+    return _readings(text)[-1]
+
+
+def _readings(text: str) -> list[str]:
+    """The words as typed, then with one leading filler less each: "device the Hague", "the Hague", "Hague"."""
+    readings = [text.strip()]
+    while (shorter := _FILLER.sub("", readings[-1])) != readings[-1]:
+        readings.append(shorter)
+    return readings
 
 
 class Lookup(UseCases):
@@ -50,10 +58,10 @@ class Lookup(UseCases):
         word = strip_fillers(text)
         if looks_like_mac(word):
             return await self._by_mac(actor, word)
-        found = await self._by_words(actor, word)
-        if not found:
-            raise DeviceNotFound(text=text.strip()[:60])
-        return _only("device", word, found)
+        for reading in _readings(text):
+            if found := await self._by_words(actor, reading):
+                return _only("device", reading, found)
+        raise DeviceNotFound(text=text.strip()[:60])
 
     async def device_and_rest(self, actor: Actor, text: str) -> tuple[Device, str]:
         """The device that the first words mean, and the words after it. The longest reading that is a device wins.
@@ -98,20 +106,21 @@ class Lookup(UseCases):
 
     async def site(self, text: str) -> str:
         """The site as it is written on its devices; empty where there is none."""
-        rows = await self._listed(site=strip_fillers(text).casefold().strip("/ "))
-        return rows[0].site if rows else ""
+        for word in _readings(text):
+            if rows := await self._listed(site=word.casefold().strip("/ ")):
+                return rows[0].site
+        return ""
 
     async def target(self, actor: Actor, text: str) -> Target:
         """A site, a device, or everything. Errors: those of `device`, `NothingMatches`."""
-        word = strip_fillers(text)
-        if word.casefold() in _ALL:
+        if strip_fillers(text).casefold() in _ALL:
             return Target()
-        if site := await self.site(word):
+        if site := await self.site(text):
             return Target(site=site)
         try:
-            return Target(device=await self.device(actor, word))
+            return Target(device=await self.device(actor, text))
         except DeviceNotFound:
-            if looks_like_mac(word):
+            if looks_like_mac(strip_fillers(text)):
                 raise
             raise NothingMatches(text=text.strip()[:60]) from None
 
