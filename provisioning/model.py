@@ -111,6 +111,10 @@ class Problem:
     at: datetime
 
 
+def site_of(location: str) -> str:
+    return location.split("/", 1)[0].strip()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
     """One device; its MAC (12 upper-case hex digits) is its identity."""
@@ -148,7 +152,7 @@ class Device:
 
     @property
     def site(self) -> str:
-        return self.location.split("/", 1)[0].strip()
+        return site_of(self.location)
 
     @property
     def floor(self) -> str:

@@ -108,7 +108,7 @@ class Devices(Lookup):
         faults: list[tuple[int, ProvisioningError]] = []
         for number, line in enumerate(wanted, 1):
             try:
-                device = await self._candidate(actor, line, now)
+                device, listed = await self._candidate(actor, line, now)
                 former = seen.get(device.mac)
                 if former is not None and former.location != device.location:
                     raise DeviceExists(mac=dashed(device.mac), location=former.location)
@@ -116,7 +116,7 @@ class Devices(Lookup):
                 faults.append((number, fault))
                 continue
             if device.mac not in seen:
-                (new if device.added_at == now else same).append(device)
+                (same if listed else new).append(device)
             seen[device.mac] = device
         batch = Batch(kind="add", by=actor.id, by_name=actor.name, at=now, macs=tuple(d.mac for d in new))
         if faults or not new:
@@ -125,19 +125,22 @@ class Devices(Lookup):
         change = Change(puts=(*new, batch), events=facts)
         return change, Added(stored(batch), tuple(map(stored, new)), tuple(same))
 
-    async def _candidate(self, actor: Actor, line: Wanted, now: datetime) -> Device:
-        """The device as it would stand: new, come back with its former state and life, or there just so already."""
+    async def _candidate(self, actor: Actor, line: Wanted, now: datetime) -> tuple[Device, bool]:
+        """The device as it would stand: new, come back with its former state and life, or (True) there just so already.
+
+        In another place it has to be installed anew.
+        """
         mac, location = normalise(line.mac), clean_location(line.location)
         known = await self.store.get(Device, mac)
         if known is None:
-            return Device(mac=mac, location=location, added_at=now, added_by=actor.id)
+            return Device(mac=mac, location=location, added_at=now, added_by=actor.id), False
         if known.removed:
-            return replace(
-                known, location=location, removed_at=None, added_at=now, added_by=actor.id, technician="", problem=None
-            )
+            back = replace(known, location=location, removed_at=None, added_at=now, added_by=actor.id)
+            installed = known.installed if known.location == location else None
+            return replace(back, technician="", problem=None, installed=installed), False
         if known.location != location:
             raise DeviceExists(mac=dashed(mac), location=known.location)
-        return known
+        return known, True
 
     async def undo(self, actor: Actor) -> Batch:
         """Take back the actor's latest add, within 10 minutes; refused as a whole where a device has moved on."""
@@ -151,7 +154,7 @@ class Devices(Lookup):
         if batch is None or batch.undone_at or now - batch.at > self.policy.undo:
             raise NothingToUndo
         devices = [d for d in [await self.store.get(Device, mac) for mac in batch.macs] if d and not d.removed]
-        moved = [d for d in devices if d.provisioned or d.live_code(now) or d.installed or d.added_at != batch.at]
+        moved = [d for d in devices if d.added_at != batch.at or d.live_code(now) or _touched_since(d, batch.at)]
         if moved:
             raise MovedOn(titles=", ".join(device_title(device) for device in moved[:5]))
         change = Change(puts=(replace(batch, undone_at=now),))
@@ -225,7 +228,9 @@ class Devices(Lookup):
                 raise DeviceExists(mac=dashed(mac), location=known.location)
             fresh = known or Device(mac=mac, location=device.location, added_at=now, added_by=actor.id)
             taken = {name: getattr(device, name) for name in ("location", "technician", "account", "tags", "notes")}
-            fresh = replace(fresh, removed_at=None, added_at=now, added_by=actor.id, problem=None, **taken)
+            fresh = replace(
+                fresh, removed_at=None, added_at=now, added_by=actor.id, problem=None, installed=None, **taken
+            )
             fact = DeviceReplaced(at=now, actor=actor.id, subject=mac, former=device.mac)
             return Change(puts=(fresh,), events=(fact,)) + lifecycle.remove(device, now, actor), stored(fresh)
 
@@ -260,6 +265,12 @@ class Devices(Lookup):
             return lifecycle.remove(device, self.now(), actor), device
 
         return await self.unit(actor, decide)
+
+
+def _touched_since(device: Device, moment: datetime) -> bool:
+    """It called in or was installed later; what it had been before it was added again does not count."""
+    called, installed = device.provisioned_at, device.installed
+    return bool((called and called > moment) or (installed and installed.at > moment))
 
 
 def dashed(mac: str) -> str:

@@ -14,6 +14,7 @@ from provisioning import notifications
 from provisioning.codes import Keyring
 from provisioning.errors import AlreadyDone, Conflict, Duplicate, Unavailable
 from provisioning.events import (
+    AddUndone,
     CodeShown,
     DeviceAdded,
     DeviceMoved,
@@ -29,7 +30,7 @@ from provisioning.events import (
     ProvisionRefused,
     ProvisionRepeated,
 )
-from provisioning.model import Actor, Change, Device, Operation, Person, Post, Role, Rollout
+from provisioning.model import Actor, Change, Device, Operation, Person, Post, Role, Rollout, site_of
 from provisioning.ports import Clock, Store
 
 T = TypeVar("T")
@@ -38,6 +39,7 @@ TRIES = 8  # re-runs of a unit whose records somebody else was changing at the s
 POSTS_PER_SUBJECT = 20  # the newest cards of one thing that are kept up to date
 QUIET = (CodeShown, ProvisionRefused, ProvisionRepeated, PersonUnreachable)  # facts that change no card
 MOVING = (
+    AddUndone,
     DeviceAdded,
     DeviceMoved,
     DeviceReplaced,
@@ -63,6 +65,7 @@ class Policy:
     undo: timedelta = timedelta(minutes=10)
     trusted_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     any_tenant: bool = False  # local mode
+    invite_link: str = ""  # where somebody installs the app for themselves; empty in local mode
 
 
 class UseCases:
@@ -150,7 +153,10 @@ class UseCases:
     async def _posts_to_redraw(self, events: Sequence[Event], audience: notifications.Audience) -> tuple[Post, ...]:
         loud = [event for event in events if not isinstance(event, QUIET)]
         subjects = {event.subject: None for event in loud}
-        channels = {r.key: None for e in loud if isinstance(e, MOVING) for r in audience.channels(e.subject)}
+        moving = [event for event in loud if isinstance(event, MOVING)]
+        channels = {r.key: None for event in moving for r in audience.channels(event.subject)}
+        left = {site_of(event.before).casefold() for event in moving if isinstance(event, DeviceMoved)}
+        channels |= {r.key: None for r in audience.rollouts if r.site and r.site.casefold() in left}
         posts: dict[str, Post] = {}
         for subject in (*subjects, *channels):
             for post in (await self.store.find(Post, subject=subject, limit=POSTS_PER_SUBJECT)).rows:
