@@ -63,6 +63,7 @@ def build_provisioning(settings: Settings, store: Store, clock: Clock) -> Provis
         code_lifetime=settings.code_lifetime,
         trusted_networks=settings.trusted_networks,
         any_tenant=settings.local and not settings.tenant_id,
+        invite_link="" if settings.local else f"https://teams.microsoft.com/l/app/{settings.client_id}",
     )
     return Provisioning(store, clock, Keyring(load_keys(settings)), policy)
 

@@ -63,7 +63,9 @@ async def _issued(turn: Turn, done: Issued) -> Reply:
 async def _batch_card(turn: Turn, batch: Batch, *, refused: int = 0, notice: str = "") -> Reply:
     person = await turn.provisioning.who(batch.technician) if batch.technician else None
     delivery = await turn.provisioning.delivery(person, batch.at) if person else None
-    card = cards.issued_card(batch, turn.now, refused=refused, delivery=delivery, notice=notice)
+    card = cards.issued_card(
+        batch, turn.now, refused=refused, delivery=delivery, notice=notice, invite=turn.provisioning.policy.invite_link
+    )
     watched = Living(subject=batch.technician, view="issued", params={"batch": batch.id}) if batch.technician else None
     return Reply(card=card, living=watched)
 

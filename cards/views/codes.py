@@ -69,7 +69,13 @@ def nothing_to_issue(title: str) -> Notice:
 
 
 def issued_card(
-    batch: Batch, now: datetime, *, refused: int = 0, delivery: Delivery | None = None, notice: str = ""
+    batch: Batch,
+    now: datetime,
+    *,
+    refused: int = 0,
+    delivery: Delivery | None = None,
+    notice: str = "",
+    invite: str = "",
 ) -> Notice:
     """What an issue did, and how far its technician has been reached; redrawn as that changes."""
     count, kept = len(batch.macs), len(batch.kept)
@@ -88,7 +94,7 @@ def issued_card(
         tone=Tone.GOOD if count else Tone.PLAIN,
         notice=notice,
         lines=(" ".join(lines), *((_ledger(delivery, now),) if delivery else ())),
-        buttons=_issued_buttons(batch, delivery),
+        buttons=_issued_buttons(batch, delivery, invite),
         small=(
             _(
                 "by {name} {time}. Or type: codes, reissue, assign, revoke",
@@ -115,14 +121,17 @@ def _ledger(delivery: Delivery, now: datetime) -> str:
     return _("{told}, opened {time}", told=told, time=clock(delivery.opened_at, now)) if delivery.opened_at else told
 
 
-def _issued_buttons(batch: Batch, delivery: Delivery | None) -> tuple[Button, ...]:
-    data, buttons = {"batch": batch.id}, []
+def _issued_buttons(batch: Batch, delivery: Delivery | None, invite: str) -> tuple[Button, ...]:
+    data = {"batch": batch.id}
+    buttons: list[Button] = []
     if delivery and delivery.person.chat and delivery.person.reachable:
         buttons.append(
             Button("remind", _("Message {name}", name=_first(delivery.person.name)), data, style=Style.POSITIVE)
         )
     else:
-        buttons.append(Button("assign_form", _("Choose technician"), data, style=Style.POSITIVE))
+        if delivery and invite:
+            buttons.append(Button("", _("Invite link"), url=invite))
+        buttons.append(Button("assign_form", _("Choose another") if delivery else _("Choose technician"), data))
     if batch.kept:
         buttons.append(Button("reissue_kept", _("Reissue the {n}", n=len(batch.kept)), data))
     return tuple(buttons)

@@ -98,8 +98,6 @@ def card_gone_card(site: str) -> Notice:
     return Notice(
         title=_("The card of {site} was deleted twice", site=site_words(site)),
         lines=(
-            _(
-                "I do not post it again by myself. In the channel, mention me and say rollout to have it back, or disconnect."
-            ),
+            _("I do not post it again by myself. Mention me there and say rollout to have it back, or disconnect."),
         ),
     )
