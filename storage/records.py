@@ -246,6 +246,8 @@ class Kind:
     narrow: frozenset[str] = frozenset()  # indexes of which one value names a handful of records
     broad: frozenset[str] = frozenset()  # those of which one value names a good part of them
     flags: frozenset[str] = frozenset()  # yes or no
+    rare: frozenset[str] = frozenset()  # flags of which a yes names a handful
+    small: bool = False  # there are never many records of this kind
 
 
 _KINDS = (
@@ -272,6 +274,7 @@ _KINDS = (
         narrow=frozenset({"place", "location", "suffix", "token"}),
         broad=frozenset({"state"}),
         flags=frozenset({"installed", "problem", "removed", "open"}),
+        rare=frozenset({"problem"}),
     ),
     Kind(
         Person,
@@ -288,8 +291,15 @@ _KINDS = (
         order=lambda person: f"{person.name.casefold()}{_BEHIND}{person.id}",
         narrow=frozenset({"name", "upn", "teams_id"}),
         flags=frozenset({"admin", "technician", "asked"}),
+        rare=frozenset({"admin", "asked"}),
     ),
-    Kind(Rollout, "rollouts", {"site": lambda rollout: rollout.site.casefold()}, order=lambda rollout: rollout.key),
+    Kind(
+        Rollout,
+        "rollouts",
+        {"site": lambda rollout: rollout.site.casefold()},
+        order=lambda rollout: rollout.key,
+        small=True,
+    ),
     Kind(
         Post,
         "posts",
@@ -305,6 +315,7 @@ _KINDS = (
         narrow=frozenset({"message", "subject"}),
         broad=frozenset({"view"}),
         flags=frozenset({"shows_code"}),
+        rare=frozenset({"shows_code"}),
     ),
     Kind(
         Batch,

@@ -47,7 +47,7 @@ def matching(kind: Kind, contains: str | None, span: Span | None, equals: Mappin
     """
     if None in equals.values():
         return Where(("FALSE",))
-    ranks = {name: _rank(kind, name) for name in equals}
+    ranks = {name: _rank(kind, name, value) for name, value in equals.items()}
     if span and min(ranks.values(), default=_BROAD) >= _BROAD:
         leading = span.index
     else:
@@ -72,8 +72,11 @@ def matching(kind: Kind, contains: str | None, span: Span | None, equals: Mappin
     return Where(where.terms, where.values, by_range=bool(span) and leading == (span and span.index))
 
 
-def _rank(kind: Kind, name: str) -> int:
-    return 3 if name in kind.flags else _BROAD if name in kind.broad else 0 if name in kind.narrow else 1
+def _rank(kind: Kind, name: str, value: IndexValue) -> int:
+    """How little a condition tells, from 0."""
+    if name in kind.flags:
+        return 4 if not value else 0 if name in kind.rare else 3
+    return 0 if name in kind.narrow else _BROAD if name in kind.broad else 1
 
 
 # ------------------------------------------------------------------ TinyDB's queries

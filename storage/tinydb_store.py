@@ -94,7 +94,7 @@ class TinyStore:
                     raise self.db.rows.file.damaged(f'an index of "{entry.table}" ({name}) does not match its row')
             return Page(rows, more)
 
-        few = limit <= _FEW and bool(entry.narrow & equals.keys())
+        few = entry.small or (limit <= _FEW and bool(entry.narrow & equals.keys()))
         return read() if few else await self._in_thread(read)
 
     async def count(
