@@ -214,7 +214,7 @@ def _envelope(raw: Json) -> Activity:
         conversation=ConversationAccount(id=raw["conversation"]["id"]),
         from_property=_account(raw["from"]),
         recipient=_account(raw.get("recipient") or {}),
-        locale=locale_of(raw),
+        locale=locale_of(raw) or None,
         delivery_mode=raw.get("deliveryMode"),
     )
 

@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -117,8 +118,9 @@ class ServiceHosts:
     def __init__(self, allowed: Collection[str], *, local: bool) -> None:
         self._allowed = tuple(host.strip().lower().removeprefix("*.").strip(".") for host in allowed if host.strip())
         self._local = local
+        self.check = lru_cache(256)(self._check)  # a turn asks three times; refusals are not kept
 
-    def check(self, url: str) -> str:
+    def _check(self, url: str) -> str:
         """The same URL without a trailing slash. Errors: `RefusedError` 403."""
         # Only plain characters pass: no user part, query, brace (the SDK formats URLs) or backslash to disagree about.
         if not _URL.fullmatch(url):

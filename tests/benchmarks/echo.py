@@ -13,7 +13,7 @@ import json
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,11 +41,16 @@ CARD = {
 
 @dataclass(frozen=True)
 class Measured:
-    """Per turn, in seconds. `connections` is how many the service opened to the connector for all turns."""
+    """`cpu` and `wall` per turn, in seconds.
+
+    For all turns: `connections` that the service opened to the connector, and the longest `stall`, in seconds of work
+    that the event loop did without turning to anybody else (0 where one is posted at a time).
+    """
 
     cpu: float
     wall: float
     connections: int
+    stall: float
 
 
 async def measure(app: web.Application, activities: Sequence[dict[str, Any]], *, at_once: int = 1) -> Measured:
@@ -63,12 +68,33 @@ async def measure(app: web.Application, activities: Sequence[dict[str, Any]], *,
             await driver.say({"url": url, "activities": list(activities), "at_once": at_once})
             await driver.hear()
             cpu, wall = time.process_time(), time.perf_counter()
-            await driver.say("go")
-            done = await driver.hear()
+            async with _stalls() if at_once > 1 else nullcontext([0.0]) as stalls:
+                await driver.say("go")
+                done = await driver.hear()
             cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-        return Measured(cpu / len(activities), wall / len(activities), done["connections"])
+        return Measured(cpu / len(activities), wall / len(activities), done["connections"], max(stalls))
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def _stalls() -> AsyncIterator[list[float]]:
+    """CPU time of the loop's thread from one look of a task to the next, so that other processes do not count."""
+    work = [0.0]
+
+    async def watch() -> None:
+        before = time.thread_time()
+        while True:
+            await asyncio.sleep(0.001)
+            now = time.thread_time()
+            work.append(now - before)
+            before = now
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield work
+    finally:
+        watching.cancel()
 
 
 def messages(count: int) -> list[dict[str, Any]]:
@@ -232,12 +258,16 @@ async def _post_all(session: ClientSession, url: str, bodies: Sequence[dict[str,
 
 async def report(count: int = 300) -> None:
     """A table of both kinds of turn in the three services, in one run, so that the ratios are comparable."""
-    print(f"{'CPU per turn, ms':<26}{'message':>10}{'invoke':>10}{'connections':>14}")
+    print(f"{'CPU per turn, ms':<26}{'message':>10}{'invoke':>10}{'connections':>14}{'stall at 40, ms':>18}")
     rows = {}
     for name, make in (("plain aiohttp", plain_app), ("stock botbuilder", stock_app), ("our door", our_app)):
         message, invoke = await measure(make(), messages(count)), await measure(make(), presses(count))
         rows[name] = (message, invoke)
-        print(f"{name:<26}{message.cpu * 1e3:>10.2f}{invoke.cpu * 1e3:>10.2f}{message.connections:>14}")
+        crowd = await measure(make(), messages(count), at_once=40)
+        figures = (
+            f"{message.cpu * 1e3:>10.2f}{invoke.cpu * 1e3:>10.2f}{message.connections:>14}{crowd.stall * 1e3:>18.1f}"
+        )
+        print(f"{name:<26}{figures}")
     stock, ours = rows["stock botbuilder"], rows["our door"]
     print(f"{'ours against stock':<26}{stock[0].cpu / ours[0].cpu:>9.1f}×{stock[1].cpu / ours[1].cpu:>9.1f}×")
 
