@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import structlog
 from botbuilder.core import TurnContext
@@ -17,13 +18,15 @@ from bot.activity import Json, read
 from bot.adapter import TOAST_TYPE, answer_invoke
 from bot.messenger import CARD_TYPE, bodies
 from bot.turn import Answer, Incoming, Receiver
-from provisioning.errors import PostGone
+from provisioning.errors import PostGone, Throttled
 from provisioning.ports import Member, Message, Messenger
 
 log = structlog.get_logger(__name__)
 
 REMEMBERED_FOR: Final = 600.0  # seconds; Teams gives up on a delivery long before
 REMEMBERED: Final = 10_000
+PATIENCE: Final = 5.0  # seconds a reply may wait; Teams delivers its question again after about fifteen
+T = TypeVar("T")
 
 
 class Deliveries:
@@ -65,13 +68,29 @@ class _Chat:
             replies = bodies(self._incoming.conversation, message)
             await self._context.send_activities([_model(reply) for reply in replies])
             return ""
-        return await self._messenger.send(self._incoming.conversation, message, thread=self._incoming.thread)
+        place, thread = self._incoming.conversation, self._incoming.thread
+        return await self._patiently(lambda: self._messenger.send(place, message, thread=thread))
 
     async def update(self, activity_id: str, message: Message) -> None:
-        await self._messenger.update(self._incoming.conversation, activity_id, message)
+        place = self._incoming.conversation
+        await self._patiently(lambda: self._messenger.update(place, activity_id, message))
 
     async def member(self) -> Member:
         return await self._messenger.member(self._incoming.conversation, self._incoming.sender.teams_id)
+
+    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Once more after a short throttling, as the question is acknowledged and nobody else would answer it.
+
+        Not for what may have arrived, and not while a press waits for its answer.
+        """
+        try:
+            return await call()
+        except Throttled as throttled:
+            seconds = throttled.retry_after if throttled.retry_after is not None else 1.0
+            if self._incoming.invoke or seconds > PATIENCE:
+                raise
+            await asyncio.sleep(seconds + random.uniform(0, 0.5))  # noqa: S311 - so that not all come back at once
+            return await call()
 
 
 class TeamsBot:
@@ -121,7 +140,7 @@ def _model(body: Json) -> Activity:
     activity.entities = [
         Mention(mentioned=ChannelAccount(**entity["mentioned"]), text=entity["text"], type="mention")
         for entity in body.get("entities", ())
-    ]
+    ] or None
     return activity
 
 

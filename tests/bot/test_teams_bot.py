@@ -194,6 +194,25 @@ async def test_a_chat_that_cannot_be_reached_is_no_failure_of_the_request(
     assert len(connector.calls) == 1
 
 
+async def test_a_short_throttling_does_not_lose_the_reply(
+    connector: FakeConnector, handlers: Handlers, phone: Phone
+) -> None:
+    async def does(incoming: Incoming, chat: Chat) -> None:
+        await chat.update(await chat.send(Message(summary="s", text="x")), Message(summary="s", text="y"))
+
+    handlers.does = does
+    connector.answers(Fault(429, {"Retry-After": "0"}))
+    await phone.says("hello", id="1")
+    assert (len(connector.sends), len(connector.updates)) == (2, 1)
+    connector.answers(Fault(429, {"Retry-After": "60"}))
+    await phone.says("hello", id="2")  # too long to wait
+    connector.answers(Fault(502))
+    await phone.says("hello", id="3")  # may have arrived
+    connector.answers(Fault(429, {"Retry-After": "0"}))
+    await phone.presses(id="4")  # somebody waits for the answer
+    assert (len(connector.sends), len(connector.updates)) == (5, 1)
+
+
 async def test_foreign_invokes_are_answered_as_teams_expects(connector: FakeConnector, handlers: Handlers) -> None:
     async with conversation(connector, handlers) as phone:
         body = activity(connector, type="invoke", name="task/fetch", value={}, text=None)
