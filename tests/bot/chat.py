@@ -1,0 +1,627 @@
+"""Conversations as tests: people type and press, devices call in, a channel listens; all of it through the real doors.
+
+async def test_x(house):
+    sam = await house.technician("Sam")
+    await house.dana.says("add 80-5E-C0-11-22-33 Oslo/2/2.14")
+    assert (await sam.says("next")).title == "Next: Oslo, floor 2, room 2.14"
+
+The service is the whole one over a real store; the clock and Teams are ours. Time stands still, so the test moves the
+outbox: it is empty after every step unless the test says otherwise. What every step holds: each card is good, nobody
+is answered 5xx, and no digit of a code stands where it must not.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from structlog.testing import capture_logs
+
+from app import build_provisioning, compose
+from bot.adapter import Adapter
+from bot.handlers import all_routes
+from bot.messenger import TeamsMessenger
+from bot.relay import Relay
+from bot.settings import Settings, load_keys, load_settings
+from cards.words import plain
+from provisioning.codes import Keyring
+from provisioning.model import ActivationCode, Device, OutboxMessage, Record
+from provisioning.ports import Store
+from provisioning.service import Provisioning
+from storage import open_store
+from storage.records import KINDS, encode
+from tests.cards.rules import assert_good, of_type
+from tests.connector import BOT_ID, TENANT, Call, Fault, FakeConnector
+from tests.fakes import FakeClock
+
+MORNING = datetime(2026, 3, 2, 7, 30, tzinfo=UTC)
+DANA_ID = "00000000-0000-4000-8000-00000000da0a"
+OTHER_TENANT = "99999999-9999-4999-8999-999999999999"
+
+
+class Teams(FakeConnector):
+    """The connector, with faults for one conversation alone and messages that people deleted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.troubles: dict[str, deque[Fault]] = {}
+        self.deleted: set[str] = set()
+        self.verdicts: dict[int, str] = {}  # number of a call → the id it was given, empty where it was refused
+
+    def troubled(self, conversation: str, *faults: Fault) -> None:
+        """The next calls for this conversation are answered so."""
+        self.troubles.setdefault(conversation, deque()).extend(faults)
+
+    async def _answer(self, request: web.Request, good: Any, body: Any = None) -> web.StreamResponse:
+        conversation = request.match_info.get("conversation", "").partition(";messageid=")[0]
+        if request.match_info.get("activity") in self.deleted and request.method == "PUT":
+            self.answers(Fault(404))
+        elif self.troubles.get(conversation):
+            self.answers(self.troubles[conversation].popleft())
+        answer = await super()._answer(request, good, body)
+        self.verdicts[request["number"]] = (good or {}).get("id", "-") if answer.status < 300 else ""
+        return answer
+
+    async def _record(self, request: web.Request, body: Any) -> None:
+        request["number"] = len(self.calls)
+        await super()._record(request, body)
+
+
+class RememberingKeyring(Keyring):
+    """Seals as ever, and keeps the digits of every code for the search at the end of a test."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.digits: list[str] = []
+
+    def issue(self, mac: str, digits: str, *args: Any, **kwargs: Any) -> ActivationCode:
+        self.digits.append(digits)
+        return super().issue(mac, digits, *args, **kwargs)
+
+
+# ---------------------------------------------------------------------- what stands in a chat
+
+
+@dataclass
+class Post:
+    """A message as its readers see it now; `edits` counts how often it was changed by the bot."""
+
+    id: str
+    conversation: str
+    card: dict[str, Any] | None = None
+    text: str = ""
+    summary: str = ""
+    thread: str = ""
+    edits: int = 0
+    toast: str = ""  # the short word over the card, of the latest press
+    mentions: list[str] = field(default_factory=list)
+    at: datetime = MORNING
+
+    def copy(self) -> Post:
+        """As it stands now on a client that is not told of changes."""
+        return replace(self)
+
+    @property
+    def title(self) -> str:
+        blocks = (b for b in of_type(self.card or {"type": ""}, "TextBlock") if b.get("style") == "heading")
+        return _shown(next((b["text"] for b in blocks), ""))
+
+    @property
+    def texts(self) -> list[str]:
+        """Everything on the card that is read, or the message's text."""
+        if self.card is None:
+            return [_shown(self.text)]
+        read = [b["text"] for b in of_type(self.card, "TextBlock")]
+        return [_shown(text) for text in (*read, *(f"{k}: {v}" for k, v in self.facts.items()))]
+
+    @property
+    def all(self) -> str:
+        return "\n".join((*self.texts, self.toast))
+
+    @property
+    def facts(self) -> dict[str, str]:
+        sets = of_type(self.card or {"type": ""}, "FactSet")
+        return {_shown(fact["title"]): _shown(fact["value"]) for part in sets for fact in part["facts"]}
+
+    @property
+    def code(self) -> str:
+        """The digits it shows, without blanks."""
+        blocks = (b["text"] for b in of_type(self.card or {"type": ""}, "TextBlock") if b.get("id") == "code")
+        return next(blocks, "").replace(" ", "")
+
+    @property
+    def buttons(self) -> list[str]:
+        return [action["title"] for action in (self.card or {}).get("actions", ())]
+
+    @property
+    def inputs(self) -> dict[str, dict[str, Any]]:
+        return {part["id"]: part for part in of_type(self.card or {"type": ""}, "Input.")}
+
+    def action(self, title: str) -> dict[str, Any]:
+        found = [action for action in (self.card or {}).get("actions", ()) if action["title"] == title]
+        assert found, f"no button {title!r} on {self.title!r}: {self.buttons}"
+        return found[0]
+
+    def filled(self, action: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """What a client sends: the button's data, and the inputs as they stand unless the button leaves them out."""
+        if action.get("associatedInputs") == "None":
+            return dict(action["data"])
+        shown = {name: part.get("value", "") for name, part in self.inputs.items()}
+        return {**action["data"], **shown, **inputs}
+
+
+def _shown(text: str) -> str:
+    return plain(text).replace("\u200b", "")
+
+
+class Chat:
+    """One conversation and everything that stands in it, oldest first."""
+
+    def __init__(self, house: House, conversation: str) -> None:
+        self.house, self.conversation = house, conversation
+        self.posts: list[Post] = []
+
+    @property
+    def card(self) -> Post:
+        """The newest card."""
+        cards = [post for post in self.posts if post.card]
+        assert cards, f"no card in {self.conversation}"
+        return cards[-1]
+
+    @property
+    def last(self) -> Post:
+        assert self.posts, f"nothing in {self.conversation}"
+        return self.posts[-1]
+
+    @property
+    def titles(self) -> list[str]:
+        """What stands there: titles of cards, and texts."""
+        return [post.title or _shown(post.text) for post in self.posts]
+
+    def with_button(self, title: str) -> Post:
+        found = [post for post in self.posts if title in post.buttons]
+        assert found, f"no card with {title!r} among {self.titles}"
+        return found[-1]
+
+
+class Someone(Chat):
+    """A person and their 1:1 chat with the bot."""
+
+    def __init__(self, house: House, name: str, object_id: str, tenant: str, *, upn: str = "", guest: bool = False):
+        self.name, self.object_id, self.tenant = name, object_id, tenant
+        self.teams_id = f"29:{object_id}"
+        self.sent: dict[str, Any] = {}
+        super().__init__(house, f"a:{object_id}")
+        known = {"name": name, "aadObjectId": object_id, "tenantId": tenant, "userPrincipalName": upn}
+        house.connector.knows(self.teams_id, **known, **({"userRole": "guest"} if guest else {}))
+
+    # ------------------------------------------------------------------ typing
+
+    async def says(self, text: str, **fields: Any) -> Post:
+        """Types in the own chat; returns what the bot answered (the newest where it was more)."""
+        return await self._sends({**self._activity("message"), "text": text, **fields}, self)
+
+    async def installs(self) -> Post | None:
+        """Adds the app."""
+        before = len(self.posts)
+        await self._post({**self._activity("installationUpdate"), "action": "add"})
+        await self.house.after_step()
+        return self.posts[-1] if len(self.posts) > before else None
+
+    async def uninstalls(self) -> None:
+        await self._post({**self._activity("installationUpdate"), "action": "remove"})
+        await self.house.after_step()
+
+    # ------------------------------------------------------------------ pressing
+
+    async def presses(
+        self, title: str, *, on: Post | None = None, chat: Chat | None = None, submit: bool = False, **inputs: Any
+    ) -> Post:
+        """Presses a button of the newest card that has it (or of `on`); returns the card as it stands then."""
+        post = on or (chat or self).with_button(title)
+        action = post.action(title)
+        return await self.acts(post, action["verb"], post.filled(action, inputs), chat=chat, submit=submit)
+
+    async def acts(
+        self, post: Post, verb: str, data: Mapping[str, Any], *, chat: Chat | None = None, submit: bool = False
+    ) -> Post:
+        """What a client sends for a press; with data of one's own, what a forger sends."""
+        where = chat or self
+        base = self._activity("message" if submit else "invoke", where)
+        if submit:
+            activity = {**base, "value": {**data, "verb": verb}, "replyToId": post.id}
+        else:
+            action = {"type": "Action.Execute", "verb": verb, "data": dict(data)}
+            value = {"action": action, "trigger": "manual"}
+            activity = {**base, "name": "adaptiveCard/action", "value": value, "replyToId": post.id}
+        return await self._sends(activity, where, post=post)
+
+    async def opens(self, post: Post) -> Post:
+        """Their client draws the card and asks for its present state, where the card wants that."""
+        refresh = (post.card or {}).get("refresh")
+        assert refresh and self.teams_id in refresh["userIds"], "this card asks for no refresh by this reader"
+        value = {"action": refresh["action"], "trigger": "automatic"}
+        activity = {**self._activity("invoke"), "name": "adaptiveCard/action", "value": value, "replyToId": post.id}
+        return await self._sends(activity, self, post=post)
+
+    async def repeats(self, *, new_id: bool = False) -> Post | None:
+        """Teams delivers the latest activity once more: with its own id, or later with a new one."""
+        activity = {**self.sent, **({"id": self.house.next_id()} if new_id else {})}
+        await self._post(activity)
+        await self.house.after_step()
+        return self.posts[-1] if self.posts else None
+
+    # ------------------------------------------------------------------ the wire
+
+    def _activity(self, kind: str, where: Chat | None = None, **fields: Any) -> dict[str, Any]:
+        base = {
+            "type": kind,
+            "id": self.house.next_id(),
+            "channelId": "msteams",
+            "serviceUrl": self.house.connector.url,
+            "from": {"id": self.teams_id, "name": self.name, "aadObjectId": self.object_id},
+            "recipient": {"id": BOT_ID, "name": "Provisioning Bot"},
+            "conversation": {"id": self.conversation, "conversationType": "personal", "tenantId": self.tenant},
+            "channelData": {"tenant": {"id": self.tenant}},
+            "entities": [{"type": "clientInfo", "locale": "en-GB", "country": "GB", "timezone": "Europe/London"}],
+        }
+        return base | (where.address() if isinstance(where, Channel) else {}) | fields
+
+    async def _sends(self, activity: dict[str, Any], where: Chat, post: Post | None = None) -> Post:
+        before = len(where.posts)
+        self.sent = activity
+        answer = await self._post(activity)
+        self.house.collect()
+        fresh = where.posts[before:]
+        shown = self._answered(answer, post) if post else (fresh[-1] if fresh else None)
+        if post and fresh and not (answer or {}).get("value"):
+            shown = fresh[-1]
+        seen = shown.copy() if shown else Post("", where.conversation)
+        await self.house.after_step()
+        return seen
+
+    def _answered(self, answer: dict[str, Any] | None, post: Post) -> Post:
+        """The pressed card, replaced where the answer holds a card."""
+        standing = self.house.posts.get((post.conversation, post.id), post)
+        standing.toast = ""
+        if answer and answer["type"] == "application/vnd.microsoft.card.adaptive":
+            self.house.check_card(answer["value"], post.conversation)
+            if isinstance(self.house.chats.get(post.conversation), Channel):
+                return replace(post, card=answer["value"])  # in a channel only the presser sees it
+            standing.card = answer["value"]
+        elif answer:
+            assert answer["type"] == "application/vnd.microsoft.activity.message", answer
+            standing.toast = answer["value"]
+        return standing
+
+    async def _post(self, activity: dict[str, Any]) -> dict[str, Any] | None:
+        async with self.house.http.post(f"{self.house.url}/api/messages", json=activity) as answer:
+            body = await answer.text()
+            assert answer.status == 200, f"{answer.status}: {body}"
+        self.house.heard(body)
+        return json.loads(body) if body else None
+
+
+class Channel(Chat):
+    """A team channel the bot is in."""
+
+    def __init__(self, house: House, name: str) -> None:
+        self.name = name
+        super().__init__(house, f"19:{name}@thread.tacv2")
+        self.root = ""
+
+    def address(self) -> dict[str, Any]:
+        place = f"{self.conversation};messageid={self.root}" if self.root else self.conversation
+        return {
+            "conversation": {"id": place, "conversationType": "channel", "isGroup": True, "tenantId": TENANT},
+            "channelData": {
+                "tenant": {"id": TENANT},
+                "team": {"id": "19:team@thread.tacv2"},
+                "channel": {"id": self.conversation, "name": self.name},
+            },
+        }
+
+    async def says(self, text: str, by: Someone) -> Post:
+        """Somebody writes there and mentions the bot."""
+        self.root = self.house.next_id()
+        bot = {"id": BOT_ID, "name": "Provisioning Bot"}
+        mention = {"type": "mention", "text": "<at>Provisioning Bot</at>", "mentioned": bot}
+        activity = by._activity("message", self, text=f"<at>Provisioning Bot</at> {text}", id=self.root)
+        activity["entities"] = [*activity["entities"], mention]
+        return await by._sends(activity, self)
+
+    def deletes(self, post: Post) -> None:
+        """Somebody deletes a message there."""
+        self.house.connector.deleted.add(post.id)
+        self.posts.remove(post)
+
+    @property
+    def replies(self) -> list[Post]:
+        """What was said in the thread of the living card."""
+        return [post for post in self.posts if post.thread and not post.card]
+
+
+@dataclass
+class DeviceAnswer:
+    status: int
+    body: dict[str, Any]
+    headers: Mapping[str, str]
+
+    @property
+    def code(self) -> str:
+        return str(self.body.get("code", ""))
+
+
+@dataclass
+class CallingDevice:
+    """A device on somebody's desk, calling the device API."""
+
+    house: House
+    mac: str
+    token: str = ""
+
+    async def provision(self, code: str, mac: str = "", retry_key: str = "") -> DeviceAnswer:
+        headers = {"Idempotency-Key": retry_key} if retry_key else {}
+        done = await self._call("POST", "/api/v1/provision", headers, json={"mac": mac or self.mac, "code": code})
+        self.token = done.body.get("token", self.token)
+        return done
+
+    async def status(self) -> DeviceAnswer:
+        return await self._call("GET", "/api/v1/device", {"Authorization": f"Bearer {self.token}"})
+
+    async def is_reset(self) -> DeviceAnswer:
+        return await self._call("POST", "/api/v1/device/factory-reset", {"Authorization": f"Bearer {self.token}"})
+
+    async def _call(self, method: str, path: str, headers: Mapping[str, str], **fields: Any) -> DeviceAnswer:
+        async with self.house.http.request(method, self.house.url + path, headers=headers, **fields) as answer:
+            text = await answer.text()
+            done = DeviceAnswer(answer.status, json.loads(text) if text else {}, dict(answer.headers))
+        assert done.status < 500, text
+        await self.house.after_step()
+        return done
+
+
+# ---------------------------------------------------------------------- everything around them
+
+
+class House:
+    """The running service, its clock, its store, and everybody who talks to it. Dana is admin by configuration."""
+
+    def __init__(
+        self,
+        clock: FakeClock,
+        connector: Teams,
+        store: Store,
+        provisioning: Provisioning,
+        keys: RememberingKeyring,
+        folder: Path,
+    ) -> None:
+        self.clock, self.connector, self.store, self.provisioning = clock, connector, store, provisioning
+        self.keys, self.folder = keys, folder
+        self.url = ""
+        self.http: aiohttp.ClientSession = None  # type: ignore[assignment]
+        self.relay: Relay = None  # type: ignore[assignment]
+        self.by_itself = True  # the outbox is emptied after each step
+        self.chats: dict[str, Chat] = {}
+        self.posts: dict[tuple[str, str], Post] = {}
+        self.logs: list[Any] = []
+        self.expected_errors: set[str] = set()
+        self._ids, self._read = count(1_700_000_000_001), 0
+        self._unread: list[int] = []
+        self.dana = self.person("Dana", object_id=DANA_ID)
+
+    def next_id(self) -> str:
+        return str(next(self._ids))
+
+    # ------------------------------------------------------------------ people and things
+
+    def person(self, name: str, *, object_id: str = "", tenant: str = TENANT, guest: bool = False) -> Someone:
+        object_id = object_id or f"00000000-0000-4000-8000-{len(self.chats) + 1:012x}"
+        upn = f"{name.split()[0].casefold()}@contoso.com"
+        someone = Someone(self, name, object_id, tenant, upn=upn, guest=guest)
+        self.chats[someone.conversation] = someone
+        return someone
+
+    async def technician(self, name: str) -> Someone:
+        """Somebody who said hi and was granted the role."""
+        return await self._granted(name, "technician")
+
+    async def admin(self, name: str) -> Someone:
+        return await self._granted(name, "admin")
+
+    async def _granted(self, name: str, role: str) -> Someone:
+        someone = self.person(name)
+        await someone.says("hi")
+        await self.dana.says(f"grant {someone.object_id} {role}")
+        return someone
+
+    def channel(self, name: str = "rollout") -> Channel:
+        channel = Channel(self, name)
+        self.chats[channel.conversation] = channel
+        return channel
+
+    def device(self, mac: str) -> CallingDevice:
+        return CallingDevice(self, mac)
+
+    # ------------------------------------------------------------------ time and the outbox
+
+    async def after_step(self) -> None:
+        if self.by_itself:
+            await self.settled()
+        self.collect()
+
+    async def settled(self) -> None:
+        """Everything that is due has been told."""
+        await self.relay.drain()
+        self.collect()
+
+    async def passes(self, **span: float) -> None:
+        """Time goes by, and the loops that run beside the doors have had their turn."""
+        self.clock.advance(timedelta(**span))
+        await self.provisioning.sweep()
+        await self.after_step()
+
+    async def waiting(self) -> list[OutboxMessage]:
+        return list((await self.store.find(OutboxMessage, status="waiting", limit=1000)).rows)
+
+    # ------------------------------------------------------------------ reading what the bot did
+
+    def collect(self) -> None:
+        """The chats as they stand after the calls that the bot made since."""
+        verdicts, calls = self.connector.verdicts, self.connector.calls
+        self._unread += range(self._read, len(calls))
+        self._read = len(calls)
+        answered, self._unread = [n for n in self._unread if n in verdicts], [n for n in self._unread if n not in verdicts]
+        for number in answered:
+            if calls[number].body and "/activities" in calls[number].path:
+                self._put_down(calls[number], verdicts[number])
+
+    def _put_down(self, call: Call, given: str) -> None:
+        if call.card:
+            self.check_card(call.card, call.conversation)
+        self.check_words(call)
+        key = (call.conversation, call.activity_id)
+        if call.method == "PUT":
+            if given and key in self.posts:
+                post = self.posts[key]
+                post.card, post.text = call.card, call.body.get("text", "")
+                post.edits, post.at = post.edits + 1, self.clock.now()
+            return
+        if not given:
+            return
+        post = Post(
+            id=given,
+            conversation=call.conversation,
+            card=call.card,
+            text=call.body.get("text", ""),
+            summary=call.body.get("summary", ""),
+            thread=call.thread,
+            mentions=[e["mentioned"]["id"] for e in call.body.get("entities", ()) if e["type"] == "mention"],
+            at=self.clock.now(),
+        )
+        self.posts[call.conversation, post.id] = post
+        chat = self.chats.get(call.conversation)
+        assert chat, f"a message into an unknown conversation {call.conversation}"
+        chat.posts.append(post)
+
+    # ------------------------------------------------------------------ what always holds
+
+    def check_card(self, card: dict[str, Any], conversation: str) -> None:
+        assert_good(card)
+        known = all_routes().actions
+        for action in of_type(card, "Action.Execute"):
+            assert action["verb"] in known or action["verb"] == "refresh", action["verb"]
+        if isinstance(self.chats.get(conversation), Channel):
+            self.no_code_in(json.dumps(card), f"a card of {conversation}")
+        self.no_code_in(card["fallbackText"], "fallbackText")
+
+    def check_words(self, call: Call) -> None:
+        """No code in a push line, in a text, or anywhere in a channel."""
+        self.no_code_in(call.body.get("summary", ""), "a push line")
+        self.no_code_in(call.body.get("text", ""), "a text")
+        assert call.body.get("summary"), "a message without a push line"
+        if isinstance(self.chats.get(call.conversation), Channel):
+            self.no_code_in(json.dumps(call.body), f"a message to {call.conversation}")
+
+    def heard(self, body: str) -> None:
+        """No trace of our insides reaches a person."""
+        assert "Traceback" not in body and "site-packages" not in body
+
+    def no_code_in(self, text: str, where: str) -> None:
+        bare = re.sub(r"[\s\u00a0\u200b\-]", "", text)
+        found = [digits for digits in self.keys.digits if digits in bare]
+        assert not found, f"a code in {where}: {text[:300]}"
+
+    async def everything(self) -> dict[str, list[str]]:
+        """Every record of the store as text, by kind: what must not have changed where nothing was allowed."""
+        return {kind.__name__: await self._rows(kind) for kind in KINDS}
+
+    async def _rows(self, kind: type[Record]) -> list[str]:
+        rows, after = [], None
+        while True:
+            page = await self.store.find(kind, after=after, limit=1000)
+            rows += [json.dumps(encode(row), sort_keys=True, default=str) for row in page.rows]
+            after = page.after
+            if after is None:
+                return sorted(rows)
+
+    async def facts(self, subject: str | None = None) -> list[str]:
+        """Names of the audited facts, oldest first."""
+        rows = (await self.store.history(subject, limit=1000)).rows
+        return [row.event.name for row in reversed(rows)]
+
+    async def record(self, mac: str) -> Device:
+        device = await self.store.get(Device, re.sub(r"[^0-9A-F]", "", mac.upper()))
+        assert device is not None
+        return device
+
+    def check_the_end(self) -> None:
+        """No code in the logs nor anywhere in the files of the store; and no fault that nobody expected."""
+        for entry in self.logs:
+            self.no_code_in(repr(entry), "the log")
+            unexpected = entry["log_level"] == "error" and entry["event"] not in self.expected_errors
+            assert not unexpected, entry
+        for path in sorted(self.folder.rglob("*")):
+            content = path.read_bytes() if path.is_file() else b""
+            for digits in self.keys.digits:
+                groups = " ".join(digits[i : i + 4] for i in range(0, len(digits), 4))
+                assert digits.encode() not in content and groups.encode() not in content, f"a code in {path.name}"
+
+
+@asynccontextmanager
+async def open_house(folder: Path, *, admins: str = DANA_ID) -> AsyncIterator[House]:
+    """The whole service as `app` composes it, in local mode for one tenant; the outbox moves when the test says so."""
+    with capture_logs() as logs:
+        async with Teams() as connector:
+            clock = FakeClock(MORNING)
+            environ = {
+                "TENANT_ID": TENANT,
+                "ADMINS": admins,
+                "STORE_URL": f"tinydb:{folder}/store",
+                "CODE_KEY_FILE": str(folder / "keys.json"),
+            }
+            settings = load_settings(environ, None)
+            store = await open_store(settings.store_url, clock=clock)
+            provisioning = build_provisioning(settings, store, clock)
+            keys = provisioning.keys = RememberingKeyring(load_keys(settings))
+            house = House(clock, connector, store, provisioning, keys, folder)
+            house.logs = logs
+            try:
+                async with _served(house, settings):
+                    yield house
+                    house.collect()
+            finally:
+                await store.close()
+            house.check_the_end()
+
+
+@asynccontextmanager
+async def _served(house: House, settings: Settings) -> AsyncIterator[None]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    app = compose(settings, house.provisioning, port)
+    del app.cleanup_ctx[1:]  # the outbox and the sweep: with a clock that stands still the test gives them their turns
+    adapter = Adapter(None, allowed_service_hosts=settings.allowed_service_hosts)
+    house.relay = Relay(house.provisioning, TeamsMessenger(adapter.connectors), all_routes(), jitter=lambda: 0.0)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    await web.SockSite(runner, listener).start()
+    house.url = f"http://127.0.0.1:{port}"
+    try:
+        async with aiohttp.ClientSession() as house.http:
+            yield
+    finally:
+        house.provisioning.release_polls()
+        await runner.cleanup()
+        await adapter.close()
