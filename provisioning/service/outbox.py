@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from provisioning import notifications
 from provisioning.errors import Conflict, DeliveryError, Duplicate, Unreachable
@@ -50,17 +51,20 @@ class Outbox(People):
     async def failed(self, message: OutboxMessage, error: DeliveryError, jitter: float) -> OutboxMessage:
         """Come back later, or give up; a chat that answers 403 is told to the admins."""
         fate = notifications.after_failure(message, error, self.now(), jitter)
-        await self._settle(fate, None)
-        if isinstance(error, Unreachable):
-            await self.left(message.recipient)
+        gone = isinstance(error, Unreachable)
+
+        async def decide() -> tuple[Change, None]:
+            return Change(puts=(fate,)) + (await self.departed(message.recipient) if gone else Change()), None
+
+        await self.unit(SERVICE, decide)
+        if gone:
             await self.redraw(message.recipient)
         return fate
 
     async def _settle(self, message: OutboxMessage, post: Post | None) -> None:
         async def decide() -> tuple[Change, None]:
             known = await self.store.get(Post, post.key) if post else None
-            standing = (replace(post, version=known.version if known else 0),) if post else ()
-            return Change(puts=(message, *standing)), None
+            return Change(puts=(message, *([_standing(post, known)] if post else []))), None
 
         await self.unit(SERVICE, decide)
         if post:
@@ -80,7 +84,7 @@ class Outbox(People):
         """A living card stands there now: it is drawn anew when its subject changes."""
         known = await self.store.get(Post, post.key)
         try:
-            await self.store.save(Change(puts=(replace(post, version=known.version if known else 0),)))
+            await self.store.save(Change(puts=(_standing(post, known),)))
         except (Conflict, Duplicate):
             return await self.remember(post)
         return await self._catch_up(post)
@@ -139,16 +143,14 @@ class Outbox(People):
         return ended
 
     async def _end_codes(self) -> int:
-        total: Counter[str] = Counter()
+        total = 0
         while True:
             page = await self.store.find(Device, span=Span("code_until", until=self.now()), limit=SWEEP)
             if not page.rows:
-                break
-            total += await self.unit(SERVICE, lambda rows=page.rows: self._decide_end(rows))  # type: ignore[misc]
-        await self._tell_ended(total)
-        return sum(total.values())
+                return total
+            total += await self.unit(SERVICE, partial(self._decide_end, page.rows))
 
-    async def _decide_end(self, rows: Sequence[Device]) -> tuple[Change, Counter[str]]:
+    async def _decide_end(self, rows: Sequence[Device]) -> tuple[Change, int]:
         now, puts, events, sites = self.now(), [], [], Counter[str]()
         for row in rows:
             device = await self.store.get(Device, row.mac)
@@ -158,18 +160,17 @@ class Outbox(People):
             puts.append(replace(device, code=replace(code, sealed=None)))
             events.append(CodeEnded(at=now, actor="service", subject=device.mac, issue=code.issue))
             sites[device.site.casefold()] += 1
-        return Change(puts=tuple(puts), events=tuple(events)), sites
+        return Change(puts=(*puts, *await self._many_ended(sites)), events=tuple(events)), len(puts)
 
-    async def _tell_ended(self, sites: Counter[str]) -> None:
+    async def _many_ended(self, sites: Counter[str]) -> tuple[OutboxMessage, ...]:
+        """Channels hear of more than five codes that ended together."""
         rollouts = (await self.store.find(Rollout, limit=1000)).rows
         counts = {r.key: sites[r.site.casefold()] if r.site else sum(sites.values()) for r in rollouts}
-        puts = tuple(
+        return tuple(
             tell(MessageKind.CODES_ENDED, key, key, self.now(), count=str(count))
             for key, count in counts.items()
             if count > MANY_ENDED
         )
-        if puts:
-            await self.store.save(Change(puts=puts))
 
     async def _forget_hashes(self) -> None:
         """Seven days after its end even the right code is a wrong one."""
@@ -189,3 +190,10 @@ class Outbox(People):
                 await self.store.save(change)
             except Conflict:
                 return
+
+
+def _standing(post: Post, known: Post | None) -> Post:
+    """The post as it stands now, over what was known of it; that its reader saw it is not forgotten."""
+    if known is None:
+        return replace(post, version=0)
+    return replace(post, version=known.version, opened_at=known.opened_at or post.opened_at)

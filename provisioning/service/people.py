@@ -135,13 +135,17 @@ class People(Handover):
         """The app was removed for this person, or their chat answered 403: the admins are told once."""
 
         async def decide() -> tuple[Change, None]:
-            person = await self.store.get(Person, person_id)
-            if person is None or not person.reachable:
-                return Change(), None
-            fact = PersonUnreachable(at=self.now(), actor="service", subject=person.id)
-            return Change(puts=(replace(person, reachable=False),), events=(fact,)), None
+            return await self.departed(person_id), None
 
         await self.unit(SERVICE, decide)
+
+    async def departed(self, person_id: str) -> Change:
+        """This person is out of reach; nothing where that is known."""
+        person = await self.store.get(Person, person_id)
+        if person is None or not person.reachable:
+            return Change()
+        fact = PersonUnreachable(at=self.now(), actor="service", subject=person.id)
+        return Change(puts=(replace(person, reachable=False),), events=(fact,))
 
     # -------------------------------------------------------------- asking and granting
 
