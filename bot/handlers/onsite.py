@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from bot.handlers.codes import code_of
 from bot.handlers.devices import living
 from bot.routing import Router
@@ -25,7 +27,10 @@ async def _job(turn: Turn, job: Job, *, upcoming: bool = False) -> Reply:
     readers = (person.teams_id,) if person and person.teams_id else ()
     organisation = turn.provisioning.policy.organisation
     card = cards.job_card(job, turn.now, organisation, upcoming=upcoming, readers=readers)
-    return Reply(card=card, private=True, living=living(job.device, "job_again", shows_code=bool(job.held.digits)))
+    kept = living(job.device, "job_again", shows_code=bool(job.held.digits))
+    if upcoming:
+        kept = dataclasses.replace(kept, params={**kept.params, "upcoming": "true"})
+    return Reply(card=card, private=True, living=kept)
 
 
 @router.command("next", needs=SITE)
@@ -41,12 +46,16 @@ async def next_device(turn: Turn, subject: str = "") -> Reply | None:
 
 
 @router.view
-async def job_again(turn: Turn, mac: str) -> Reply | None:
+async def job_again(turn: Turn, mac: str, upcoming: bool = False) -> Reply | None:
     """The job's card as it stands now."""
     if not turn.actor.roles:
         return Reply(card=access_ended())
     job = await turn.provisioning.redraw_job(turn.actor, mac)
-    return await _job(turn, job) if job else Reply(card=note(_("This device is with somebody else now.")))
+    return (
+        await _job(turn, job, upcoming=upcoming)
+        if job
+        else Reply(card=note(_("This device is with somebody else now.")))
+    )
 
 
 @router.action("job", needs=SITE)

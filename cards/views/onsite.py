@@ -37,6 +37,7 @@ def job_card(
     title, tone, lines = _headline(job, now, organisation)
     live = device.live_code(now)
     shows = bool(job.held.digits) and live is not None
+    upcoming = upcoming and shows == (live is not None)  # a card whose code is hidden is not the next one any more
     return CodeCard(
         title=title or (_("Next: {place}", place=place) if upcoming else place),
         summary=_("{place}: {state}", place=place, state=state_words(device)),

@@ -1,0 +1,143 @@
+"""The whole story on the local page, typed and pressed as people do, through the real doors of the real service."""
+
+import re
+
+from tests.e2e.stage import DIGITS, MOVED, expect
+
+M14, M16, M18 = "80-5E-C0-11-22-33", "80-5E-C0-11-22-34", "80-5E-C0-11-22-35"
+
+
+def grant_sam(desk):
+    desk.presses("technician", "Ask for access")
+    desk.sees("technician", "You have asked for access.")
+    desk.presses("admin", "Technician", on="Sam Technician asks for access")
+    desk.sees_card("technician", "No devices today. I will write when there are.")
+
+
+def test_from_a_mac_address_to_an_installed_device(desk):
+    ask_and_grant(desk)
+    add_by_form(desk)
+    add_by_typing(desk)
+    connect_the_channel(desk)
+    issue_to_sam(desk)
+    code = provision_the_first(desk)
+    confirm_and_go_on(desk)
+    report_a_problem(desk)
+    the_rollout_card_moves(desk)
+    end_sams_access(desk)
+    nothing_is_lost_by_a_reload(desk)
+    for pane in ("admin", "channel"):
+        desk.sees_no(pane, code)
+        desk.sees_no(pane, DIGITS)
+
+
+def ask_and_grant(desk):
+    desk.sees("technician", "You have no access yet.")
+    desk.says("technician", "next")
+    desk.sees_card("technician", "You have no access yet.", "Admins: Dana Admin.")
+    grant_sam(desk)
+    desk.sees_card("admin", "Sam Technician", "Technician, by Dana Admin")
+    desk.sees_no("admin", "asks for access")
+
+
+def add_by_form(desk):
+    desk.says("admin", "add")
+    desk.presses("admin", "Add", on="Add a device")
+    desk.sees("admin", "The MAC stands on the device's label.")
+    desk.fills("admin", "MAC id", "80-5E-C0-11-22")
+    desk.fills("admin", "Location", "Oslo/2/2.14")
+    desk.presses("admin", "Add", on="Add a device")
+    desk.sees("admin", re.compile("10 digits"))
+    assert desk.pane("admin").get_by_label("Location").last.input_value() == "Oslo/2/2.14"
+    desk.fills("admin", "MAC id", "805e.c011.2233")
+    desk.presses("admin", "Add", on="Add a device")
+    desk.sees_card("admin", "1 device saved", "2.14, ends 22:33")
+
+
+def add_by_typing(desk):
+    desk.says("admin", f"add {M16} Oslo/2/2.16\n{M18.replace('-', ':').lower()} Oslo/2/2.18")
+    desk.sees_card("admin", "2 devices saved", "2.16, ends 22:34", "2.18, ends 22:35")
+    desk.says("admin", "device 2.16")
+    desk.sees_card("admin", "2.16: waiting for activation", M16, "Oslo, floor 2, room 2.16")
+
+
+def connect_the_channel(desk):
+    desk.says("channel", "connect oslo")
+    desk.sees("channel", "This channel follows Oslo now.")
+    desk.sees_card("channel", "Oslo rollout", "0 of 3 provisioned, 0 installed, 0 problems", "□□□□□□□□□□ 0 %")
+
+
+def issue_to_sam(desk):
+    desk.says("admin", "issue codes oslo")
+    desk.sees_card("admin", "Issue codes", "Oslo (3 waiting)")
+    desk.chooses("admin", "Technician", "Sam Technician")
+    desk.presses("admin", "Issue 3")
+    desk.sees_card("admin", "3 codes issued to Sam Technician", "Sam Technician: delivered")
+
+
+def provision_the_first(desk):
+    desk.sees_card("technician", "Next: Oslo, floor 2, room 2.14", "MAC ends 22:33", "1 of 3")
+    code = desk.code()
+    desk.says("channel", "code 2.16")
+    desk.sees("channel", "I wrote to you in chat.")
+    desk.sees_card("admin", "Oslo, floor 2, room 2.16", "With Sam Technician.")
+    assert desk.code("admin") != code
+    desk.provisions(M14, code)
+    desk.sees("device", "Contoso")
+    desk.sees("device", "Waiting for remote sign-in")
+    desk.sees_card("technician", "Provisioned", "The screen should show Contoso.", "Oslo, floor 2, room 2.14")
+    desk.sees_no("technician", code)
+    return code
+
+
+def confirm_and_go_on(desk):
+    desk.presses("technician", "Confirm install", on="Provisioned")
+    desk.fills("technician", "Note", "left of the door")
+    desk.presses("technician", "Save")
+    desk.sees_card("technician", "Saved", "Oslo, floor 2, room 2.14", "left of the door")
+    desk.sees_card("technician", "Next: Oslo, floor 2, room 2.16", "2 of 3")
+
+
+def report_a_problem(desk):
+    code = desk.code()
+    desk.presses("technician", "Problem", on="room 2.16")
+    desk.presses("technician", "Send", on="Problem with 2.16")
+    desk.sees("technician", "Choose what is wrong.")
+    desk.pane("technician").get_by_label("Broken").check()
+    desk.fills("technician", "Note", "cracked screen")
+    desk.presses("technician", "Send", on="Problem with 2.16")
+    desk.sees_card("technician", "Problem sent", "Broken: cracked screen")
+    desk.sees_card("technician", "Next: Oslo, floor 2, room 2.18")
+    desk.sees_no("technician", code)
+    desk.sees_card("admin", "Problem: Oslo, floor 2, room 2.16", "Broken: cracked screen")
+    thread = desk.pane("channel").locator(".thread").filter(has_text="Oslo rollout").last
+    expect(thread.locator(".replies")).to_contain_text("Problem at Oslo, floor 2, room 2.16: Broken: cracked screen")
+
+
+def the_rollout_card_moves(desk):
+    desk.sees_card("channel", "1 of 3 provisioned, 1 installed, 1 problem", "33 %", wait=MOVED)
+    desk.presses("channel", "Details", on="Oslo rollout")
+    desk.sees_card("channel", "1 device has a problem.")
+    desk.presses("channel", "Back", on="1 device has a problem.")
+
+
+def end_sams_access(desk):
+    code = desk.code()
+    desk.says("admin", "revoke access Sam")
+    desk.sees_card("admin", "Sam Technician:", "Access ends at once")
+    desk.presses("admin", "Revoke now")
+    desk.sees_card("admin", "Sam Technician has no access since")
+    desk.sees_card("technician", "Access ended")
+    desk.sees_no("technician", code)
+    desk.says("technician", "next")
+    desk.sees("technician", "You have no access yet.")
+
+
+def nothing_is_lost_by_a_reload(desk):
+    said = [desk.pane(name).locator(".log-list").inner_text() for name in ("admin", "technician", "channel")]
+    desk.page.reload()
+    desk.sees_card("admin", "Sam Technician has no access since")
+    for name, before in zip(("admin", "technician", "channel"), said, strict=True):
+        expect(desk.pane(name).locator(".message")).not_to_have_count(0)
+        assert desk.pane(name).locator(".log-list").inner_text() == before
+    desk.sees("device", "Contoso")
