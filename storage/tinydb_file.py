@@ -21,6 +21,7 @@ from provisioning.errors import Unavailable
 
 FILE, LOCK = "store.sqlite3", "store.lock"
 SCHEMA = 1
+LONG_READS = "store-reader"  # how threads that read long lists are called
 _APPLICATION = 0x50424F54  # "PBOT": what `file` shows, and what tells our file from another program's
 _FULL = 2
 _NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ncpfs", "fuse.sshfs", "fuse.glusterfs", "ceph", "lustre"}
@@ -59,7 +60,8 @@ class StoreFile:
         self.damage: str | None = None  # once seen, nothing is written any more
         self._lock: FileLock | None = None
         self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
+        self._readers: list[tuple[sqlite3.Connection, str]] = []  # with the name of its thread
+        self.closing = False
         self._closed = False
 
     # ------------------------------------------------------------------ the one writer
@@ -153,7 +155,7 @@ class StoreFile:
             )
             connection.execute("PRAGMA query_only=ON")
             self._local.connection = connection
-            self._readers.append(connection)
+            self._readers.append((connection, threading.current_thread().name))
         return connection
 
     # ------------------------------------------------------------------ trouble
@@ -171,14 +173,22 @@ class StoreFile:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in _DAMAGE or "decode to UTF-8" in str(error) or "malformed" in str(error):
             return self.damaged(str(error))
-        if self._closed:
+        if self._closed or self.closing:
             return Unavailable(f"{self.path} was closed.")
         hint = " Free some space." if code == sqlite3.SQLITE_FULL else ""
         return Unavailable(f"{self.path}: {error}.{hint}")
 
+    def interrupt(self) -> None:
+        """Ends the long reads that are under way; each of them raises `Unavailable`. The writer's own go on."""
+        self.closing = True
+        for connection, thread in self._readers:
+            if thread.startswith(LONG_READS):
+                with suppress(sqlite3.Error):
+                    connection.interrupt()
+
     def close_readers(self) -> None:
         self._closed = True
-        for connection in self._readers:
+        for connection, _ in self._readers:
             with suppress(sqlite3.Error):
                 connection.close()
 

@@ -116,11 +116,8 @@ class RowStorage(Storage):
 
     def close(self) -> None:
         """Finishes what was submitted, folds the log into the file and frees the lock."""
-        if not self.file.damage:
-            self.file.close_readers()
         if self._writer:
             self._writer.close()
-        # of a damaged file a reader is the last to leave, for it folds nothing: the file stays as it was found
         self.file.close_readers()
         self.file.release()
 

@@ -17,6 +17,7 @@ from provisioning.model import Change, Device, OutboxMessage, Record, State
 from provisioning.ports import AuditRow, Clock, IndexValue, Page, Span, TallyRow, Watch
 from storage.records import KINDS, check_question, check_text, decode, decode_event, numbered
 from storage.tinydb_engine import RowDB, RowTable
+from storage.tinydb_file import LONG_READS
 from storage.tinydb_layout import AUDIT, SEEN
 from storage.tinydb_outbox import lease_heads, next_due
 from storage.tinydb_query import Where, matching
@@ -30,6 +31,7 @@ R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 
 _FEW = 100  # rows that may be read on the event loop
+_CHECK_SECONDS = 1.0
 _CHUNK = 500  # rows of one unit in bulk work, so that other writers get their turn
 
 
@@ -44,7 +46,8 @@ class TinyStore:
         self._tables: dict[type[Any], RowTable] = {kind: db.row_table(entry.table) for kind, entry in KINDS.items()}
         self._audit, self._seen = db.row_table(AUDIT), db.row_table(SEEN)
         self._topics = Topics()
-        self._long_reads = ThreadPoolExecutor(2, thread_name_prefix="store-reader")
+        self._checked = float("-inf")  # when a write was last seen to work, by the loop's clock
+        self._long_reads = ThreadPoolExecutor(2, thread_name_prefix=LONG_READS)
 
     # ------------------------------------------------------------------ reading
 
@@ -132,8 +135,11 @@ class TinyStore:
         return read() if limit <= _FEW else await self._in_thread(read)
 
     async def last_seen(self, macs: Sequence[str]) -> Mapping[str, datetime]:
-        found = ((mac, self._seen.fetch(mac)) for mac in macs)
-        return {mac: datetime.fromisoformat(plain["at"]) for mac, plain in found if plain}
+        def read() -> Mapping[str, datetime]:
+            found = ((mac, self._seen.fetch(mac)) for mac in macs)
+            return {mac: datetime.fromisoformat(plain["at"]) for mac, plain in found if plain}
+
+        return read() if len(macs) <= _FEW else await self._in_thread(read)
 
     async def _in_thread(self, read: Callable[[], T]) -> T:
         try:
@@ -171,6 +177,8 @@ class TinyStore:
         def finish(value: Any, error: BaseException | None) -> None:
             if error is None:
                 self._topics.wake(topics)
+            elif isinstance(error, Unavailable):
+                self._checked = float("-inf")
             if not future.done():
                 future.set_exception(error) if error else future.set_result(value)
 
@@ -187,12 +195,21 @@ class TinyStore:
         return self._topics.watch(*topics)
 
     async def check(self) -> None:
-        """Raises `Unavailable` with the reason where the store is damaged or cannot be written durably right now."""
+        """Raises `Unavailable` with the reason where the store is damaged or cannot be written durably right now.
+
+        Writes at most once a second, so that it may be asked at any rate.
+        """
+        if self.db.rows.file.damage:
+            raise Unavailable(self.db.rows.file.damage)
+        now = asyncio.get_running_loop().time()
+        if now < self._checked + _CHECK_SECONDS:
+            return
 
         def touch(connection: sqlite3.Connection) -> None:
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('checked', datetime())")
 
         await self._commit(touch)
+        self._checked = now
 
     async def verify(self, *, deep: bool = False) -> None:
         """Reads the whole store through, in a thread; raises `Unavailable` that names the first fault found.
@@ -202,11 +219,12 @@ class TinyStore:
         await self._in_thread(lambda: verify(self.db.rows, deep=deep))
 
     async def close(self) -> None:
-        """Finishes what was submitted, releases the watchers and the lock."""
+        """Finishes what was submitted, ends long reads, releases the watchers and the lock. May be called twice."""
         self._topics.wake_all()
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
+        self.db.rows.file.interrupt()
         self._long_reads.shutdown()
         self.db.close()
 

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 
+from provisioning.errors import Unavailable
 from storage.tinydb_layout import Layout, quoted
 from storage.tinydb_rows import RowStorage, checksum
 from storage.tinydb_schema import sql_name
@@ -33,6 +34,7 @@ def verify(rows: RowStorage, *, deep: bool = False) -> None:
 
 
 def _faults(rows: RowStorage, connection: sqlite3.Connection, deep: bool) -> Iterator[str]:
+    _go_on(rows)
     for (said,) in connection.execute("PRAGMA integrity_check(1)"):
         if said != "ok":
             yield str(said)
@@ -40,6 +42,7 @@ def _faults(rows: RowStorage, connection: sqlite3.Connection, deep: bool) -> Ite
     try:
         for name in rows.tables():
             layout = rows.layouts.get(name)
+            _go_on(rows)
             yield from _rows_of(connection, name, layout)
             if deep and layout:
                 yield from _columns_of(connection, name, layout)
@@ -47,6 +50,11 @@ def _faults(rows: RowStorage, connection: sqlite3.Connection, deep: bool) -> Ite
             yield "the counts beside the devices are not those of the devices"
     finally:
         connection.execute("COMMIT")
+
+
+def _go_on(rows: RowStorage) -> None:
+    if rows.file.closing:
+        raise Unavailable(f"{rows.file.path} was closed.")
 
 
 def _rows_of(connection: sqlite3.Connection, name: str, layout: Layout | None) -> Iterator[str]:

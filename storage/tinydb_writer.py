@@ -89,8 +89,10 @@ class Writer:
                 unit = self._queue.get()
             more = unit is not None
             self._commit(batch)
-        if self._connection:
+        if not self._file.damage:
+            self._file.close_readers()
             self._fold("TRUNCATE")
+        # of a damaged file a reader is the last to leave, for it folds nothing: the file stays as it was found
         if self._connection:
             self._connection.close()
 

@@ -207,6 +207,22 @@ async def test_a_closed_store_says_so(file_store, folder):
     assert not (folder / "store.sqlite3-wal").exists()
 
 
+async def test_closing_ends_long_reads_and_keeps_what_was_submitted(file_store, folder):
+    for start in range(0, 3000, 500):
+        await file_store.save(Change(puts=tuple(device(n) for n in range(start, start + 500))))
+    reading = [asyncio.create_task(file_store.verify(deep=True)) for _ in range(4)]
+    saving = [asyncio.create_task(file_store.save(Change(puts=(device(9000 + n),)))) for n in range(20)]
+    await asyncio.sleep(0)
+    await file_store.close()
+    outcomes = await asyncio.gather(*reading, return_exceptions=True)
+    assert all(outcome is None or isinstance(outcome, Unavailable) for outcome in outcomes)
+    assert any(isinstance(outcome, Unavailable) for outcome in outcomes)
+    assert await asyncio.gather(*saving) == [None] * 20
+    store = await reopened(folder)
+    assert await store.count(Device) == 3020
+    await store.close()
+
+
 # ------------------------------------------------------------------ group commit
 
 
