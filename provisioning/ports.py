@@ -73,8 +73,9 @@ class Watch(Protocol):
 class Store(Protocol):
     """Committed state, read and changed in units that apply all or nothing.
 
-    Errors: `Conflict` (a version was not the one read), `Duplicate` (a new record's key exists), `Unavailable`.
-    Nothing else leaves a store. Times are aware, in UTC. Strings may hold anything JSON can.
+    Errors: `Conflict` (a version was not the one read), `Duplicate` (a new record's key exists), `Unavailable`, and
+    `UnreadableText` for a string with U+0000 or half a surrogate pair. Nothing else leaves a store, but ValueError for
+    a fault in the caller: an unknown index, a limit out of bounds, a time without a zone. Times are aware, in UTC.
     """
 
     async def get(self, kind: type[R], key: str) -> R | None:
