@@ -114,8 +114,9 @@ def read(raw: Json, *, local: bool = False) -> Incoming | None:
         return _membership(raw, local)
     if kind == "installationUpdate":
         # "add-upgrade" and "remove-upgrade" are a new version of the app: nobody came or left.
+        # Of a team or group the conversationUpdate tells it already.
         trigger = {"add": Trigger.JOINED, "remove": Trigger.LEFT}.get(raw.get("action") or "")
-        return _incoming(raw, trigger, local) if trigger else None
+        return _incoming(raw, trigger, local) if trigger and conversation_of(raw).personal else None
     return None
 
 

@@ -54,7 +54,8 @@ class Door:
             except NotYourTenant as stranger:
                 return await self._say(incoming, chat, stranger.sentence)
             if incoming.trigger is Trigger.LEFT:
-                await self._provisioning.left(person.id)
+                if incoming.conversation.personal:  # whoever takes the bot out of a team stays reachable
+                    await self._provisioning.left(person.id)
                 return None
             turn = self._turn(incoming, person)
             if incoming.trigger is Trigger.REFRESH:
@@ -69,6 +70,8 @@ class Door:
     async def _meet(self, incoming: Incoming, chat: Chat) -> tuple[Person, bool]:
         """The person as known from now on, and whether this is the first word in their own chat."""
         here = incoming.conversation if incoming.conversation.personal else None
+        if not incoming.sender.object_id:  # Teams itself adds the bot to a team or takes it out: nobody to be known
+            return Person(id="", tenant=incoming.sender.tenant), False
         known = await self._provisioning.who(incoming.sender.object_id)
         member = await self._member(incoming, chat, known)
         person = await self._provisioning.meet(member, here, incoming.locale, incoming.timezone)

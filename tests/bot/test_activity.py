@@ -193,8 +193,8 @@ def test_only_the_bots_own_coming_counts() -> None:
 
 
 def test_installing_and_removing() -> None:
-    def installation(action: str) -> Incoming | None:
-        return heard(type="installationUpdate", text=None, action=action)
+    def installation(action: str, **fields: Any) -> Incoming | None:
+        return heard(type="installationUpdate", text=None, action=action, **fields)
 
     added, removed = installation("add"), installation("remove")
     assert added
@@ -203,6 +203,7 @@ def test_installing_and_removing() -> None:
     assert removed.trigger is Trigger.LEFT
     assert installation("add-upgrade") is None
     assert installation("remove-upgrade") is None
+    assert installation("add", **channel_fields()) is None, "its conversationUpdate has told it"
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ def add_by_typing(desk):
 
 
 def connect_the_channel(desk):
+    expect(desk.pane("channel").get_by_text("Hello. Mention me and say connect")).to_have_count(1)
     desk.says("channel", "connect oslo")
     desk.sees("channel", "This channel follows Oslo now.")
     desk.sees_card("channel", "Oslo rollout", "0 of 3 provisioned, 0 installed, 0 problems", "□□□□□□□□□□ 0 %")
