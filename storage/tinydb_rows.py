@@ -42,10 +42,12 @@ class RowStorage(Storage):
         self._writer: Writer | None = None
         if not read_only:
             self.file.take()
+            new = not self.file.path.exists()
             try:
                 self._writer = Writer(self.file)
                 self.call(lambda connection: make_schema(connection, self.layouts.values(), self.file.seal_schema))
-                self.file.settle_names()
+                if new:
+                    self.file.settle_names()
             except sqlite3.Error as error:
                 trouble = self.file.trouble(error)
                 self.close()

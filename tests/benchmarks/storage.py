@@ -119,12 +119,15 @@ async def ours(folder: Path) -> dict[str, float]:
     }
     await store.close()
 
-    async def open_and_get() -> None:
+    async def open_and_get() -> float:
+        start = time.perf_counter()
         opened = await open_store(url, clock=FakeClock())
         await opened.get(Device, SOME)
+        taken = time.perf_counter() - start
         await opened.close()
+        return taken * 1e6
 
-    return found | {"open": await timed_async(open_and_get, 5)}
+    return found | {"open": statistics.median([await open_and_get() for _ in range(9)])}
 
 
 async def run() -> list[Row]:
@@ -144,7 +147,7 @@ async def run() -> list[Row]:
         times_slower("the same", we["get"], hand, 4, "hand-written SQLite that stops at the JSON"),
         times_faster("change one device, durable, 10 000 devices", "update", 300),
         times_slower("a unit: device and fact", we["unit"], append, 5, "one fdatasync append"),
-        times_faster("open, read one device, close", "open", 10),
+        times_faster("open and read one device", "open", 10),
         times_slower("a page of 10 by site", we["page"], hand * 10, 10, "ten look-ups by hand"),
         times_slower("the tally", we["tally"], 1000, 1, "1 ms"),
     ]
