@@ -22,7 +22,7 @@ def normalise(text: str) -> str:
 
     Errors: `InvalidMac` and its kinds. IEEE 802: the lowest bit of the first octet marks a group address.
     """
-    shown = unicodedata.normalize("NFKC", text).strip().strip("\"'")
+    shown = _shown(text)
     if _NUMBER.fullmatch(shown) and "+" in shown:
         raise MacWasNumber(text=text.strip()[:40])
     groups = [group for group in _SEPARATORS.split(shown) if group]
@@ -34,6 +34,11 @@ def normalise(text: str) -> str:
     if tuple(map(len, groups)) not in _GROUPS:
         raise InvalidMac(text=text.strip()[:40])
     return _device(digits.upper(), text.strip()[:40])
+
+
+def _shown(text: str) -> str:
+    """What was meant: full-width signs as plain ones, without the quotes that sheets and phones put around."""
+    return unicodedata.normalize("NFKC", text).strip().strip("\"'“”„‘’‚«»").strip()
 
 
 def _device(mac: str, text: str) -> str:
@@ -48,7 +53,7 @@ def _device(mac: str, text: str) -> str:
 
 def looks_like_mac(text: str) -> bool:
     """Whether somebody meant a MAC here, right or wrong: it should then get a MAC's error, not a name's."""
-    shown = unicodedata.normalize("NFKC", text).strip()
+    shown = _shown(text)
     if _NUMBER.fullmatch(shown) and "+" in shown:
         return True
     groups = [group for group in _SEPARATORS.split(shown) if group]

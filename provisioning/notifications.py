@@ -140,7 +140,7 @@ def after_failure(message: OutboxMessage, error: DeliveryError, now: datetime, j
     final = isinstance(error, Unreachable | Rejected) or now - message.created_at > GIVE_UP_AFTER
     if final or not isinstance(error, Throttled | TryAgain):
         return settled(replace(message, attempts=attempts), MessageStatus.UNDELIVERABLE, now)
-    doubling = min(2.0**attempts, LONGEST_PAUSE.total_seconds()) * (0.5 + jitter / 2)
+    doubling = min(2.0 ** min(attempts, 30), LONGEST_PAUSE.total_seconds()) * (0.5 + jitter / 2)
     asked = error.retry_after if isinstance(error, Throttled) and error.retry_after else 0.0
     pause = max(asked * (1 + jitter / 10), doubling)
     return replace(message, attempts=attempts, due_at=now + timedelta(seconds=pause), leased_until=None)

@@ -19,7 +19,7 @@ def clean(text: str, limit: int = LIMIT) -> str:
     """One line without hidden characters. Errors: `TextTooLong`."""
     spaced = re.sub(r"\s+", " ", text)
     kept = "".join(c for c in spaced if c == _JOINER or unicodedata.category(c) not in _DROPPED)
-    line = unicodedata.normalize("NFC", kept).strip()
+    line = " ".join(unicodedata.normalize("NFC", kept).split())
     if len(line) > limit:
         raise TextTooLong(length=len(line), limit=limit)
     return line
