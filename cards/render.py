@@ -56,7 +56,7 @@ def _sentences(elements: list[dict[str, Any]]) -> Iterator[str]:
     """What a client that cannot draw the card shows instead, and what a log of it may hold: no code."""
     for element in elements:
         yield from _sentences(element.get("items", []))
-        if "text" in element and element.get("id") != "code":
+        if "text" in element and not element.get("id", "").startswith("code"):
             yield plain(element["text"])
         for fact in element.get("facts", []):
             yield plain(f"{fact['title']}: {fact['value']}")

@@ -54,11 +54,12 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a list: what it is, how it stands, and a smaller second line."""
+    """One line of a list: what it is, how it stands, and a smaller second line; a code stands by itself."""
 
     title: str
     detail: str = ""
     tone: Tone = Tone.PLAIN
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

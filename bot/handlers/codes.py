@@ -166,7 +166,7 @@ async def assign(turn: Turn, target: str, person: str) -> Reply:
 async def assign_form(turn: Turn, batch: str, fault: BadInput | None = None) -> Reply:
     """A form: who takes these devices."""
     done = await _known(turn, batch)
-    return Reply(card=cards.assign_form(done, await turn.provisioning.technicians()))
+    return Reply(card=cards.assign_form(done, await turn.provisioning.technicians(), fault))
 
 
 @router.action("assign_save", form=assign_form, needs=CODES)

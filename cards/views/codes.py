@@ -141,7 +141,7 @@ def _first(name: str) -> str:
     return (name.split() or [""])[0][:10]
 
 
-def assign_form(batch: Batch, technicians: Sequence[Person]) -> FormCard:
+def assign_form(batch: Batch, technicians: Sequence[Person], fault: BadInput | None = None) -> FormCard:
     choices = tuple((person.id, person.name or person.upn) for person in technicians)
     if not choices:
         return FormCard(
@@ -158,6 +158,7 @@ def assign_form(batch: Batch, technicians: Sequence[Person]) -> FormCard:
                 choices=choices,
                 required=True,
                 required_message=_("Choose somebody."),
+                error=_("Choose somebody.") if fault else "",
             ),
         ),
         buttons=(
@@ -202,7 +203,7 @@ def _code_row(held: InHand, now: datetime) -> Row:
     code = held.device.live_code(now)
     ends = _("until {time}", time=until(code.expires_at, now)) if code else _("ended")
     who = escape(held.technician) if held.technician else _("nobody")
-    return Row(title=f"{short(held.device)}: {code_groups(held.digits)}", detail=f"{who}, {ends}")
+    return Row(title=short(held.device), code=code_groups(held.digits), detail=f"{who}, {ends}")
 
 
 def revoked_card(count: int, title: str) -> Notice:
