@@ -42,11 +42,12 @@ from provisioning.service import Provisioning
 from storage import open_store
 from storage.records import KINDS, encode
 from tests.cards.rules import assert_good, of_type
-from tests.connector import BOT_ID, TENANT, Call, Fault, FakeConnector
+from tests.connector import BOT_ID, TENANT, Call, FakeConnector, Fault
 from tests.fakes import FakeClock
 
 MORNING = datetime(2026, 3, 2, 7, 30, tzinfo=UTC)
 DANA_ID = "00000000-0000-4000-8000-00000000da0a"
+NUMBER = web.RequestKey("number", int)
 OTHER_TENANT = "99999999-9999-4999-8999-999999999999"
 
 
@@ -70,11 +71,11 @@ class Teams(FakeConnector):
         elif self.troubles.get(conversation):
             self.answers(self.troubles[conversation].popleft())
         answer = await super()._answer(request, good, body)
-        self.verdicts[request["number"]] = (good or {}).get("id", "-") if answer.status < 300 else ""
+        self.verdicts[request[NUMBER]] = (good or {}).get("id", "-") if answer.status < 300 else ""
         return answer
 
     async def _record(self, request: web.Request, body: Any) -> None:
-        request["number"] = len(self.calls)
+        request[NUMBER] = len(self.calls)
         await super()._record(request, body)
 
 
@@ -428,7 +429,7 @@ class House:
 
     def person(self, name: str, *, object_id: str = "", tenant: str = TENANT, guest: bool = False) -> Someone:
         object_id = object_id or f"00000000-0000-4000-8000-{len(self.chats) + 1:012x}"
-        upn = f"{name.split()[0].casefold()}@contoso.com"
+        upn = f"{name.split(maxsplit=1)[0].casefold()}@contoso.com"
         someone = Someone(self, name, object_id, tenant, upn=upn, guest=guest)
         self.chats[someone.conversation] = someone
         return someone
@@ -482,7 +483,10 @@ class House:
         verdicts, calls = self.connector.verdicts, self.connector.calls
         self._unread += range(self._read, len(calls))
         self._read = len(calls)
-        answered, self._unread = [n for n in self._unread if n in verdicts], [n for n in self._unread if n not in verdicts]
+        answered, self._unread = (
+            [n for n in self._unread if n in verdicts],
+            [n for n in self._unread if n not in verdicts],
+        )
         for number in answered:
             if calls[number].body and "/activities" in calls[number].path:
                 self._put_down(calls[number], verdicts[number])
