@@ -1,0 +1,230 @@
+"""The whole story, `python app.py demo --script`: two days of a rollout in seconds, each step checked.
+
+It is the smoke test as well: a step that does not show what it must ends the story with exit code 1.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from rich.console import Console
+
+from bot.demo.people import LOCAL_ADMIN, LOCAL_DEVICE_MACS, LOCAL_TECHNICIAN
+from bot.demo.stage import (
+    LOCALE,
+    TIMEZONE,
+    Handset,
+    OpenService,
+    Seat,
+    Shown,
+    Stage,
+    StoryFault,
+    guessed,
+    mistyped,
+    staged,
+)
+from bot.demo.terminal import Lane, Terminal
+from bot.settings import Settings, load_settings
+from provisioning.texts import N_, Speech, _, ngettext, speaking
+
+START: Final = datetime(2026, 3, 2, 6, 40, 5, tzinfo=UTC)  # a Monday morning in Oslo
+ORGANISATION: Final = "Contoso"
+SITE, OTHER_SITE = "Oslo", "Bergen"
+FIRST, SECOND, THIRD = LOCAL_DEVICE_MACS
+FOURTH: Final = "80-5E-C0-44-77-10"
+MINUTE: Final = timedelta(minutes=1)
+
+
+@dataclass(slots=True)
+class Cast:
+    """Everybody in the story."""
+
+    stage: Stage
+    dana: Seat
+    sam: Seat
+    channel: Seat  # Dana, in the channel
+
+    @classmethod
+    def on(cls, stage: Stage) -> Cast:
+        dana, sam = Lane("Dana", 0, "magenta"), Lane("Sam", 20, "cyan")
+        return cls(
+            stage,
+            Seat(stage, LOCAL_ADMIN, dana),
+            Seat(stage, LOCAL_TECHNICIAN, sam),
+            Seat(stage, LOCAL_ADMIN, dana, channel=True),
+        )
+
+    def device(self, mac: str, place: str) -> Handset:
+        return Handset(self.stage, mac, place)
+
+
+async def first_run(cast: Cast) -> None:
+    await cast.dana.installs()
+    await cast.dana.gets(ORGANISATION, verb="add_form")
+
+
+async def access(cast: Cast) -> None:
+    await cast.sam.says("hi")
+    await cast.sam.gets(LOCAL_ADMIN.name, verb="ask_access")
+    await cast.sam.presses("ask_access")
+    await cast.dana.gets(LOCAL_TECHNICIAN.name, verb="grant", role="technician")
+    await cast.dana.presses("grant", role="technician")
+    await cast.sam.gets(_("No devices today. I will write when there are."))
+
+
+async def devices(cast: Cast) -> None:
+    await cast.dana.says(f"add 80-5E-C0-11-22-3 {SITE}/2/2.14")
+    await cast.dana.gets("80-5E-C0-11-22-3", _("One line needs fixing. Nothing is saved."))
+    await cast.dana.says("devices")
+    await cast.dana.gets(_("No device here. add puts one on the list; devices shows all."))
+    first, second = FIRST.replace("-", ":").lower(), SECOND.replace("-", "")
+    await cast.dana.says(f"add {first} {SITE}/2/2.14\n{second} {SITE}/2/2.16\n{THIRD} {SITE}/3/3.01")
+    await cast.dana.gets("2.14", "2.16", "3.01", verb="issue_form")
+
+
+async def channel(cast: Cast) -> None:
+    await cast.channel.says(f"connect {SITE.lower()}")
+    await cast.channel.gets(_("This channel follows {site} now.", site=SITE))
+    await cast.channel.gets("0 %", verb="rollout_details")
+
+
+async def codes(cast: Cast) -> None:
+    await cast.dana.presses("issue_form")
+    await cast.dana.presses("issue_save", {"technician": LOCAL_TECHNICIAN.aad_object_id})
+    code_of(await cast.sam.gets("2.14", verb="install_form"))
+    await cast.dana.sees_edited(LOCAL_TECHNICIAN.name, verb="remind")
+
+
+async def first_device(cast: Cast) -> None:
+    code = cast.sam.code_in_hand
+    device = cast.device(FIRST, "2.14")
+    cast.stage.terminal.aside(_("one digit mistyped, then another code altogether, then the right one"))
+    await device.refused(mistyped(code), "invalid_code")
+    await device.refused(guessed(code), "code_refused")
+    await device.provisioned(code, ORGANISATION)
+    no_code(await cast.sam.sees_edited(ORGANISATION, "22:33", verb="install_form"))
+    await cast.channel.gets(SITE, _("{site}: the first device called in. The rollout has started.", site=SITE))
+    await cast.channel.gets(_("{site}: {percent} % of the devices have called in.", site=SITE, percent=25))
+    await cast.channel.sees_edited("33 %")
+
+
+async def install(cast: Cast) -> None:
+    await cast.sam.presses("install_form")
+    await cast.sam.presses("install_save", {"note": _("On the window side")})
+    code_of(await cast.sam.gets("2.16", "22:34", verb="install_form"))
+
+
+async def problem(cast: Cast) -> None:
+    await cast.sam.presses("problem_form")
+    await cast.sam.presses("problem_save", {"kind": "network", "note": _("Port 12 is dead")})
+    await cast.channel.gets("2.16", LOCAL_ADMIN.name)
+    await cast.dana.gets("2.16", verb="device")
+    code_of(await cast.sam.gets("3.01", "22:35", verb="install_form"))
+
+
+async def expired(cast: Cast) -> None:
+    old = cast.sam.code_in_hand
+    await cast.stage.later(timedelta(hours=25), _("25 hours pass: Sam was called away"))
+    no_code(await cast.sam.sees_edited("3.01", verb="renew"))
+    device = cast.device(THIRD, "3.01")
+    await device.refused(old, "code_expired")
+    fresh = code_of(await cast.sam.presses("renew"))
+    await device.provisioned(fresh, ORGANISATION)
+    no_code(await cast.sam.sees_edited(ORGANISATION, "3.01", verb="install_form"))
+    await cast.stage.later(5 * MINUTE)
+    await cast.sam.says("install 3.01")
+    await cast.sam.gets("3.01", _("installed"))
+    await cast.sam.gets(_("Nothing else to do until somebody has helped."))
+
+
+async def complete(cast: Cast) -> None:
+    cast.stage.terminal.aside(_("the network port of 2.16 works again"))
+    await cast.sam.says("new code 2.16")
+    code = code_of(await cast.sam.gets("2.16"))
+    await cast.device(SECOND, "2.16").provisioned(code, ORGANISATION)
+    await cast.channel.gets(_("{site}: 100 %. Every device has called in.", site=SITE))
+    await cast.stage.later(3 * MINUTE)
+    await cast.sam.says("install 2.16")
+    await cast.sam.gets("2.16", _("installed"))
+    await cast.sam.gets(_("All done"))
+    none = ngettext("{n} problem", "{n} problems", 0)
+    words = _("{done} of {total} provisioned, {installed} installed, {problems}")
+    await cast.channel.sees_edited(words.format(done=3, total=3, installed=3, problems=none), "100 %")
+
+
+async def leaving(cast: Cast) -> None:
+    await cast.dana.says(f"add {FOURTH} {OTHER_SITE}/1/1.02")
+    await cast.dana.gets("1.02", verb="issue_form")
+    await cast.dana.says(f"issue {OTHER_SITE.lower()} to sam")
+    code = code_of(await cast.sam.gets("1.02"))
+    await cast.dana.says("revoke access sam")
+    await cast.dana.gets(LOCAL_TECHNICIAN.name, verb="revoke_access_save")
+    await cast.dana.presses("revoke_access_save")
+    no_code(await cast.sam.sees_edited(_("Access ended")))
+    await cast.device(FOURTH, "1.02").refused(code, "code_refused")
+
+
+def code_of(card: Shown) -> str:
+    """The code on a card. Errors: `StoryFault` where there is none."""
+    if not card.code:
+        raise StoryFault(_("A card shows no code: {words}", words=card.words))
+    return card.code
+
+
+def no_code(card: Shown) -> None:
+    if card.code:
+        raise StoryFault(_("A card still shows its code: {words}", words=card.words))
+
+
+Scene = Callable[[Cast], Awaitable[None]]
+CHAPTERS: Final[tuple[tuple[str, int, Scene], ...]] = (  # title, minutes since the one before, what happens
+    (N_("Dana is the first admin"), 0, first_run),
+    (N_("Sam asks for access"), 2, access),
+    (N_("Dana adds three devices"), 4, devices),
+    (N_("A channel follows the rollout"), 2, channel),
+    (N_("Codes for Oslo, to Sam"), 3, codes),
+    (N_("Sam's first device"), 21, first_device),
+    (N_("Sam confirms the install"), 6, install),
+    (N_("A problem on site"), 9, problem),
+    (N_("A code ends before it was used"), 11, expired),
+    (N_("All of Oslo"), 40, complete),
+    (N_("Sam leaves"), 50, leaving),
+)
+
+
+async def play(open_service: OpenService, console: Console) -> int:
+    """The story from its first to its last line: 0, or 1 where a step did not show what it must."""
+    terminal, began = Terminal(console), time.monotonic()
+    with speaking(Speech.of(LOCALE, TIMEZONE)), TemporaryDirectory(prefix="provisioning-story-") as folder:
+        terminal.title(
+            _("From a MAC address to an installed device: the whole story"),
+            (
+                _("The real service plays: its chat door, its device API, a store of its own."),
+                _("Its clock is on fast-forward: it begins on a Monday and jumps between scenes."),
+            ),
+        )
+        try:
+            async with staged(_settings(Path(folder)), open_service, terminal, START) as stage:
+                cast = Cast.on(stage)
+                for number, (title, minutes, scene) in enumerate(CHAPTERS, 1):
+                    await stage.later(minutes * MINUTE)
+                    terminal.chapter(number, _(title), stage.clock.now())
+                    await scene(cast)
+        except StoryFault as fault:
+            terminal.end(_("The story ended too early. {fault}", fault=fault), good=False)
+            return 1
+        seconds = f"{time.monotonic() - began:.1f}"
+        terminal.end(_("The end. Every step showed what it must, in {seconds} s.", seconds=seconds), good=True)
+    return 0
+
+
+def _settings(folder: Path) -> Settings:
+    """Local mode with a store of its own, whatever the environment says; port 0 takes a free one."""
+    environ = {"STORE_URL": f"tinydb:{folder / 'store'}", "ORGANISATION": ORGANISATION}
+    return load_settings(environ, env_file=None).model_copy(update={"port": 0})
