@@ -45,10 +45,8 @@ export class BotLine {
     return { tenant, team: { ...team }, channel: { id: channel.id }, teamsTeamId: team.id, teamsChannelId: channel.id };
   }
 
-  message(place, { id, text, attachments = [], mention = false }) {
-    const more = { text, textFormat: "plain", attachments };
-    if (id) more.id = id;
-    const activity = this.envelope("message", place, more);
+  message(place, { id, text }, mention) {
+    const activity = this.envelope("message", place, { id, text, textFormat: "plain" });
     if (mention) {
       const name = this.config.bot.name;
       activity.text = `<at>${name}</at> ${text}`;
@@ -64,10 +62,6 @@ export class BotLine {
   execute(place, replyToId, action, data, trigger) {
     const value = { action: { type: "Action.Execute", id: action.id, verb: action.verb, data }, trigger };
     return this.envelope("invoke", place, { name: "adaptiveCard/action", replyToId, value });
-  }
-
-  invoke(place, name, value, replyToId) {
-    return this.envelope("invoke", place, { name, replyToId, value });
   }
 
   // What Teams sends when somebody installs the app, or adds it to a team.

@@ -43,8 +43,8 @@ export class ChannelPane extends ChatPane {
     this.started();
   }
 
-  say(said) {
-    this.desk.say({ ...said, root: this.replyRoot });
+  say(text) {
+    this.desk.say(text, this.replyRoot);
     this.replyTo(null);
   }
 

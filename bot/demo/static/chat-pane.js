@@ -17,14 +17,13 @@ export class ChatPane extends EventTarget {
     this.typing = el("div", { class: "typing", hidden: true }, el("span", { class: "dots", "aria-hidden": "true" }, el("i"), el("i"), el("i")), `${line.config.bot.name} ${TEXT.typing}`);
     this.hints = el("div", { class: "hints" });
     this.composer = new Composer({
-      label: TEXT.writeTo(line.config.bot.name), placeholder: TEXT.write, files: id !== "channel",
-      send: (said) => this.say(said), onError: (text) => this.toast(text, "bad"),
+      label: TEXT.writeTo(line.config.bot.name), placeholder: TEXT.write, send: (text) => this.say(text),
     });
     store.addEventListener("change", (event) => this.heard(event.detail));
   }
 
-  say(said) {
-    this.desk.say(said);
+  say(text) {
+    this.desk.say(text);
   }
 
   heard({ kind, data }) {
@@ -92,7 +91,7 @@ export class ChatPane extends EventTarget {
     this.hints.hidden = !quiet;
     this.log.node.classList.toggle("empty", messages.length === 0);
     if (!quiet) return;
-    const press = (text) => () => { this.say({ text }); this.composer.box.focus({ preventScroll: true }); };
+    const press = (text) => () => { this.say(text); this.composer.box.focus({ preventScroll: true }); };
     this.hints.append(el("span", { class: "hint-label" }, TEXT.tryThese),
       ...this.suggestions().map((text) => el("button", { type: "button", class: "chip", onclick: press(text) }, text)));
   }

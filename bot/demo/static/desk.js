@@ -1,4 +1,4 @@
-// What a reader can do with the bot from one place: say, press, accept a file, open the chat. Shared by phones and channel.
+// What a reader can do with the bot from one place: say, press, open the chat. Shared by phones and channel.
 
 import { postJson } from "./activities.js";
 import { TEXT } from "./texts.js";
@@ -6,7 +6,6 @@ import { TEXT } from "./texts.js";
 const REFRESH_PAUSE_MS = 60_000; // Teams asks for a reader's own card at most once a minute
 const CARD = "application/vnd.microsoft.card.adaptive";
 const TOAST = "application/vnd.microsoft.activity.message";
-const RECEIVED = "application/vnd.microsoft.teams.file.download.info";
 const OPENED_KEY = "provisioning-bot.opened";
 
 export class Desk {
@@ -34,12 +33,11 @@ export class Desk {
     for (const activity of this.line.installed(this.place)) await this.line.send(activity);
   }
 
-  async say({ text, file = null, root = "" }) {
+  async say(text, root = "") {
     this.actedAt = Date.now();
     try {
-      const attachments = file ? [await upload(file)] : [];
       const conversation = this.place.conversation + (root ? `;messageid=${root}` : "");
-      const message = await postJson("/demo/messages", { conversation, person: this.me, text, attachments });
+      const message = await postJson("/demo/messages", { conversation, person: this.me, text });
       await this.deliver(message, { ...this.place, root: root || (this.isChannel ? message.id : "") });
     } catch {
       this.pane.toast(TEXT.wentWrong, "bad");
@@ -47,9 +45,7 @@ export class Desk {
   }
 
   async deliver(message, place) {
-    const { id, text = "", attachments = [] } = message;
-    const activity = this.line.message(place, { id, text, attachments, mention: this.isChannel });
-    this.outbox.set(id, activity);
+    this.outbox.set(message.id, this.line.message(place, message, this.isChannel));
     await this.retry(message);
   }
 
@@ -113,19 +109,6 @@ export class Desk {
     this.press(message, action, action.data ?? {}, "automatic");
   }
 
-  async consent(message, attachment, accept) {
-    const { acceptContext, declineContext } = attachment.content ?? {};
-    const value = { type: "fileUpload", action: accept ? "accept" : "decline", context: accept ? acceptContext : declineContext };
-    try {
-      if (accept) value.uploadInfo = await place(attachment.name ?? "file");
-      const answer = await this.line.send(this.line.invoke(this.place, "fileConsent/invoke", value, message.id));
-      if (!answer.ok) throw new Error(String(answer.status));
-    } catch {
-      this.pane.redraw(message);
-      this.pane.toast(TEXT.wentWrong, "bad");
-    }
-  }
-
   async copy(digits) {
     try {
       await navigator.clipboard.writeText(digits);
@@ -134,22 +117,4 @@ export class Desk {
       this.pane.toast(TEXT.notCopied, "bad");
     }
   }
-}
-
-async function upload(file) {
-  const bytes = new Uint8Array(await file.arrayBuffer());
-  let binary = "";
-  for (let at = 0; at < bytes.length; at += 0x8000) binary += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
-  const kept = await postJson("/demo/files", { name: file.name, type: file.type, content: btoa(binary) });
-  const url = location.origin + kept.path;
-  if (file.type.startsWith("image/")) return { contentType: file.type, contentUrl: url, name: file.name };
-  const fileType = file.name.includes(".") ? file.name.split(".").at(-1).toLowerCase() : "";
-  return { contentType: RECEIVED, contentUrl: url, name: file.name, content: { downloadUrl: url, uniqueId: kept.id, fileType } };
-}
-
-async function place(name) {
-  const kept = await postJson("/demo/files", { name });
-  const url = location.origin + kept.path;
-  const fileType = name.includes(".") ? name.split(".").at(-1).toLowerCase() : "";
-  return { name, uploadUrl: url, contentUrl: url, uniqueId: kept.id, fileType };
 }

@@ -79,20 +79,13 @@ class FakeBot:
             await self.reply(activity, {"type": "message", "text": "Oslo started. Dana, **Sam** has 12 devices today."})
             return root
         if words[:1] == ["file"]:
-            consent = "application/vnd.microsoft.teams.card.file.consent"
-            content = {"description": "Codes are secrets.", "sizeInBytes": 2048, "acceptContext": {"a": 1}}
-            message = {
-                "type": "message",
-                "attachments": [{"contentType": consent, "name": "codes.csv", "content": content}],
-            }
-            return await self.reply(activity, message)
+            report = {"contentType": "text/csv", "contentUrl": "https://contoso.com/codes.csv", "name": "codes.csv"}
+            picture = {"contentType": "image/png", "contentUrl": "https://contoso.com/label.png"}
+            return await self.reply(activity, {"type": "message", "attachments": [report, picture]})
         name = SAID.get(words[0] if words else "", words[0] if words and words[0] in CARDS else "welcome")
         return await self.reply(activity, {"type": "typing"}) and await self.reply(activity, card_message(name))
 
     async def invoke(self, activity):
-        if activity["name"] == "fileConsent/invoke":
-            await self.reply(activity, {"type": "message", "text": f"File: {activity['value']['action']}"})
-            return web.json_response({})
         verb = activity["value"]["action"]["verb"]
         if verb == "cancel":
             return web.json_response(

@@ -1,7 +1,6 @@
 """The local connector and the page's routes, over real HTTP."""
 
 import asyncio
-import base64
 import json
 
 import pytest
@@ -274,37 +273,3 @@ async def test_every_static_file_is_served_with_its_type(client):
     for path in page.STATIC.iterdir():
         async with client.get(f"/demo/static/{path.name}") as response:
             assert response.status == 200 and response.content_type == page.CONTENT_TYPES[path.suffix]
-
-
-async def test_a_file_of_the_page_reaches_the_bot(client):
-    content = b"MAC id,Location\n"
-    body = {"name": "Oslo 2. etg.csv", "type": "text/csv", "content": base64.b64encode(content).decode()}
-    async with client.post("/demo/files", json=body) as response:
-        path = (await response.json())["path"]
-    async with client.get(path) as response:
-        assert await response.read() == content
-        assert response.headers["Content-Disposition"] == 'attachment; filename="Oslo_2._etg.csv"'
-
-
-async def test_the_bot_fills_a_file_in_ranges(client):
-    async with client.post("/demo/files", json={"name": "codes.csv"}) as response:
-        path = (await response.json())["path"]
-    for part, span in ((b"hello ", "bytes 0-5/11"), (b"world", "bytes 6-10/11")):
-        async with client.put(path, data=part, headers={"Content-Range": span}) as response:
-            assert response.status == 201
-    async with client.get(path) as response:
-        assert await response.read() == b"hello world"
-    async with client.put(path, data=b"x", headers={"Content-Range": "bytes 99-99/100"}) as response:
-        assert response.status == 416
-
-
-async def test_a_dropped_page_is_never_shown_as_a_page(client):
-    body = {"name": "x.html", "type": "text/html", "content": base64.b64encode(b"<script>1</script>").decode()}
-    async with client.post("/demo/files", json=body) as response:
-        path = (await response.json())["path"]
-    async with client.get(path) as response:
-        assert response.content_type == "application/octet-stream"
-        assert "sandbox" in response.headers["Content-Security-Policy"]
-    for wrong in ({"name": "x", "content": "%%%"}, {}, []):
-        async with client.post("/demo/files", json=wrong) as response:
-            assert response.status == 400
