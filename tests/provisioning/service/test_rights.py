@@ -1,0 +1,97 @@
+"""Every door of the core: whoever has no role is refused everywhere, and what needs no actor is known by name."""
+
+import inspect
+from collections.abc import Mapping
+
+import pytest
+
+from provisioning.errors import NoAccess
+from provisioning.model import Batch, Role
+from provisioning.service import Provisioning
+from provisioning.service.codes import IssueOrder
+from provisioning.service.lookup import Target
+from tests.provisioning.world import LEE, SAM, A, World, channel, member
+
+ANYBODY = {
+    "ask_access": "whoever has no role asks for one",
+    "device": "names a device; finds only what the actor may see",
+    "device_and_rest": "names a device at the head of a line; the same",
+    "target": "names a device or a site; each use of it requires its own right",
+    "redraw_job": "answers None for whatever the actor may not see",
+}
+PARTS = {"unit", "in_parts", "assigned", "fresh_code", "require_technician", "departed", "roles_of", "actor_of", "now"}
+LOOKUPS = {
+    "admins",
+    "technicians",
+    "person",
+    "who",
+    "names",
+    "site",
+    "sites",
+    "devices_of",
+    "live_of",
+    "jobs_of",
+    "problem_of",
+    "faults",
+}
+DOORS_OWN = {
+    "meet",
+    "acquaint",
+    "found_chat",
+    "left",
+    "delivery",
+    "rollout_in",
+    "progress_in",
+    "followers",
+    "thread_of",
+}
+RELAY = {"claim", "sent", "dropped", "failed", "post", "remember", "forget", "opened", "redraw", "card_gone", "sweep"}
+DEVICES = {"provision", "device_status", "report_reset", "release_polls"}  # these bring a code or a token
+
+
+def public() -> Mapping[str, inspect.Signature]:
+    found = inspect.getmembers(Provisioning, inspect.isfunction)
+    return {name: inspect.signature(function) for name, function in found if not name.startswith("_")}
+
+
+WITH_ACTOR = sorted(name for name, signature in public().items() if "actor" in signature.parameters)
+
+
+def test_what_takes_no_actor_is_known_by_name() -> None:
+    """A new use case without an actor has to be put into one of these lists by hand, and be looked at."""
+    without = public().keys() - set(WITH_ACTOR)
+    assert without - PARTS - LOOKUPS - DOORS_OWN - RELAY - DEVICES == set()
+
+
+@pytest.mark.parametrize("name", [name for name in WITH_ACTOR if name not in ANYBODY.keys() | PARTS])
+async def test_somebody_without_a_role_is_refused(world: World, name: str) -> None:
+    await world.add((A, "Oslo/2/2.14"))
+    await world.issue("2.14", SAM)
+    await world.core.meet(member(LEE, "Lee Moe"), None)
+    sam = await world.person(SAM)
+    batch = Batch(kind="issue", by="x", by_name="x", at=world.clock.now(), macs=(A,), kept=(A,))
+    values: dict[str, object] = {
+        "actor": await world.actor(LEE),
+        "text": A,
+        "one": A,
+        "other": "2.14",
+        "mac": A,
+        "by": "805EC0FFFF01",
+        "to": "Oslo/9",
+        "wanted": [],
+        "words": "",
+        "order": IssueOrder(Target(site="Oslo")),
+        "target": Target(site="Oslo"),
+        "technician": sam,
+        "person": sam,
+        "batch": batch,
+        "key": "x",
+        "role": Role.ADMIN,
+        "kind": "broken",
+        "channel": channel(),
+    }
+    required = [p for p in public()[name].parameters.values() if p.default is p.empty and p.name != "self"]
+    before = await world.facts()
+    with pytest.raises(NoAccess):
+        await getattr(world.core, name)(**{parameter.name: values[parameter.name] for parameter in required})
+    assert await world.facts() == before
