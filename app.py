@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from provisioning.ports import Clock, Store
     from provisioning.service import Provisioning
 
+LOCAL_PLACES = ("Oslo/2/2.14", "Oslo/2/2.16", "Oslo/3/3.01")  # where the local page's devices stand as samples
 DRAIN_SECONDS = 8.0  # what is under way when SIGTERM comes may take this long
 
 cli = typer.Typer(add_completion=False, no_args_is_help=False, help=__doc__, pretty_exceptions_enable=False)
@@ -37,6 +39,10 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
+class CannotStart(Exception):
+    """One line for whoever starts the service; the process exits with 2."""
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """A running service, for whoever started it."""
@@ -50,10 +56,12 @@ class Service:
 
 
 def build_provisioning(settings: Settings, store: Store, clock: Clock) -> Provisioning:
-    from bot.demo.people import LOCAL_TENANT
+    from bot.demo.people import LOCAL_DEVICE_MACS, LOCAL_TENANT
+    from bot.key_file import BadKeyFile
     from bot.settings import load_keys
     from provisioning.codes import Keyring
     from provisioning.service import Policy, Provisioning
+    from provisioning.service.unit import SAMPLES
 
     policy = Policy(
         organisation=settings.organisation,
@@ -63,9 +71,14 @@ def build_provisioning(settings: Settings, store: Store, clock: Clock) -> Provis
         code_lifetime=settings.code_lifetime,
         trusted_networks=settings.trusted_networks,
         any_tenant=settings.local and not settings.tenant_id,
+        samples=tuple(zip(LOCAL_DEVICE_MACS, LOCAL_PLACES, strict=True)) if settings.local else SAMPLES,
         invite_link="" if settings.local else f"https://teams.microsoft.com/l/app/{settings.client_id}",
     )
-    return Provisioning(store, clock, Keyring(load_keys(settings)), policy)
+    try:
+        keys = Keyring(load_keys(settings))
+    except (BadKeyFile, OSError) as fault:
+        raise CannotStart(f"CODE_KEY_FILE: {fault}") from None
+    return Provisioning(store, clock, keys, policy)
 
 
 def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Application:
@@ -153,7 +166,11 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=1024)
+    try:
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as fault:
+        reason = os.strerror(fault.errno) if fault.errno else str(fault)
+        raise CannotStart(f"{host}:{port}: {reason}. Set HOST and PORT to an address that is free here.") from None
 
 
 def _shown(host: str) -> str:
@@ -197,8 +214,8 @@ def serve() -> None:
         asyncio.run(_serve(settings))
     except Unavailable as fault:
         raise _fail([fault.reason]) from None
-    except OSError as fault:
-        raise _fail([f"{settings.host}:{settings.port}: {fault.strerror}. Set PORT to a free one."]) from None
+    except CannotStart as fault:
+        raise _fail([str(fault)]) from None
 
 
 async def _serve(settings: Settings) -> None:
@@ -225,16 +242,49 @@ def doctor() -> None:
 
 
 @cli.command()
+def demo(
+    script: Annotated[bool, typer.Option("--script", help="Play the whole story here, and check it.")] = False,
+) -> None:
+    """Show what this does: the local page's address, or with --script the whole story, played here in seconds."""
+    if not script:
+        print("Start the service with make run (or python app.py) and open http://127.0.0.1:3978/ in a browser.")
+        print("To see the whole story in this terminal: python app.py demo --script")
+        return
+    from rich.console import Console
+
+    from bot import logs
+    from bot.demo.story import play
+
+    logs.configure("console", "error")
+    raise typer.Exit(asyncio.run(play(running, Console(soft_wrap=False))))
+
+
+@cli.command()
+def package(
+    out: Annotated[Path | None, typer.Option(help="Where to write it; dist/provisioning-bot-VERSION.zip.")] = None,
+) -> None:
+    """Build the Teams app package: checked against Teams' limits, ready to upload."""
+    from bot.package import package as build
+
+    raise typer.Exit(build(os.environ, out))
+
+
+@cli.command()
 def device(
     mac: Annotated[str, typer.Option(help="The MAC it presents, in any notation.")],
     url: Annotated[str, typer.Option(help="The service to call.")] = "http://127.0.0.1:3978",
+    kind: Annotated[str, typer.Option("--type", help="phone, display, panel, room or sip.")] = "phone",
     code: Annotated[str, typer.Option(help="The code; asked for when left out.")] = "",
     once: Annotated[bool, typer.Option(help="End after the first answer instead of waiting for changes.")] = False,
 ) -> None:
     """Act as a device: present MAC and code, show the tenant's name, wait for what comes next."""
     from bot.demo.device import run
 
-    raise typer.Exit(asyncio.run(run(url, mac, code, once=once)))
+    try:
+        status = asyncio.run(run(url, mac, code, type=kind, once=once))
+    except KeyboardInterrupt:
+        status = 0
+    raise typer.Exit(status)
 
 
 if __name__ == "__main__":

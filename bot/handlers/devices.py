@@ -18,7 +18,6 @@ from provisioning.texts import _
 
 router = Router()
 EDIT, SEE = (Permission.EDIT_DEVICES,), (Permission.SEE_DEVICES,)
-SAMPLES = (("0281B6100001", "Samples/1/1.01"), ("0281B6100002", "Samples/1/1.02"), ("0281B6100003", "Samples/2/2.01"))
 
 
 @router.command("add", "add <lines>", needs=EDIT)
@@ -62,7 +61,7 @@ async def add_save(turn: Turn, mac: str, location: str) -> Reply:
 @router.action("samples", needs=EDIT)
 async def samples(turn: Turn) -> Reply:
     """Three sample devices to try with."""
-    return await _added(turn, [Wanted(mac, location) for mac, location in SAMPLES])
+    return await _added(turn, [Wanted(*sample) for sample in turn.provisioning.policy.samples])
 
 
 @router.command("devices [<words>]", needs=SEE)

@@ -37,6 +37,11 @@ T = TypeVar("T")
 
 TRIES = 8  # re-runs of a unit whose records somebody else was changing at the same moment
 POSTS_PER_SUBJECT = 20  # the newest cards of one thing that are kept up to date
+SAMPLES = (
+    ("0281B6100001", "Samples/1/1.01"),
+    ("0281B6100002", "Samples/1/1.02"),
+    ("0281B6100003", "Samples/2/2.01"),
+)  # MACs that no maker gives out (IEEE 802: locally administered), so no real device is meant
 QUIET = (CodeShown, ProvisionRefused, ProvisionRepeated, PersonUnreachable)  # facts that change no card
 MOVING = (
     AddUndone,
@@ -65,6 +70,7 @@ class Policy:
     undo: timedelta = timedelta(minutes=10)
     trusted_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     any_tenant: bool = False  # local mode
+    samples: tuple[tuple[str, str], ...] = SAMPLES
     invite_link: str = ""  # where somebody installs the app for themselves; empty in local mode
 
 
