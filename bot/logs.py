@@ -15,7 +15,9 @@ def configure(form: str, level: str) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    end = structlog.dev.ConsoleRenderer() if form == "console" else structlog.processors.JSONRenderer()
+    # the traceback that prints local variables would put codes and bodies into the log
+    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    end = console if form == "console" else structlog.processors.JSONRenderer()
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
         processors=[
