@@ -94,7 +94,7 @@ class Door:
     def _turn(self, incoming: Incoming, person: Person) -> Turn:
         actor = self._provisioning.actor_of(person)
         operation = str(incoming.data.get("op", ""))[:64]
-        operation = f"{operation}:{incoming.verb}" if operation else f"activity:{incoming.activity_id}"
+        operation = f"{actor.id}:{operation}:{incoming.verb}" if operation else f"activity:{incoming.activity_id}"
         post = f"{incoming.conversation.id}|{incoming.card_id}" if incoming.card_id else ""
         return Turn(
             provisioning=self._provisioning,
