@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
 
@@ -27,6 +27,7 @@ from provisioning.untrusted import clean
 
 RETRY_WINDOW = timedelta(minutes=10)  # how long an Idempotency-Key is remembered
 REMEMBER_EXPIRED = timedelta(days=7)  # how long the right but late code is told from a wrong one
+NOTICE = timedelta(minutes=1)  # how long it is only remembered that a device called
 REPORT_LIMIT = 64  # characters of model, serial and software
 DEVICE = Actor(id="device", name="", tenant="")
 
@@ -75,6 +76,7 @@ class DeviceStatus:
 
 class Activation(UseCases):
     _closing: asyncio.Event | None = None
+    _noticed_since = datetime.min.replace(tzinfo=UTC)
 
     async def provision(self, call: ProvisionCall) -> Provisioned:
         """Trade MAC + code for a token, once.
@@ -205,7 +207,7 @@ class Activation(UseCases):
         Errors: `TokenRefused`. It is the heartbeat as well.
         """
         device = await self._by_token(token)
-        await self.store.record_seen({device.mac: self.now()})
+        await self._notice(device.mac)
         if device.version == since and wait > 0:
             async with self.store.watch(device.mac) as watch:
                 device = await self._by_token(token)
@@ -221,6 +223,14 @@ class Activation(UseCases):
             account=device.account,
             life=device.life,
         )
+
+    async def _notice(self, mac: str) -> None:
+        """It called just now; kept in memory and written for all devices together, once a minute."""
+        now = self.now()
+        self._seen[mac] = now
+        if not timedelta(0) <= now - self._noticed_since < NOTICE:
+            self._noticed_since, seen, self._seen = now, self._seen, {}
+            await self.store.record_seen(seen)
 
     async def _wait(self, change: Coroutine[Any, Any, bool]) -> None:
         """Wait for the change, but not past the end of the service."""

@@ -195,7 +195,7 @@ class Devices(Lookup):
         return await self._facts(await self.device(actor, text))
 
     async def _facts(self, device: Device) -> DeviceFacts:
-        seen = await self.store.last_seen((device.mac,))
+        seen = {**await self.store.last_seen((device.mac,)), **self._seen}
         names = await self.names((device.technician,))
         return DeviceFacts(device, names.get(device.technician, ""), seen.get(device.mac))
 

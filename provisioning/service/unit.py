@@ -80,6 +80,7 @@ class UseCases:
     def __init__(self, store: Store, clock: Clock, keys: Keyring, policy: Policy) -> None:
         self.store, self.clock, self.keys, self.policy = store, clock, keys, policy
         self._slower = asyncio.Lock()
+        self._seen: dict[str, datetime] = {}  # MAC → last call, not yet in the store
 
     def now(self) -> datetime:
         return self.clock.now()

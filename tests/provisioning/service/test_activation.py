@@ -300,6 +300,23 @@ async def test_a_device_hears_of_a_change_while_it_waits(listed: World) -> None:
     assert (await waiting).location == "Oslo/9"
 
 
+async def test_calls_are_written_together_once_a_minute_and_known_at_once(
+    listed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token, writes, record = (await listed.provisions(A)).token, [], listed.store.record_seen
+
+    async def counted(seen: dict[str, object]) -> None:
+        writes.append(seen)
+        await record(seen)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(listed.store, "record_seen", counted)
+    for _ in range(13):
+        await listed.core.device_status(token, since=None, wait=0)
+        assert (await listed.core.facts(await listed.dana(), A)).last_seen == listed.clock.now()
+        listed.later(seconds=10)
+    assert len(writes) == 3
+
+
 async def test_waiting_devices_are_let_go_when_the_service_ends(listed: World) -> None:
     token = (await listed.provisions(A)).token
     seen = await listed.core.device_status(token, since=None, wait=0)
