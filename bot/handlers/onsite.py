@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 
 from bot.handlers.codes import code_of
 from bot.handlers.devices import living
@@ -14,7 +15,7 @@ from cards.views.people import access_ended
 from cards.views.rollouts import problem_note
 from provisioning.access import Permission
 from provisioning.errors import BadInput
-from provisioning.model import MessageKind
+from provisioning.model import Device, MessageKind
 from provisioning.service.onsite import Job
 from provisioning.texts import _
 
@@ -99,8 +100,7 @@ async def install_form(
     """The form that confirms an install; asks first where the device has not called in."""
     current = (await turn.provisioning.job(turn.actor, device)).device
     if current.installed:
-        saved = await turn.provisioning.confirm(turn.actor, device)
-        return Reply(card=cards.saved_card(saved, turn.now, turn.actor.id))
+        return await _saved(turn, current)
     if not current.provisioned and not mounting_only:
         return Reply(card=cards.not_called_in(current))
     return Reply(card=cards.install_form(current, mounting_only=mounting_only, fault=fault, note=note))
@@ -112,8 +112,7 @@ async def install(turn: Turn, device: str, note: str = "") -> Reply:
     found, note = await turn.provisioning.device_and_rest(turn.actor, f"{device} {note}")
     if not found.provisioned and not found.installed:
         return Reply(card=cards.not_called_in(found))
-    saved = await turn.provisioning.confirm(turn.actor, found.mac, note, checked=True)
-    return Reply(card=cards.saved_card(saved, turn.now, turn.actor.id))
+    return await _saved(turn, found, note, checked=True)
 
 
 @router.action("install_save", form=install_form, needs=SITE)
@@ -121,7 +120,14 @@ async def install_save(
     turn: Turn, device: str, note: str = "", checked: bool = False, mounting_only: bool = False
 ) -> Reply:
     """Save the install."""
-    saved = await turn.provisioning.confirm(turn.actor, device, note, checked=checked, mounting_only=mounting_only)
+    found = await turn.provisioning.device(turn.actor, device)
+    return await _saved(turn, found, note, checked=checked, mounting_only=mounting_only)
+
+
+async def _saved(turn: Turn, found: Device, note: str = "", **word: bool) -> Reply:
+    """The install as it stands. What was confirmed before stays so, and whoever taps again reads by whom and when."""
+    actor = replace(turn.actor, operation="") if found.installed else turn.actor
+    saved = await turn.provisioning.confirm(actor, found.mac, note, **word)
     return Reply(card=cards.saved_card(saved, turn.now, turn.actor.id))
 
 
