@@ -186,7 +186,7 @@ def not_called_in(device: Device) -> Notice:
         lines=(place_words(device),),
         buttons=(
             Button("install_form", _("Mounting only"), {**data, "mounting_only": "true"}),
-            Button("job", _("Wait"), data, style=Style.POSITIVE),
+            Button("job", _("Wait"), data),
         ),
         subject=device.mac,
         revision=device.version,
