@@ -89,11 +89,10 @@ function ourInput(controls) {
   return { label, type: "Input.Text", multiline: first.tagName === "TEXTAREA", kind: first.type, maxLength: first.maxLength, value: first.value, placeholder: first.placeholder };
 }
 
-function theirs(card, how, config) {
+function theirs(card, how) {
   const markdown = window.markdownit();
   AdaptiveCards.AdaptiveCard.onProcessMarkdown = (text, result) => { result.outputHtml = markdown.render(text); result.didProcess = true; };
   const rendered = new AdaptiveCards.AdaptiveCard();
-  if (config) rendered.hostConfig = new AdaptiveCards.HostConfig(config);
   rendered.parse(card);
   const executed = [];
   rendered.onExecuteAction = (action) => executed.push(action);
@@ -136,4 +135,4 @@ function theirInput(input) {
   return { ...common, multiline: input.isMultiline, kind: control.type, maxLength: control.maxLength, value: input.value ?? "", placeholder: control.placeholder };
 }
 
-window.compare = async (card, how, config) => ({ ours: await ours(card, how), theirs: theirs(card, how, config) });
+window.compare = async (card, how) => ({ ours: await ours(card, how), theirs: theirs(card, how) });

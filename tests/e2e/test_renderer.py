@@ -1,8 +1,6 @@
 """Our own card renderer against the reference renderer, card by card, in a real browser."""
 
 import json
-import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -15,24 +13,13 @@ STATIC = HERE.parents[1] / "bot" / "demo" / "static"
 MODULES = HERE / "node_modules"
 REFERENCE = MODULES / "adaptivecards" / "dist" / "adaptivecards.min.js"
 MARKDOWN = MODULES / "markdown-it" / "dist" / "markdown-it.min.js"
-HOST_CONFIG = HERE.parents[2] / "shared" / "schemas" / "teams-host-config-light.json"
 TYPES = {".js": "text/javascript", ".json": "application/json", ".css": "text/css"}
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PAGE = '<!doctype html><link rel="stylesheet" href="/demo/static/card.css"><div id="box"></div>'
 
 BUSY = ("upload", "next", "install")  # the shapes that say most of what people typed
 
 if not REFERENCE.exists():
     pytest.skip("the reference renderer is not installed: run make e2e", allow_module_level=True)
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: run make e2e")
 
 
 def sample_cards():
@@ -54,20 +41,16 @@ CARDS = {**sample_cards(), **real_cards()}
 
 
 @pytest.fixture(scope="module")
-def browser_page():
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    found = os.environ.get("CHROMIUM") or next((path for name in names if (path := shutil.which(name))), None)
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, headless=True, args=FLAGS)
-        page = browser.new_page(viewport={"width": 400, "height": 900})
-        page.errors = []
-        page.on("pageerror", lambda error: page.errors.append(str(error)))
-        page.route("http://localhost/**", serve)
-        page.goto("http://localhost/")
-        for script in (REFERENCE, MARKDOWN, HERE / "renderer_compare.js"):
-            page.add_script_tag(path=str(script))
-        yield page
-        browser.close()
+def browser_page(chromium):
+    page = chromium.new_page(viewport={"width": 400, "height": 900})
+    page.errors = []
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    page.route("http://localhost/**", serve)
+    page.goto("http://localhost/")
+    for script in (REFERENCE, MARKDOWN, HERE / "renderer_compare.js"):
+        page.add_script_tag(path=str(script))
+    yield page
+    page.close()
 
 
 def serve(route):
@@ -80,9 +63,8 @@ def serve(route):
 
 
 def compare(page, card, how=""):
-    config = json.loads(HOST_CONFIG.read_text(encoding="utf-8")) if HOST_CONFIG.exists() else None
     page.errors.clear()
-    result = page.evaluate("([card, how, config]) => compare(card, how, config)", [card, how, config])
+    result = page.evaluate("([card, how]) => compare(card, how)", [card, how])
     assert page.errors == []
     return result["ours"], result["theirs"]
 

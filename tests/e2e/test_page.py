@@ -1,8 +1,6 @@
 """The local page as people use it, in a real browser, against a stand-in bot."""
 
 import asyncio
-import os
-import shutil
 import threading
 import time
 
@@ -12,22 +10,7 @@ from aiohttp import web
 from bot.demo.people import LOCAL_BOT, LOCAL_CHANNEL, LOCAL_TENANT
 from tests.bot.demo.fake_bot import CODE, FakeBot, build_app
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright and Chromium: run make e2e first")
-
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-CHROMIUM = os.environ.get("CHROMIUM") or next((path for name in NAMES if (path := shutil.which(name))), None)
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-if CHROMIUM is None:
-    pytest.skip("needs Chromium: run make e2e first", allow_module_level=True)
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: run make e2e")
 
 
 class Service:
@@ -91,14 +74,6 @@ class Person:
         self.pane(pane).get_by_role("button", name=title, exact=True).last.click()
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def service():
     service = Service()
@@ -107,8 +82,8 @@ def service():
 
 
 @pytest.fixture
-def me(browser, service):
-    context = browser.new_context(
+def me(chromium, service):
+    context = chromium.new_context(
         viewport={"width": 1440, "height": 900},
         timezone_id="Europe/Oslo",
         locale="nb-NO",
