@@ -34,13 +34,14 @@ from tests.connector import TENANT, FakeConnector, activity
 DEVICES = 2_000
 TURNS = 300
 CALLS = 400
+DAY = 40  # devices that one technician installs in a day
 AT_ONCE = 8
 ROUNDS = 2
 MACS = [f"805EC0{number:06X}" for number in range(DEVICES)]
 ADMIN = Actor(id=DANA["aadObjectId"], name=DANA["name"], tenant=TENANT, roles=frozenset({Role.ADMIN}))
 SITES = ("Oslo", "Bergen", "Trondheim", "Stavanger")
 
-# What a day is made of, and how often; the technician has 200 devices.
+# What a day is made of, and how often.
 TYPED_BY_DANA = (
     ("device {mac}", 30),
     ("devices", 4),
@@ -52,7 +53,7 @@ TYPED_BY_DANA = (
     ("people", 2),
     ("help", 2),
 )
-TYPED_BY_SAM = (("next", 12), ("my devices", 8), ("code {own}", 12), ("whoami", 4))
+TYPED_BY_SAM = (("next", 12), ("my devices", 8), ("code {own}", 6), ("whoami", 4))
 
 
 def place(number: int) -> str:
@@ -88,7 +89,7 @@ async def serving(app: web.Application) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def product(folder: Path, driver: Driver, typing: Typing) -> AsyncIterator[Service]:
-    """The service as it runs, filled: 2 000 devices with live codes, 200 of them with one technician."""
+    """The service as it runs, filled: 2 000 devices with live codes, a day's work of them with one technician."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     env = {"STORE_URL": f"tinydb:{folder / 'store'}", "PORT": str(port), "ADMINS": DANA["aadObjectId"]}
@@ -105,7 +106,7 @@ async def fill(service: Service) -> None:
         wanted = [Wanted(mac, place(start + n)) for n, mac in enumerate(MACS[start : start + 200])]
         await provisioning.add(ADMIN, wanted)
     await provisioning.issue(ADMIN, IssueOrder(target=Target()))
-    for device in [await provisioning.store.get(Device, mac) for mac in MACS[:200]]:
+    for device in [await provisioning.store.get(Device, mac) for mac in MACS[:DAY]]:
         sam = await provisioning.person(SAM["aadObjectId"])
         await provisioning.assign(ADMIN, Target(device=device), sam)
 
@@ -119,7 +120,7 @@ def mixed_turns(typing: Typing, count: int) -> list[Post]:
     table = [(DANA, *line) for line in TYPED_BY_DANA] + [(SAM, *line) for line in TYPED_BY_SAM]
     chosen = rng.choices(table, weights=[line[2] for line in table], k=count)
     return [
-        typing.says(who, text.format(mac=rng.choice(MACS), own=rng.choice(MACS[:200]))) for who, text, _often in chosen
+        typing.says(who, text.format(mac=rng.choice(MACS), own=rng.choice(MACS[:DAY]))) for who, text, _often in chosen
     ]
 
 
