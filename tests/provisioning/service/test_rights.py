@@ -10,7 +10,15 @@ from provisioning.model import Batch, Role
 from provisioning.service import Provisioning
 from provisioning.service.codes import IssueOrder
 from provisioning.service.lookup import Target
+from tests.fakes import MemoryStore
 from tests.provisioning.world import LEE, SAM, A, World, channel, member
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    """Rights are asked about before any store is, so one store is enough here."""
+    return MemoryStore()
+
 
 ANYBODY = {
     "ask_access": "whoever has no role asks for one",
