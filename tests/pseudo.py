@@ -12,7 +12,7 @@ from tests.cards.rules import parts, texts
 OPEN, CLOSE = "⟦", "⟧"
 
 
-class _Bracketed(gettext.NullTranslations):
+class Bracketed(gettext.NullTranslations):
     def gettext(self, message: str) -> str:
         return f"{OPEN}{message}{CLOSE}" if message else message
 
@@ -25,7 +25,7 @@ class _Pseudo(Speech):
 
     @property
     def catalog(self) -> gettext.NullTranslations:
-        return _Bracketed()
+        return Bracketed()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from aiohttp import ClientError
 from rich.console import Console
 
 from bot.demo.people import LOCAL_ADMIN, LOCAL_DEVICE_MACS, LOCAL_TECHNICIAN
@@ -31,6 +32,8 @@ from bot.demo.stage import (
 )
 from bot.demo.terminal import Lane, Terminal
 from bot.settings import Settings, load_settings
+from cards.words import clock
+from provisioning.errors import ProvisioningError, Unavailable
 from provisioning.texts import N_, Speech, _, ngettext, speaking
 
 START: Final = datetime(2026, 3, 2, 6, 40, 5, tzinfo=UTC)  # a Monday morning in Oslo
@@ -139,7 +142,7 @@ async def expired(cast: Cast) -> None:
     no_code(await cast.sam.sees_edited(ORGANISATION, "3.01", verb="install_form"))
     await cast.stage.later(5 * MINUTE)
     await cast.sam.says("install 3.01")
-    await cast.sam.gets("3.01", _("installed"))
+    await cast.sam.gets("3.01", saved_now(cast))
     await cast.sam.gets(_("Nothing else to do until somebody has helped."))
 
 
@@ -151,7 +154,7 @@ async def complete(cast: Cast) -> None:
     await cast.channel.gets(_("{site}: 100 %. Every device has called in.", site=SITE))
     await cast.stage.later(3 * MINUTE)
     await cast.sam.says("install 2.16")
-    await cast.sam.gets("2.16", _("installed"))
+    await cast.sam.gets("2.16", saved_now(cast))
     await cast.sam.gets(_("All done"))
     none = ngettext("{n} problem", "{n} problems", 0)
     words = _("{done} of {total} provisioned, {installed} installed, {problems}")
@@ -168,6 +171,10 @@ async def leaving(cast: Cast) -> None:
     await cast.dana.presses("revoke_access_save")
     no_code(await cast.sam.sees_edited(_("Access ended")))
     await cast.device(FOURTH, "1.02").refused(code, "code_refused")
+
+
+def saved_now(cast: Cast) -> str:
+    return _("Saved {time}.", time=clock(cast.stage.clock.now()))
 
 
 def code_of(card: Shown) -> str:
@@ -216,12 +223,16 @@ async def play(open_service: OpenService, console: Console) -> int:
                     await stage.later(minutes * MINUTE)
                     terminal.chapter(number, _(title), stage.clock.now())
                     await scene(cast)
-        except StoryFault as fault:
-            terminal.end(_("The story ended too early. {fault}", fault=fault), good=False)
+        except (StoryFault, ProvisioningError, ClientError, TimeoutError) as fault:
+            terminal.end(_("The story ended too early. {fault}", fault=reason(fault)), good=False)
             return 1
         seconds = f"{time.monotonic() - began:.1f}"
         terminal.end(_("The end. Every step showed what it must, in {seconds} s.", seconds=seconds), good=True)
     return 0
+
+
+def reason(fault: Exception) -> str:
+    return fault.reason if isinstance(fault, Unavailable) else str(fault) or type(fault).__name__
 
 
 def _settings(folder: Path) -> Settings:
