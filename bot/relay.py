@@ -136,6 +136,7 @@ class Relay:
         activity_id = await self._messenger.send(post.conversation, message_of(reply))
         fresh = self._post(turn, activity_id, reply, message)
         await self._provisioning.sent(message, replace(fresh, reposted=True) if fresh else None)
+        await self._provisioning.forget(post.key)
 
     # -------------------------------------------------------------- drawing
 
@@ -158,6 +159,8 @@ class Relay:
     async def _chat_with(self, person: Person) -> Conversation:
         if person.chat:
             return person.chat
+        if not person.teams_id:  # granted a role beforehand, and never met
+            raise Unreachable
         for rollout in await self._provisioning.followers():
             chat = await self._messenger.open_chat(rollout.channel, person.teams_id)
             await self._provisioning.found_chat(person.id, chat)
