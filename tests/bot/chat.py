@@ -190,6 +190,12 @@ class Chat:
         """What stands there: titles of cards, and texts."""
         return [post.title or _shown(post.text) for post in self.posts]
 
+    def titled(self, title: str) -> Post:
+        """The newest card with this title."""
+        found = [post for post in self.posts if post.title == title]
+        assert found, f"no card {title!r} among {self.titles}"
+        return found[-1]
+
     def with_button(self, title: str) -> Post:
         found = [post for post in self.posts if title in post.buttons]
         assert found, f"no card with {title!r} among {self.titles}"
@@ -349,8 +355,9 @@ class Channel(Chat):
 
     @property
     def replies(self) -> list[Post]:
-        """What was said in the thread of the living card."""
-        return [post for post in self.posts if post.thread and not post.card]
+        """What was said in the thread of a card of the bot's."""
+        ours = {post_id for conversation, post_id in self.house.posts if conversation == self.conversation}
+        return [post for post in self.posts if post.thread in ours and not post.card]
 
 
 @dataclass

@@ -1,0 +1,85 @@
+"""Conversation 11: a technician leaves, or cannot be reached any more."""
+
+import pytest
+
+from tests.bot.chat import House, Someone
+from tests.connector import Fault
+
+A, B = "80-5E-C0-11-22-33", "80-5E-C0-11-22-34"
+
+
+@pytest.fixture
+async def day(house: House, dana: Someone, sam: Someone) -> None:
+    await dana.says(f"add {A} Oslo/2/2.14\n{B} Oslo/2/2.16")
+    await dana.says("issue oslo to Sam")
+
+
+async def test_jobs_go_to_somebody_else_with_new_codes(house: House, dana: Someone, sam: Someone, day: None) -> None:
+    kim = await house.technician("Kim")
+    old, card = sam.card.code, sam.card
+    form = await dana.says("revoke access Sam")
+    assert form.title == "Sam: 2 live codes, 2 open jobs"
+    assert "Revoke now" in form.buttons and "Cancel" in form.buttons
+    assert [choice["title"] for choice in form.inputs["heir"]["choices"]] == ["nobody", "Kim"]
+
+    ended = await dana.presses("Revoke now", heir=kim.object_id)
+    assert ended.title == "Sam has no access since 07:30."
+    assert "2 codes dead, 2 jobs to Kim with new codes." in ended.all
+    assert card.title == "Access ended" and not any(post.code for post in sam.posts)
+    assert kim.card.title == "Next: Oslo, floor 2, room 2.14" and kim.card.code != old
+    assert (await house.device(A).provision(old)).code == "code_refused"
+    assert (await sam.says("next")).title == "You have no access yet."
+    assert (await house.device(A).provision(kim.card.code)).status == 200
+
+
+async def test_nobody_takes_them(house: House, dana: Someone, sam: Someone, day: None) -> None:
+    await dana.says("revoke access Sam")
+    ended = await dana.presses("Revoke now")
+    assert "2 codes dead, 2 jobs with nobody now." in ended.all
+    assert (await house.record(A)).technician == ""
+
+
+async def test_the_heir_can_be_typed(house: House, dana: Someone, sam: Someone, day: None) -> None:
+    kim = await house.technician("Kim")
+    form = await dana.says("revoke access Sam to Kim")
+    assert form.inputs["heir"]["value"] == kim.object_id
+    assert "2 jobs to Kim" in (await dana.presses("Revoke now")).all
+
+
+async def test_a_form_that_was_overtaken_comes_back_fresh(house: House, dana: Someone, sam: Someone, day: None) -> None:
+    form = await dana.says("revoke access Sam")
+    lee = await house.admin("Lee")
+    await lee.says("grant Sam admin")
+    again = await dana.presses("Revoke now", on=form)
+    assert "out of date" in again.all
+    assert (await sam.says("devices")).title == "2 devices"
+
+
+async def test_the_admin_by_configuration_stays(house: House, dana: Someone) -> None:
+    assert "Dana is an admin by configuration (ADMINS)" in (await dana.says("revoke access Dana")).all
+
+
+async def test_whoever_blocks_the_bot_is_told_to_the_admins_once(
+    house: House, dana: Someone, sam: Someone, day: None
+) -> None:
+    house.by_itself = False
+    house.connector.troubled(sam.conversation, Fault(403), Fault(403), Fault(403))
+    await dana.says("reissue 2.14")
+    await house.settled()
+    await dana.says("reissue 2.16")
+    await house.settled()
+    assert dana.titles.count("I cannot reach Sam.") == 1
+    assert "With them: 2 live codes, 2 open jobs." in dana.titled("I cannot reach Sam.").all
+    house.by_itself = True
+    assert (await dana.presses("Give jobs away")).title == "Sam: 2 live codes, 2 open jobs"
+
+
+async def test_whoever_removes_the_app_is_told_and_whoever_comes_back_is_reached(
+    house: House, dana: Someone, sam: Someone, day: None
+) -> None:
+    await sam.uninstalls()
+    assert dana.card.title == "I cannot reach Sam."
+    assert "I cannot reach Sam" in (await dana.says("issue oslo to Sam")).all
+    await sam.installs()
+    await dana.says("reissue 2.14")
+    assert sam.card.code == house.keys.digits[-1]
