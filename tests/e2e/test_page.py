@@ -189,6 +189,7 @@ def test_a_message_that_did_not_arrive_can_be_sent_again(me, service):
 def test_the_channel_mentions_the_bot_and_keeps_threads(me, service):
     me.presses("channel", "connect oslo")
     me.sees("channel", "Oslo rollout")
+    me.sees("channel", "Oslo started. @Dana Admin, Sam has 12 devices today.")
     [post] = service.sent("message")
     assert post["text"] == "<at>Provisioning Bot</at> connect oslo"
     assert post["conversation"]["id"] == f"{LOCAL_CHANNEL.id};messageid={post['id']}"

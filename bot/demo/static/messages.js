@@ -44,11 +44,28 @@ function contents(message, desk, isBot) {
 }
 
 function said(message, text, desk, isBot) {
-  if (isBot) return message.textFormat === "plain" ? plain(text) : markdown(text, { breaks: true });
+  if (isBot) return mentioned(message.textFormat === "plain" ? plain(text) : markdown(text, { breaks: true }), message);
   const out = document.createDocumentFragment();
   if (desk.isChannel) out.append(el("span", { class: "mention" }, `@${desk.bot.name}`), " ");
   out.append(plain(text));
   return out;
+}
+
+// Each mention that comes with the text takes the place of its `<at>name</at>`; any other such mark stays as it was typed.
+function mentioned(node, message) {
+  for (const entity of message.entities ?? []) {
+    if (entity?.type !== "mention" || !entity.text) continue;
+    const texts = document.createTreeWalker(node, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+      const at = texts.currentNode.data.indexOf(entity.text);
+      if (at < 0) continue;
+      const mark = texts.currentNode.splitText(at);
+      mark.splitText(entity.text.length);
+      mark.replaceWith(el("span", { class: "mention" }, `@${entity.mentioned?.name ?? ""}`));
+      break;
+    }
+  }
+  return node;
 }
 
 function attachmentNode(message, attachment, desk) {

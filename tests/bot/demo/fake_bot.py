@@ -76,7 +76,10 @@ class FakeBot:
             raise web.HTTPServiceUnavailable
         if words[:1] == ["connect"]:
             root = await self.reply(activity, card_message("rollout"))
-            await self.reply(activity, {"type": "message", "text": "Oslo started. Dana, **Sam** has 12 devices today."})
+            at = "<at>Dana Admin</at>"
+            mention = {"type": "mention", "text": at, "mentioned": {"id": "29:dana", "name": "Dana Admin"}}
+            text = f"Oslo started. {at}, **Sam** has 12 devices today."
+            await self.reply(activity, {"type": "message", "text": text, "entities": [mention]})
             return root
         if words[:1] == ["file"]:
             report = {"contentType": "text/csv", "contentUrl": "https://contoso.com/codes.csv", "name": "codes.csv"}
