@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -12,7 +13,7 @@ import structlog
 from bot.door import message_of, post_of
 from bot.routing import Route, Router
 from bot.turn import Reply, Trigger, Turn
-from provisioning.errors import DeliveryError, PostGone, ProvisioningError, StoreError, Unreachable
+from provisioning.errors import DeliveryError, PostGone, ProvisioningError, StoreError, TryAgain, Unreachable
 from provisioning.model import Conversation, MessageKind, OutboxMessage, Person, Post, Rollout
 from provisioning.ports import Messenger
 from provisioning.service import Provisioning
@@ -79,11 +80,17 @@ class Relay:
         return min(max((due - self._provisioning.now()).total_seconds(), 0.01), self._longest_wait)
 
     async def _safely(self, message: OutboxMessage) -> None:
-        """A message that cannot be drawn or settled now keeps its lease and comes again when that has run out."""
+        """While the store is away a message keeps its lease and comes again. One that cannot be drawn counts as failed:
+        it comes again later and later and is given up in the end, so that it does not block its lane for ever.
+        """
         try:
             await self.deliver(message)
+        except StoreError as error:
+            log.warning("a message waits for the store", kind=message.kind, message=message.id, reason=str(error))
         except Exception:
-            log.exception("a message could not be delivered", kind=message.kind, message=message.id)
+            log.exception("a message could not be drawn", kind=message.kind, message=message.id)
+            with contextlib.suppress(StoreError):
+                await self._provisioning.failed(message, TryAgain(), self._jitter())
 
     # -------------------------------------------------------------- one message
 

@@ -30,6 +30,7 @@ AT_ONCE = 32  # messages under way together, each in its own lane
 SWEEP = 500
 MANY_ENDED = 5  # more codes than this ending together is worth a reply in the channel
 REMEMBER_HASH = timedelta(days=7)
+KEEP_SETTLED = timedelta(days=7)
 REMEMBER_OPERATION = timedelta(days=2)
 
 
@@ -121,17 +122,18 @@ class Outbox(People):
             await self.store.save(Change(puts=tuple(edit(post, self.now()) for post in posts)))
 
     async def card_gone(self, post: Post, message: OutboxMessage) -> bool:
-        """A channel's card was deleted: True if it is to be posted again (once); then the admins are asked."""
-        again = not post.conversation.personal and not post.reposted
-        change = Change(deletes=(post,))
-        if not post.conversation.personal and post.reposted:
-            admins = await self.admins()
-            puts = tuple(tell(MessageKind.CARD_GONE, a.id, post.subject, self.now()) for a in admins)
-            change += Change(puts=puts)
-        await self.store.save(change)
-        if not again:
-            await self.dropped(message)
-        return again
+        """A card was deleted. True: a channel's card, to be posted once more; nothing is settled yet.
+
+        False: it is let go, and where it had been posted again already, the admins are asked.
+        """
+        channel = not post.conversation.personal
+        if channel and not post.reposted:
+            return True
+        admins = await self.admins() if channel else []
+        asked = tuple(tell(MessageKind.CARD_GONE, a.id, post.subject, self.now()) for a in admins)
+        done = settled(message, MessageStatus.DROPPED, self.now())
+        await self.store.save(Change(puts=(done, *asked), deletes=(post,)))
+        return False
 
     # -------------------------------------------------------------- the sweep
 
@@ -182,6 +184,10 @@ class Outbox(People):
         span = Span("at", until=self.now() - REMEMBER_OPERATION)
         rows = (await self.store.find(Operation, span=span, limit=SWEEP)).rows
         await self._quietly(Change(deletes=rows))
+        for status in (MessageStatus.SENT, MessageStatus.DROPPED):
+            oldest = (await self.store.find(OutboxMessage, status=status, limit=SWEEP)).rows
+            past = tuple(m for m in oldest if m.settled_at and self.now() - m.settled_at > KEEP_SETTLED)
+            await self._quietly(Change(deletes=past))
 
     async def _quietly(self, change: Change) -> None:
         """Housekeeping gives way to whoever was faster; the next sweep finds it again."""
