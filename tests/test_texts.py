@@ -19,11 +19,7 @@ HOUSE = Path(__file__).parents[1]
 ROOMS_THAT_SPEAK = ("bot", "cards", "provisioning")
 KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
 TEMPLATE = LOCALE_DIR / f"{DOMAIN}.pot"
-REFRESH = (
-    "pybabel extract --no-default-keywords -k _ -k N_ -k ngettext:1,2 --no-location --sort-output --width=120 "
-    "--project='Provisioning Bot' --copyright-holder='Provisioning Bot contributors' "
-    f"-o {TEMPLATE.relative_to(HOUSE).as_posix()} {' '.join(ROOMS_THAT_SPEAK)}"
-)
+REFRESH = "make messages"
 
 MessageId = str | tuple[str, ...]
 

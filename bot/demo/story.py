@@ -83,7 +83,8 @@ async def access(cast: Cast) -> None:
 
 async def devices(cast: Cast) -> None:
     await cast.dana.says(f"add 80-5E-C0-11-22-3 {SITE}/2/2.14")
-    await cast.dana.gets("80-5E-C0-11-22-3", _("One line needs fixing. Nothing is saved."))
+    one = ngettext("One line needs fixing. Nothing is saved.", "{n} lines need fixing. Nothing is saved.", 1)
+    await cast.dana.gets("80-5E-C0-11-22-3", one)
     await cast.dana.says("devices")
     await cast.dana.gets(_("No device here. add puts one on the list; devices shows all."))
     first, second = FIRST.replace("-", ":").lower(), SECOND.replace("-", "")
