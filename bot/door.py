@@ -74,8 +74,7 @@ class Door:
             return Person(id="", tenant=incoming.sender.tenant), False
         known = await self._provisioning.who(incoming.sender.object_id)
         member = await self._member(incoming, chat, known)
-        person = await self._provisioning.meet(member, here, incoming.locale, incoming.timezone)
-        return person, here is not None and (known is None or known.chat is None)
+        return await self._provisioning.encounter(member, here, incoming.locale, incoming.timezone)
 
     async def _member(self, incoming: Incoming, chat: Chat, known: Person | None) -> Member:
         """Teams is asked once for the name and the UPN; what it vouched for before is not asked again."""

@@ -72,11 +72,18 @@ class People(Handover):
 
         Errors: `NotYourTenant`.
         """
+        return (await self.encounter(member, chat, locale, timezone))[0]
+
+    async def encounter(
+        self, member: Member, chat: Conversation | None, locale: str = "", timezone: str = ""
+    ) -> tuple[Person, bool]:
+        """As `meet`; and whether this is the first of their own chat: of two at the same moment, one is."""
         if not self.policy.any_tenant and member.tenant != self.policy.tenant:
             raise NotYourTenant(organisation=self.policy.organisation)
 
-        async def decide() -> tuple[Change, Person]:
+        async def decide() -> tuple[Change, tuple[Person, bool]]:
             known = await self.store.get(Person, member.id) or Person(id=member.id)
+            first = chat is not None and known.chat is None
             fresh = replace(
                 known,
                 tenant=member.tenant,
@@ -94,10 +101,10 @@ class People(Handover):
             bound = await self._waiting_grant(fresh)
             if bound:
                 fresh, change = self._bound(fresh, bound)
-                return change, stored(fresh)
+                return change, (stored(fresh), first)
             if fresh == known and known.version:
-                return Change(), known
-            return Change(puts=(fresh,)), stored(fresh)
+                return Change(), (known, False)
+            return Change(puts=(fresh,)), (stored(fresh), first)
 
         return await self.unit(Actor(id=member.id, name=member.name, tenant=member.tenant), decide)
 

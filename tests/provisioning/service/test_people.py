@@ -1,5 +1,6 @@
 """People: met, granted, refused, and what happens to codes and jobs when somebody leaves."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -31,6 +32,12 @@ async def test_whoever_writes_is_known_under_the_verified_id(world: World) -> No
     assert (person.name, person.locale, person.roles, person.chat) == ("Mia Holm", "de-DE", frozenset(), chat_of(NEW))
     again = await world.core.meet(member(NEW, "Mia Holm", upn="mia@contoso.com"), chat_of(NEW))
     assert (again.version, again.locale) == (person.version, "de-DE")
+
+
+async def test_of_two_first_words_at_the_same_moment_one_is_the_first(world: World) -> None:
+    met = await asyncio.gather(*(world.core.encounter(member(NEW, "Mia Holm"), chat_of(NEW)) for _ in range(4)))
+    assert sorted(first for _person, first in met) == [False, False, False, True]
+    assert (await world.core.encounter(member(NEW, "Mia Holm"), None))[1] is False
 
 
 async def test_other_organisations_are_refused(world: World) -> None:
