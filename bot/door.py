@@ -17,6 +17,7 @@ from cards.view import View
 from cards.views.common import note, question
 from cards.views.people import no_access
 from cards.words import escape, plain
+from provisioning.access import require
 from provisioning.errors import (
     AlreadyDone,
     Ambiguous,
@@ -122,6 +123,8 @@ class Door:
             if isinstance(match, Half):
                 return general.half(match)
             if match is None:
+                route = self._routes.routes["device" if turn.actor.is_admin else "code"]  # what a bare `2.14` means
+                values = {"device": incoming.text}
                 return await self._unmatched(turn, incoming.text)
             route, values = match.route, match.arguments
             return await self._run(turn, route, values)
@@ -129,6 +132,8 @@ class Door:
             return await self._explain(turn, error, route, values)
 
     async def _run(self, turn: Turn, route: Route, values: Mapping[str, Any]) -> Reply:
+        if route.needs:  # the use case checks again; here nobody sees so much as the form of what they may not do
+            require(turn.actor, *route.needs)
         if route.where is Where.CHANNEL and not turn.in_channel:
             raise WrongPlace
         reply = await route.handler(turn, **route.arguments(values))
@@ -149,7 +154,8 @@ class Door:
             verb = route.verbs[0] if route.verbs else ""
             data = {name: str(value) for name, value in values.items() if name not in ("verb", "op", "rev", "subject")}
             if verb:
-                return Reply(card=question(error.sentence, verb, error.parameter, error.choices, data))
+                asked = route.meant(values, error.text) or error.parameter
+                return Reply(card=question(error.sentence, verb, asked, error.choices, data))
         if isinstance(error, BadInput) and route and route.form and turn.pressed:
             arguments = Route(route.form.__name__, route.form, "").arguments(values)
             return await route.form(turn, **{**arguments, "fault": error}) or Reply(text=error.sentence)
@@ -210,7 +216,7 @@ class Door:
     async def _post(self, turn: Turn, chat: Chat, reply: Reply) -> None:
         """A channel's living card stands by itself, so that its thread is its own; all else goes where it was asked."""
         message = message_of(reply)
-        if turn.in_channel and reply.living:
+        if turn.in_channel and reply.living and reply.living.subject == turn.conversation.id:
             activity_id = await self._messenger.send(turn.conversation, message)
         else:
             activity_id = await chat.send(message)
