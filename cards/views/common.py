@@ -73,7 +73,9 @@ def problem_words(device: Device) -> str:
     if problem is None:
         return ""
     kind = _(PROBLEMS[problem.kind])
-    said = f"{kind}: {escape(problem.note)}" if problem.note else kind
+    said = kind
+    if problem.note:
+        said = escape(problem.note) if problem.kind == "other" else f"{kind}: {escape(problem.note)}"
     return _("{said} ({name} {time})", said=said, name=escape(problem.by_name), time=clock(problem.at))
 
 
