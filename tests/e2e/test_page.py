@@ -273,6 +273,12 @@ def test_the_device_says_what_is_wrong_as_a_device_would(me, service):
         me.page.fill("#device-code", CODE)
         me.presses("device", "Provision")
         me.sees("device", text)
+    service.call(setattr, service.bot, "next_problem", (422, "invalid_code", None))
+    me.page.fill("#device-code", "1111")
+    me.presses("device", "Provision")
+    me.sees("device", "mistyped")
+    me.presses("device", "1")
+    assert me.page.locator("#device-code").input_value() == "1"
     service.call(setattr, service.bot, "next_problem", (429, "slow_down", {"Retry-After": "2"}))
     me.page.fill("#device-code", CODE)
     me.presses("device", "Provision")

@@ -16,6 +16,7 @@ export class SimulatedDevice {
     this.screen = "boot";
     this.message = "";
     this.code = "";
+    this.mistyped = false;
     this.keyFor = { code: "", key: "" };
     this.holdUntil = 0;
     this.watched = false;
@@ -59,7 +60,7 @@ export class SimulatedDevice {
   }
 
   provisioned({ tenant, device, token }) {
-    Object.assign(this.kept, { token, mac: device.mac, state: device.state, tenant: tenant.name, location: device.location ?? "", account: "" });
+    Object.assign(this.kept, { token, mac: dashed(device.mac), state: device.state, tenant: tenant.name, location: device.location ?? "", account: "" });
     delete this.kept.revision;
     this.forgetCode();
     this.show(device.state);
@@ -70,6 +71,7 @@ export class SimulatedDevice {
     if (answer.status === 0) { this.show("enter", TEXT.device.noAnswer); return; }
     if (answer.status === 429) { this.hold(answer.retryAfter); return; }
     const reset = answer.body?.code === "reset_required";
+    this.mistyped = answer.body?.code === "invalid_code";
     if (answer.status !== 422) this.forgetCode();
     this.show(reset ? "reset" : "enter", sentence(answer));
   }
@@ -172,6 +174,11 @@ export class SimulatedDevice {
   stop() {
     this.line?.abort();
   }
+}
+
+// As labels print it, whatever the service calls it.
+function dashed(mac) {
+  return mac.replace(/[^0-9a-f]/gi, "").toUpperCase().match(/../g)?.join("-") ?? mac;
 }
 
 function sentence(answer) {

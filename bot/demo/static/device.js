@@ -65,8 +65,13 @@ export class DevicePane {
     return el("div", { class: "keypad", role: "group", "aria-label": T.keypad }, KEYS.map((key) => {
       if (key === "back") return el("button", { type: "button", class: "key", "aria-label": T.erase, onclick: () => this.typed(this.device.code.slice(0, -1)) }, icon("back"));
       const sub = LETTERS[key] ? el("small", { "aria-hidden": "true" }, LETTERS[key]) : null;
-      return el("button", { type: "button", class: "key", onclick: () => this.typed(this.device.code + key) }, key, sub);
+      return el("button", { type: "button", class: "key", onclick: () => this.pressed(key) }, key, sub);
     }));
+  }
+
+  // The first digit after a mistyped code begins a new one.
+  pressed(key) {
+    this.typed(this.device.mistyped ? key : this.device.code + key);
   }
 
   typed(text) {
@@ -74,6 +79,7 @@ export class DevicePane {
     if (device.screen !== "enter" || device.held()) return;
     device.code = text.replace(/[^\d*]/g, "").slice(0, 24);
     device.message = "";
+    device.mistyped = false;
     this.draw();
   }
 
