@@ -62,6 +62,8 @@ def escape(text: str) -> str:
 
 def without_controls(text: str, keep: str = "\n" + _BREAK) -> str:
     """The text without control, bidi and other invisible characters, except joiners and those of `keep`."""
+    if text.isascii() and text.isprintable():  # nearly every text there is
+        return text
     return "".join(c for c in text if c in keep or c in _JOINERS or unicodedata.category(c) not in _INVISIBLE)
 
 
