@@ -71,9 +71,10 @@ async def access_asked_again(turn: Turn, person: str) -> Reply | None:
 @router.action("grant")
 async def grant(turn: Turn, person: str, role: str) -> Reply:
     """Give somebody a role: admin or technician."""
-    person, _blank, role = f"{person} {role}".rpartition(" ")
+    if not turn.pressed:  # names have several words; the last word is the role
+        person, _blank, role = f"{person} {role}".rpartition(" ")
     try:
-        wanted = Role(role.strip().casefold())
+        wanted = Role("".join(role.casefold().split()[-1:]))
     except ValueError:
         raise InvalidChoice(text=role[:40], choices="admin, technician") from None
     granted = await turn.provisioning.grant(turn.actor, _mentioned(turn, person), wanted)
