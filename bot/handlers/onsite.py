@@ -107,6 +107,7 @@ async def install_form(
 
 
 @router.command("install <device> [<note>]", needs=SITE)
+@router.action("install")
 async def install(turn: Turn, device: str, note: str = "") -> Reply:
     """Confirm that a device is installed, with a note if you like."""
     found, note = await turn.provisioning.device_and_rest(turn.actor, f"{device} {note}")
@@ -142,6 +143,7 @@ async def problem_form(turn: Turn, device: str, note: str = "", fault: BadInput 
 
 
 @router.command("problem <device> [<note>]", needs=SITE)
+@router.action("problem")
 async def problem(turn: Turn, device: str, note: str = "") -> Reply:
     """Report what is wrong with a device; the admins and the channel are told."""
     found, note = await turn.provisioning.device_and_rest(turn.actor, f"{device} {note}")
