@@ -154,8 +154,8 @@ class Door:
             verb = route.verbs[0] if route.verbs else ""
             data = {name: str(value) for name, value in values.items() if name not in ("verb", "op", "rev", "subject")}
             if verb:
-                asked = route.meant(values, error.text) or error.parameter
-                return Reply(card=question(error.sentence, verb, asked, error.choices, data))
+                parameter = route.meant(values, error.text) or error.parameter
+                return Reply(card=question(error.sentence, verb, parameter, error.choices, data))
         if isinstance(error, BadInput) and route and route.form and turn.pressed:
             arguments = Route(route.form.__name__, route.form, "").arguments(values)
             return await route.form(turn, **{**arguments, "fault": error}) or Reply(text=error.sentence)

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import inspect
 import re
+import unicodedata
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
 from rapidfuzz import fuzz, process
 
 from bot.turn import Reply, Turn
 from provisioning.access import Permission, allowed
-from provisioning.errors import OutOfDate
+from provisioning.errors import OutOfDate, TextTooLong
 from provisioning.model import Actor, MessageKind
 
 Handler = Callable[..., Awaitable[Reply | None]]
 H = TypeVar("H", bound=Handler)
 
 SUGGEST_FROM = 65  # similarity in per cent from which a word counts as a slip of the finger
-PARAMETER_LIMIT = 4000  # characters; a pasted list is the longest
+LONGEST = 32_000  # characters of a message or of one value of a card; Teams itself takes 28 KB
 
 
 class Where(StrEnum):
@@ -69,6 +71,11 @@ class Route:
             elif parameter.default is inspect.Parameter.empty:
                 raise OutOfDate
         return found
+
+    def meant(self, values: Mapping[str, Any], text: str) -> str:
+        """The argument that `text` stands in, fillers before it or not; empty where it is spread over several."""
+        wanted = _letters(text)
+        return next((n for n in _parameters(self.handler) if _letters(str(values.get(n, ""))).endswith(wanted)), "")
 
     def allowed(self, actor: Actor) -> bool:
         return not self.needs or allowed(actor, *self.needs)
@@ -159,12 +166,18 @@ class Router:
         return {kind: route for route in self.routes.values() for kind in route.notices}
 
     def match(self, text: str) -> Match | Half | None:
-        """The command with the most literal words that fits; a `Half` where only its words do."""
-        said = text.strip().removeprefix("/").strip()
+        """The command with the most literal words that fits; a `Half` where only its words do.
+
+        Errors: `TextTooLong`.
+        """
+        if len(text) > LONGEST:
+            raise TextTooLong(length=len(text), limit=LONGEST)
+        lines = text.strip().removeprefix("/").splitlines()
+        said = "\n".join(line.strip() for line in lines if line.strip())  # long blanks would cost quadratic time
         half: Route | None = None
         for command, route in self._by_length():
             if found := command.pattern.fullmatch(said):
-                return Match(route, {k: v.strip()[:PARAMETER_LIMIT] for k, v in found.groupdict().items() if v})
+                return Match(route, {name: value.strip() for name, value in found.groupdict().items() if value})
             begins = re.match(re.escape(command.words).replace(r"\ ", r"\s+") + r"(\s|$)", said, re.IGNORECASE)
             if begins and half is None:
                 half = route
@@ -206,10 +219,16 @@ def _regex(usage: str) -> str:
     return out
 
 
+def _letters(text: str) -> str:
+    """What two notations of one MAC or place have in common."""
+    return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
+
+
 def _gap(before: str) -> str:
     return r"\s+" if before else ""
 
 
+@cache
 def _parameters(handler: Handler) -> dict[str, inspect.Parameter]:
     hints = get_type_hints(handler, localns={"Turn": Turn, "Reply": Reply})
     parameters = list(inspect.signature(handler).parameters.values())[1:]
@@ -218,9 +237,8 @@ def _parameters(handler: Handler) -> dict[str, inspect.Parameter]:
 
 def _convert(value: Any, wanted: Any) -> Any:
     """Card data is the client's: whatever is not what the handler takes is an old or a forged card."""
-    if isinstance(value, dict | list):
+    if isinstance(value, dict | list) or len(text := str(value)) > LONGEST:
         raise OutOfDate
-    text = str(value)[:PARAMETER_LIMIT]
     if wanted is bool:
         return text.casefold() in ("true", "1", "yes")
     if wanted is int or wanted == (int | None):
