@@ -215,6 +215,17 @@ def test_a_card_with_a_refresh_is_asked_for_by_its_reader_alone(me, service):
     assert len(service.sent("invoke")) == 1
 
 
+def test_the_newest_post_stays_in_sight_while_a_long_reply_is_typed(me):
+    me.presses("channel", "connect oslo")
+    me.sees("channel", "Oslo started.")
+    for _ in range(2):
+        me.says("channel", "connect oslo")
+        me.page.wait_for_timeout(300)
+    me.presses("channel", "Reply")
+    me.pane("channel").locator(".compose-text").fill("one\ntwo\nthree\nfour")
+    sync_api.expect(me.pane("channel").get_by_role("button", name="Reply").last).to_be_in_viewport()
+
+
 def test_another_person_takes_the_technicians_phone(me, service):
     me.presses("technician", "Kim")
     until(lambda: any(a["from"]["name"] == "Kim" for a in service.sent("installationUpdate")))
@@ -324,6 +335,9 @@ def test_a_lost_service_is_noticed_and_found_again(me, service):
     me.sees("admin", "Hello Dana")
     service.stop()
     sync_api.expect(me.page.locator("#lost")).to_be_visible()
+    me.says("admin", "are you there?")
+    me.sees("admin", "Something went wrong. Please try again.")
+    assert me.pane("admin").locator(".compose-text").input_value() == "are you there?"
     service.start()
     sync_api.expect(me.page.locator("#lost")).to_be_hidden(timeout=15_000)
     me.sees("admin", "Hello Dana")

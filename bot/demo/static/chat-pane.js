@@ -26,6 +26,11 @@ export class ChatPane extends EventTarget {
     this.desk.say(text);
   }
 
+  // What could not even be kept comes back to where it was typed.
+  unsent(text) {
+    this.composer.restore(text);
+  }
+
   heard({ kind, data }) {
     if (kind === "snapshot") this.started();
     else if (data.conversation !== this.desk.place.conversation) return;

@@ -53,6 +53,12 @@ export class Composer {
     this.send(text);
   }
 
+  restore(text) {
+    if (this.box.value) return;
+    this.box.value = text;
+    this.grow();
+  }
+
   grow() {
     this.box.style.height = "auto";
     this.box.style.height = `${Math.min(this.box.scrollHeight, MAX_HEIGHT)}px`;

@@ -9,7 +9,7 @@ const TOAST = "application/vnd.microsoft.activity.message";
 const OPENED_KEY = "provisioning-bot.opened";
 
 export class Desk {
-  // pane: {toast(text, kind), redraw(message, focus), busy(message, on)}
+  // pane: {toast(text, kind), unsent(text), redraw(message, focus), busy(message, on)}
   constructor(line, store, pane, place) {
     Object.assign(this, { line, store, pane, place });
     this.bot = line.config.bot;
@@ -40,6 +40,7 @@ export class Desk {
       const message = await postJson("/demo/messages", { conversation, person: this.me, text });
       await this.deliver(message, { ...this.place, root: root || (this.isChannel ? message.id : "") });
     } catch {
+      this.pane.unsent(text);
       this.pane.toast(TEXT.wentWrong, "bad");
     }
   }

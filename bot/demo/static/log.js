@@ -10,6 +10,14 @@ export class MessageLog {
   constructor(label) {
     this.list = el("div", { class: "log-list" });
     this.node = el("div", { class: "log", role: "log", "aria-label": label, tabindex: "0" }, this.list);
+    this.following = true;
+    this.node.addEventListener("scroll", () => { this.following = this.isAtEnd(); });
+    new ResizeObserver(() => { if (this.following) this.toEnd(); }).observe(this.node);
+  }
+
+  isAtEnd() {
+    const { scrollHeight, scrollTop, clientHeight } = this.node;
+    return scrollHeight - scrollTop - clientHeight < NEAR_PX;
   }
 
   find(id) {
@@ -24,8 +32,7 @@ export class MessageLog {
 
   // Runs a change and stays at the end if the reader was there.
   keepingPlace(change, follow = false) {
-    const { scrollHeight, scrollTop, clientHeight } = this.node;
-    const atEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    const atEnd = this.isAtEnd();
     change();
     if (atEnd || follow) this.toEnd();
   }
@@ -53,6 +60,7 @@ export class MessageLog {
     const hadFocus = focus || old.contains(document.activeElement);
     const fresh = this.build(message, desk, !old.classList.contains("follows"));
     fresh.classList.add("changed");
+    fresh.addEventListener("animationend", () => fresh.classList.remove("changed"), { once: true });
     this.keepingPlace(() => old.replaceWith(fresh));
     if (hadFocus) fresh.focus({ preventScroll: true });
   }
