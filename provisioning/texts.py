@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gettext
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -42,11 +42,32 @@ class Speech:
         return _catalog(self.locale)
 
 
-_speech: ContextVar[Speech] = ContextVar("speech", default=Speech())  # noqa: B039 - frozen
+_speech: ContextVar[Speech | None] = ContextVar("speech", default=None)
+_operator = Speech()  # whoever runs this process; spoken to wherever nobody else is, in every thread
 
 
 def current_speech() -> Speech:
-    return _speech.get()
+    return _speech.get() or _operator
+
+
+def operator_speech() -> Speech:
+    return _operator
+
+
+def speak_to_operator(speech: Speech) -> None:
+    """From now on this process speaks to its operator like this; said once, by whoever starts it."""
+    global _operator  # noqa: PLW0603 - threads know nothing of a context variable that the main one set
+    _operator = speech
+
+
+def speech_of(environ: Mapping[str, str]) -> Speech:
+    """The operator's language as POSIX names it: the first of LC_ALL, LC_MESSAGES and LANG that is set; UTC.
+
+    https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap08.html
+    """
+    named = next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := environ.get(name))), "")
+    locale = named.partition(".")[0].partition("@")[0]
+    return Speech.of(None if locale in ("C", "POSIX") else locale, None)
 
 
 @contextmanager
@@ -61,13 +82,22 @@ def speaking(speech: Speech) -> Iterator[None]:
 
 def _(message: str, **values: object) -> str:
     """The message in the current language; `{name}` places are filled from `values`."""
-    text = _speech.get().catalog.gettext(message)
+    return _said(current_speech(), message, values)
+
+
+def to_operator(message: str, **values: object) -> str:
+    """As `_`, in the operator's language, whoever else is being spoken to: for logs and for reasons."""
+    return _said(_operator, message, values)
+
+
+def _said(speech: Speech, message: str, values: Mapping[str, object]) -> str:
+    text = speech.catalog.gettext(message)
     return text.format(**values) if values else text
 
 
 def ngettext(singular: str, plural: str, n: int, **values: object) -> str:
     """The singular or plural form for `n`; `{n}` and the named places are filled."""
-    return _speech.get().catalog.ngettext(singular, plural, n).format(n=n, **values)
+    return current_speech().catalog.ngettext(singular, plural, n).format(n=n, **values)
 
 
 def N_(message: str) -> str:

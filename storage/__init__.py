@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioning.errors import Unavailable
+from provisioning.texts import N_, to_operator
 
 if TYPE_CHECKING:
     from provisioning.ports import Clock, Store
 
-_FORMS = "STORE_URL takes tinydb:PATH, where PATH is a folder on a local disk, for example tinydb:var/store."
+_FORMS = N_("STORE_URL takes tinydb:PATH, where PATH is a folder on a local disk, for example tinydb:var/store.")
 
 
 async def open_store(url: str, *, clock: Clock) -> Store:
@@ -21,9 +22,10 @@ async def open_store(url: str, *, clock: Clock) -> Store:
     """
     form, _, rest = url.partition(":")
     if form in ("postgresql", "postgres"):
-        raise Unavailable(f"PostgreSQL comes later; this version cannot open it. {_FORMS}")
+        said = to_operator("PostgreSQL comes later; this version cannot open it. {forms}", forms=to_operator(_FORMS))
+        raise Unavailable(said)
     if form != "tinydb" or not rest:
-        raise Unavailable(f"{url!r} names no store. {_FORMS}")
+        raise Unavailable(to_operator('"{url}" names no store. {forms}', url=url, forms=to_operator(_FORMS)))
     from storage.tinydb_store import open_tiny_store
 
     return await open_tiny_store(Path(rest), clock=clock)

@@ -18,6 +18,7 @@ from urllib.parse import quote
 from filelock import FileLock, Timeout
 
 from provisioning.errors import Unavailable
+from provisioning.texts import N_, to_operator
 
 FILE, LOCK = "store.sqlite3", "store.lock"
 SCHEMA = 1
@@ -43,12 +44,15 @@ def _refuse_network(folder: Path) -> None:
     mounts = Path("/proc/mounts")
     kind = network_file_system(folder, mounts.read_text("utf-8", "replace")) if mounts.exists() else None
     if str(folder).startswith(("\\\\", "//")):
-        kind = "network share"
+        kind = to_operator("network share")
     if kind:
-        raise Unavailable(
-            f"{folder} lies on a network file system ({kind}), where an embedded store loses data: its file locks and "
-            "shared memory do not reach other machines. Put it on a local disk, or use postgresql://."
+        said = to_operator(
+            "{folder} lies on a network file system ({kind}), where an embedded store loses data: its file locks and "
+            "shared memory do not reach other machines. Put it on a local disk, or use postgresql://.",
+            folder=folder,
+            kind=kind,
         )
+        raise Unavailable(said)
 
 
 class StoreFile:
@@ -74,12 +78,16 @@ class StoreFile:
             lock = FileLock(self.folder / LOCK, timeout=0, thread_local=False)
             lock.acquire()
         except Timeout:
-            raise Unavailable(
-                f"{self.folder} is in use by another process, which holds {self.folder / LOCK}. Stop that one first, "
-                "or give this one its own folder (STORE_URL=tinydb:PATH). The lock frees itself when its process ends."
-            ) from None
+            said = to_operator(
+                "{folder} is in use by another process, which holds {lock}. Stop that one first, or give this one its "
+                "own folder (STORE_URL=tinydb:PATH). The lock frees itself when its process ends.",
+                folder=self.folder,
+                lock=self.folder / LOCK,
+            )
+            raise Unavailable(said) from None
         except OSError as error:
-            raise Unavailable(f"{self.folder} cannot be used: {error}") from error
+            said = to_operator("{folder} cannot be used: {error}", folder=self.folder, error=error)
+            raise Unavailable(said) from error
         self._lock = lock
 
     def writer(self) -> sqlite3.Connection:
@@ -100,10 +108,7 @@ class StoreFile:
 
         version, application = ask("user_version"), ask("application_id")
         if version > SCHEMA or (version and application != _APPLICATION):
-            raise Unavailable(
-                f"{self.path} was written by a newer version of this program (schema {version}, this one knows "
-                f"{SCHEMA}) or by another program. Start the newer version, or restore a backup made with this one."
-            )
+            raise self._newer(version)
         journal = ask("journal_mode=WAL")
         for pragma in ("fullfsync=ON", "checkpoint_fullfsync=ON"):  # macOS: its fsync alone does not reach the disk
             connection.execute(f"PRAGMA {pragma}")
@@ -116,7 +121,8 @@ class StoreFile:
         ):
             connection.execute(f"PRAGMA {pragma}")
         if (journal, ask("synchronous")) != ("wal", _FULL):
-            raise Unavailable(f"{self.path}: this file system does not let SQLite write durably (journal: {journal}).")
+            said = N_("{path}: this file system does not let SQLite write durably (journal: {journal}).")
+            raise Unavailable(to_operator(said, path=self.path, journal=journal))
         # what an earlier handle wrote without being able to confirm it must not come back to life
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
@@ -144,7 +150,7 @@ class StoreFile:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             if self._closed:
-                raise Unavailable(f"{self.path} was closed.")
+                raise self.was_closed()
             connection = sqlite3.connect(
                 f"file:{quote(str(self.path))}?mode=ro",
                 uri=True,
@@ -162,11 +168,27 @@ class StoreFile:
 
     def damaged(self, what: str) -> Unavailable:
         """Remembers the damage, so that nothing is written over it, and says what to do."""
-        self.damage = (
-            f"{self.path} is damaged: {what}. Nothing is written to it any more. Stop the service, keep a copy of "
-            f"{self.folder}, and put the last good backup in its place."
+        self.damage = to_operator(
+            "{path} is damaged: {what}. Nothing is written to it any more. Stop the service, keep a copy of {folder}, "
+            "and put the last good backup in its place.",
+            path=self.path,
+            what=what,
+            folder=self.folder,
         )
         return Unavailable(self.damage)
+
+    def was_closed(self) -> Unavailable:
+        return Unavailable(to_operator("{path} was closed.", path=self.path))
+
+    def _newer(self, version: int) -> Unavailable:
+        said = to_operator(
+            "{path} was written by a newer version of this program (schema {version}, this one knows {known}) or by "
+            "another program. Start the newer version, or restore a backup made with this one.",
+            path=self.path,
+            version=version,
+            known=SCHEMA,
+        )
+        return Unavailable(said)
 
     def trouble(self, error: sqlite3.Error) -> Unavailable:
         """What SQLite said, as our own error."""
@@ -174,9 +196,10 @@ class StoreFile:
         if code in _DAMAGE or "decode to UTF-8" in str(error) or "malformed" in str(error):
             return self.damaged(str(error))
         if self._closed or self.closing:
-            return Unavailable(f"{self.path} was closed.")
-        hint = " Free some space." if code == sqlite3.SQLITE_FULL else ""
-        return Unavailable(f"{self.path}: {error}.{hint}")
+            return self.was_closed()
+        if code == sqlite3.SQLITE_FULL:
+            return Unavailable(to_operator("{path}: {error}. Free some space.", path=self.path, error=error))
+        return Unavailable(f"{self.path}: {error}.")
 
     def interrupt(self) -> None:
         """Ends the long reads that are under way; each of them raises `Unavailable`. The writer's own go on."""

@@ -16,6 +16,7 @@ from zlib import crc32
 from tinydb.storages import Storage
 
 from provisioning.errors import Duplicate
+from provisioning.texts import to_operator
 from storage.records import Plain, to_json
 from storage.tinydb_file import StoreFile
 from storage.tinydb_layout import COLUMNS, LAYOUTS, Layout
@@ -31,6 +32,10 @@ Row = tuple[int, str, int]
 def checksum(doc_id: int, text: str) -> int:
     """CRC-32 of a document, begun with its id, so that a row that took another's place is found too."""
     return crc32(text.encode(), doc_id & 0xFFFFFFFF)
+
+
+def other_checksum(doc_id: int, table: str) -> str:
+    return to_operator('row {row} of "{table}" does not have the checksum it was written with', row=doc_id, table=table)
 
 
 class RowStorage(Storage):
@@ -59,7 +64,7 @@ class RowStorage(Storage):
     @property
     def writer(self) -> Writer:
         if self._writer is None:
-            raise PermissionError(f"{self.file.path} was opened for reading only.")
+            raise PermissionError(to_operator("{path} was opened for reading only.", path=self.file.path))
         return self._writer
 
     def call(self, work: Work[T]) -> T:
@@ -87,7 +92,7 @@ class RowStorage(Storage):
         """The document of a row whose checksum is right; anything else is never served."""
         doc_id, text, written = row
         if checksum(doc_id, text) != written:
-            raise self.file.damaged(f'row {doc_id} of "{table}" does not have the checksum it was written with')
+            raise self.file.damaged(other_checksum(doc_id, table))
         plain: Plain = json.loads(text)
         return plain
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from provisioning.errors import Unavailable
 from provisioning.model import Change, Device, OutboxMessage, Record, State
 from provisioning.ports import AuditRow, Clock, IndexValue, Page, Span, TallyRow, Watch
+from provisioning.texts import N_, to_operator
 from storage.records import KINDS, check_question, check_text, decode, decode_event, numbered
 from storage.tinydb_engine import RowDB, RowTable
 from storage.tinydb_file import LONG_READS
@@ -58,7 +59,8 @@ class TinyStore:
             return None
         record = decode(kind, plain)
         if record.key != key:
-            raise self.db.rows.file.damaged(f'the index of "{KINDS[kind].table}" names the wrong row for {key!r}')
+            said = N_('the index of "{table}" names the wrong row for "{key}"')
+            raise self.db.rows.file.damaged(to_operator(said, table=KINDS[kind].table, key=key))
         return record
 
     async def find(
@@ -94,7 +96,8 @@ class TinyStore:
             rows = tuple(decode(kind, plain) for plain in plains)
             for name, value in equals.items():
                 if any(entry.indexes[name](row) != value for row in rows):
-                    raise self.db.rows.file.damaged(f'an index of "{entry.table}" ({name}) does not match its row')
+                    said = N_('an index of "{table}" ({name}) does not match its row')
+                    raise self.db.rows.file.damaged(to_operator(said, table=entry.table, name=name))
             return Page(rows, more)
 
         few = entry.small or (limit <= _FEW and bool(entry.narrow & equals.keys()))
@@ -145,7 +148,7 @@ class TinyStore:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._long_reads, read)
         except RuntimeError as error:  # the executor was shut down
-            raise Unavailable(f"{self.db.rows.file.path} was closed.") from error
+            raise self.db.rows.file.was_closed() from error
 
     # ------------------------------------------------------------------ writing
 

@@ -6,9 +6,9 @@ import json
 import sqlite3
 from collections.abc import Iterator
 
-from provisioning.errors import Unavailable
+from provisioning.texts import to_operator
 from storage.tinydb_layout import Layout, quoted
-from storage.tinydb_rows import RowStorage, checksum
+from storage.tinydb_rows import RowStorage, checksum, other_checksum
 from storage.tinydb_schema import sql_name
 
 # ruff: noqa: S608 - statements are put together from our own table and column names; every value is bound
@@ -47,23 +47,25 @@ def _faults(rows: RowStorage, connection: sqlite3.Connection, deep: bool) -> Ite
             if deep and layout:
                 yield from _columns_of(connection, name, layout)
         if "devices" in rows.layouts and set(connection.execute(_TALLY)) != set(connection.execute(_RECOUNT)):
-            yield "the counts beside the devices are not those of the devices"
+            yield to_operator("the counts beside the devices are not those of the devices")
     finally:
         connection.execute("COMMIT")
 
 
 def _go_on(rows: RowStorage) -> None:
     if rows.file.closing:
-        raise Unavailable(f"{rows.file.path} was closed.")
+        raise rows.file.was_closed()
 
 
 def _rows_of(connection: sqlite3.Connection, name: str, layout: Layout | None) -> Iterator[str]:
     version = "version IS json_extract(doc, '$.version')" if layout and layout.versioned else "TRUE"
     for doc_id, text, written, same in connection.execute(f"SELECT id, doc, crc, {version} FROM {sql_name(name)}"):
         if checksum(doc_id, text) != written:
-            yield f'row {doc_id} of "{name}" does not have the checksum it was written with'
+            yield other_checksum(doc_id, name)
         if not same:
-            yield f'row {doc_id} of "{name}" does not have the version it was written with'
+            yield to_operator(
+                'row {row} of "{table}" does not have the version it was written with', row=doc_id, table=name
+            )
 
 
 def _columns_of(connection: sqlite3.Connection, name: str, layout: Layout) -> Iterator[str]:
@@ -72,4 +74,4 @@ def _columns_of(connection: sqlite3.Connection, name: str, layout: Layout) -> It
     for doc_id, text, *stands in connection.execute(f"SELECT id, doc, {columns} FROM {sql_name(name)}"):
         values = dict(zip(layout.columns, layout.values(json.loads(text)), strict=True))
         if stands != [values[column] for column in beside]:
-            yield f'what stands beside row {doc_id} of "{name}" does not match it'
+            yield to_operator('what stands beside row {row} of "{table}" does not match it', row=doc_id, table=name)

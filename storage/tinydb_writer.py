@@ -52,7 +52,7 @@ class Writer:
     def submit(self, unit: Unit) -> None:
         with self._gate:
             if self._closed:
-                raise Unavailable(f"{self._file.path} was closed.")
+                raise self._file.was_closed()
             self._queue.put(unit)
 
     def call(self, work: Work[T]) -> T:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from provisioning.texts import Speech, speaking
+from provisioning.texts import Speech, operator_speech, speak_to_operator, speaking
 from tests.cards.rules import parts, texts
 
 OPEN, CLOSE = "⟦", "⟧"
@@ -33,6 +33,17 @@ def pseudo(locale: str = "en", timezone: str = "UTC") -> Iterator[None]:
     """Within this block every text that passes through `_` or `ngettext` is ⟦bracketed⟧."""
     with speaking(_Pseudo.of(locale, timezone)):
         yield
+
+
+@contextmanager
+def pseudo_operator() -> Iterator[None]:
+    """Within this block every text for the operator is ⟦bracketed⟧, in every thread, and so is what is for nobody."""
+    before = operator_speech()
+    speak_to_operator(_Pseudo())
+    try:
+        yield
+    finally:
+        speak_to_operator(before)
 
 
 def untranslated(card: dict[str, Any], *data: str) -> list[str]:

@@ -1,23 +1,36 @@
 """Every text that a person reads can be translated, and translators are given all of them."""
 
 import ast
+import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from babel.messages.extract import extract_from_dir
+from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po
 
 from cards.render import render
 from cards.view import Button, ChoiceInput, Fact, FormCard, Notice, TextInput
 from cards.words import age, clock, until
-from provisioning.texts import DOMAIN, LOCALE_DIR, N_, Speech, _, current_speech, ngettext, speaking
+from provisioning.texts import (
+    DOMAIN,
+    LOCALE_DIR,
+    N_,
+    Speech,
+    _,
+    current_speech,
+    ngettext,
+    speaking,
+    speech_of,
+    to_operator,
+)
 from tests.cards.test_words import NOW
-from tests.pseudo import pseudo, untranslated
+from tests.pseudo import pseudo, pseudo_operator, untranslated
 
 HOUSE = Path(__file__).parents[1]
-ROOMS_THAT_SPEAK = ("bot", "cards", "provisioning")
-KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
+WHO_SPEAKS = ("app.py", "bot", "cards", "provisioning", "storage")
+KEYWORDS = {"_": None, "N_": None, "to_operator": None, "ngettext": (1, 2)}
 TEMPLATE = LOCALE_DIR / f"{DOMAIN}.pot"
 REFRESH = "make messages"
 
@@ -53,6 +66,36 @@ def test_an_unknown_language_is_english(locale: str) -> None:
     with speaking(Speech.of(locale, None)):
         assert _("just now") == "just now"
         assert clock(NOW, NOW) == "09:45"
+
+
+@pytest.mark.parametrize(
+    ("environ", "locale"),
+    [
+        ({"LANG": "de_DE.UTF-8"}, "de_DE"),
+        ({"LANG": "de_DE.UTF-8@euro", "LC_MESSAGES": "nb_NO@x"}, "nb_NO"),
+        ({"LANG": "de_DE", "LC_MESSAGES": "nb_NO", "LC_ALL": "fr"}, "fr"),
+        ({"LANG": "de_DE", "LC_ALL": ""}, "de_DE"),
+        ({"LANG": "C.UTF-8"}, "en"),
+        ({"LANG": "POSIX"}, "en"),
+        ({}, "en"),
+    ],
+)
+def test_the_operator_is_spoken_to_as_the_environment_says(environ: dict[str, str], locale: str) -> None:
+    assert speech_of(environ) == Speech(locale)
+
+
+def test_a_reason_is_in_the_operators_language_whoever_asked() -> None:
+    with speaking(Speech.of("en", None)), pseudo_operator():
+        assert _("Saved {time}.", time="09:45") == "Saved 09:45."
+        assert to_operator("{path} was closed.", path="/srv") == "⟦/srv was closed.⟧"
+    with pseudo():
+        assert to_operator("{path} was closed.", path="/srv") == "/srv was closed."
+
+
+def test_where_nobody_else_reads_the_operator_does_in_every_thread() -> None:
+    with pseudo_operator(), ThreadPoolExecutor(1) as other:
+        assert _("Saved {time}.", time="09:45") == "⟦Saved 09:45.⟧"
+        assert other.submit(_, "just now").result() == "⟦just now⟧"
 
 
 # ── nothing forgotten ────────────────────────────────────────────────────────────────────────────────────────────
@@ -93,12 +136,15 @@ def test_a_translated_card_has_nothing_to_find() -> None:
 # ── what translators are given ───────────────────────────────────────────────────────────────────────────────────
 
 
+def sources() -> Iterator[Path]:
+    for name in WHO_SPEAKS:
+        yield from (HOUSE / name).rglob("*.py") if (HOUSE / name).is_dir() else (HOUSE / name,)
+
+
 def messages_of_the_code() -> Iterator[tuple[MessageId, str]]:
-    for room in ROOMS_THAT_SPEAK:
-        for file, line, message, _comments, _context in extract_from_dir(
-            HOUSE / room, method_map=[("**.py", "python")], keywords=KEYWORDS
-        ):
-            yield message, f"{room}/{file}:{line}"
+    for path in sources():
+        for line, message, _comments, _context in extract_from_file("python", path, keywords=KEYWORDS):
+            yield message, f"{path.relative_to(HOUSE).as_posix()}:{line}"
 
 
 def test_translators_are_given_every_text() -> None:
@@ -106,6 +152,12 @@ def test_translators_are_given_every_text() -> None:
         known = {message.id for message in read_po(file) if message.id}
     missing = {message: place for message, place in messages_of_the_code() if message not in known}
     assert not missing, f"{TEMPLATE.name} lacks {missing}\nrun: {REFRESH}"
+
+
+def test_the_command_collects_what_is_collected_here() -> None:
+    command = (HOUSE / "Makefile").read_text(encoding="utf-8").partition("\nmessages:")[2].partition("\n\n")[0]
+    assert command.split()[-len(WHO_SPEAKS) :] == list(WHO_SPEAKS)
+    assert {name.partition(":")[0] for name in re.findall(r"-k (\S+)", command)} == KEYWORDS.keys()
 
 
 def texts_made_at_run_time(source: str) -> Iterator[int]:
@@ -119,8 +171,7 @@ def texts_made_at_run_time(source: str) -> Iterator[int]:
 def test_a_text_is_whole_where_it_is_translated() -> None:
     found = {
         path.relative_to(HOUSE).as_posix(): lines
-        for room in ROOMS_THAT_SPEAK
-        for path in (HOUSE / room).rglob("*.py")
+        for path in sources()
         if (lines := list(texts_made_at_run_time(path.read_text(encoding="utf-8"))))
     }
     assert found == {}

@@ -20,6 +20,7 @@ from storage.tinydb_engine import RowDB
 from storage.tinydb_file import network_file_system
 from storage.tinydb_query import Where
 from tests.fakes import FakeClock
+from tests.pseudo import CLOSE, OPEN, pseudo_operator
 from tests.storage.samples import device, message, one_of_each
 
 HOUSE = Path(__file__).parents[2]
@@ -30,8 +31,14 @@ def reopened(folder):
 
 
 def told(word):
-    """The operator's reason holds this word."""
-    return pytest.raises(Unavailable, check=lambda error: re.search(word, error.reason) is not None)
+    """The operator's reason holds this word, and all of it can be translated."""
+    return pytest.raises(Unavailable, check=lambda error: re.fullmatch(f"{OPEN}.*{word}.*{CLOSE}", error.reason))
+
+
+@pytest.fixture(autouse=True)
+def brackets():
+    with pseudo_operator():
+        yield
 
 
 @contextmanager
