@@ -10,7 +10,7 @@ from cards.view import Notice
 from cards.views import devices as cards
 from cards.views.common import note
 from provisioning.access import Permission
-from provisioning.errors import BadInput, DeviceNotFound
+from provisioning.errors import BadInput, DeviceNotFound, NearMiss
 from provisioning.mac import split_mac
 from provisioning.model import Device
 from provisioning.service.devices import DeviceFacts, Wanted
@@ -94,7 +94,7 @@ async def device_again(turn: Turn, mac: str) -> Reply | None:
     """The device's card as it stands now."""
     try:
         return _card(turn, await turn.provisioning.facts(turn.actor, mac))
-    except DeviceNotFound:
+    except (DeviceNotFound, NearMiss):
         return Reply(card=note(_("This device is off the list.")))
 
 
