@@ -24,10 +24,14 @@ from provisioning.errors import (
     BadInput,
     Conflict,
     DeliveryError,
+    DeviceNotFound,
     NearMiss,
     NoAccess,
+    NoLiveCode,
+    NotFound,
     OutOfDate,
     ProvisioningError,
+    ResetRequired,
     WrongPlace,
 )
 from provisioning.model import Conversation, Person, Post
@@ -38,7 +42,7 @@ from provisioning.texts import Speech, _, current_speech, speaking
 
 log = structlog.get_logger(__name__)
 
-STALE = (OutOfDate, Conflict, AlreadyDone)  # answered with the fresh card
+STALE = (OutOfDate, Conflict, AlreadyDone, ResetRequired, NoLiveCode, NotFound)  # answered with the fresh card
 REFRESH = "refresh"  # the verb a client sends when it opens a card
 
 
@@ -129,7 +133,10 @@ class Door:
             route, values = match.route, match.arguments
             return await self._run(turn, route, values)
         except ProvisioningError as error:
-            return await self._explain(turn, error, route, values)
+            try:
+                return await self._explain(turn, error, route, values)
+            except ProvisioningError as second:  # nor could the form or the fresh card be drawn
+                return Reply(toast=second.sentence) if turn.pressed else Reply(text=second.sentence)
 
     async def _run(self, turn: Turn, route: Route, values: Mapping[str, Any]) -> Reply:
         if route.needs:  # the use case checks again; here nobody sees so much as the form of what they may not do
@@ -150,6 +157,8 @@ class Door:
         self, turn: Turn, error: ProvisioningError, route: Route | None, values: Mapping[str, Any]
     ) -> Reply:
         """A refusal in words: a question where a choice helps, the form where one is being filled in."""
+        if isinstance(error, NearMiss) and turn.pressed:  # a button names its device exactly: that one is gone
+            error = DeviceNotFound(text=error.text)
         if isinstance(error, Ambiguous | NearMiss) and route:
             verb = route.verbs[0] if route.verbs else ""
             data = {name: str(value) for name, value in values.items() if name not in ("verb", "op", "rev", "subject")}
