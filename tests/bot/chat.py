@@ -12,6 +12,7 @@ is answered 5xx, and no digit of a code stands where it must not.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import socket
@@ -73,6 +74,10 @@ class Teams(FakeConnector):
         answer = await super()._answer(request, good, body)
         self.verdicts[request[NUMBER]] = (good or {}).get("id", "-") if answer.status < 300 else ""
         return answer
+
+    async def next_call(self) -> None:
+        async with self._changed:
+            await self._changed.wait()
 
     async def _record(self, request: web.Request, body: Any) -> None:
         request[NUMBER] = len(self.calls)
@@ -480,6 +485,13 @@ class House:
         await self.provisioning.sweep()
         await self.after_step()
 
+    async def stops_telling(self) -> None:
+        """Whatever is on its way is given up: the process ends."""
+        under_way = list(self.relay._under_way)
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+
     async def waiting(self) -> list[OutboxMessage]:
         return list((await self.store.find(OutboxMessage, status="waiting", limit=1000)).rows)
 
@@ -633,6 +645,7 @@ async def _served(house: House, settings: Settings) -> AsyncIterator[None]:
         async with aiohttp.ClientSession() as house.http:
             yield
     finally:
+        await house.stops_telling()
         house.provisioning.release_polls()
         await runner.cleanup()
         await adapter.close()
