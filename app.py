@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from provisioning.texts import N_, _, speak_to_operator, speech_of
+
 if TYPE_CHECKING:
     from aiohttp import web
 
@@ -24,9 +26,10 @@ if TYPE_CHECKING:
     from provisioning.service import Provisioning
 
 LOCAL_PLACES = ("Oslo/2/2.14", "Oslo/2/2.16", "Oslo/3/3.01")  # where the local page's devices stand as samples
+LOCAL_URL = "http://127.0.0.1:3978/"  # of a service that was started without any setting
 DRAIN_SECONDS = 8.0  # what is under way when SIGTERM comes may take this long
 
-cli = typer.Typer(add_completion=False, no_args_is_help=False, help=__doc__, pretty_exceptions_enable=False)
+cli = typer.Typer(add_completion=False, no_args_is_help=False, pretty_exceptions_enable=False)
 
 
 class SystemClock:
@@ -170,7 +173,12 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=1024)
     except OSError as fault:
         reason = os.strerror(fault.errno) if fault.errno else str(fault)
-        raise CannotStart(f"{host}:{port}: {reason}. Set HOST and PORT to an address that is free here.") from None
+        said = _(
+            "{address}: {reason}. Set HOST and PORT to an address that is free here.",
+            address=f"{host}:{port}",
+            reason=reason,
+        )
+        raise CannotStart(said) from None
 
 
 def _shown(host: str) -> str:
@@ -195,16 +203,14 @@ def _settings() -> Settings:
         raise _fail(bad.faults) from None
 
 
-@cli.callback(invoke_without_command=True)
-def main(context: typer.Context) -> None:
-    """Provision Teams devices from chat. Without a command: serve."""
+@cli.callback(invoke_without_command=True, help=N_("Provision Teams devices from chat. Without a command: serve."))
+def without_command(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
         serve()
 
 
-@cli.command()
+@cli.command(help=N_("Start the service: in local mode without credentials, else behind Teams."))
 def serve() -> None:
-    """Start the service: in local mode without credentials, else behind Teams."""
     from bot import logs
     from provisioning.errors import Unavailable
 
@@ -227,28 +233,28 @@ async def _serve(settings: Settings) -> None:
         except NotImplementedError:  # Windows: Ctrl-C raises KeyboardInterrupt instead
             break
     async with running(settings) as service:
-        print(f"Provisioning Bot is ready: {service.url}/", flush=True)
+        print(_("Provisioning Bot is ready: {url}", url=f"{service.url}/"), flush=True)
         if settings.local:
-            print("local mode: no sign-in check, this computer only", flush=True)
+            print(_("local mode: no sign-in check, this computer only"), flush=True)
         await end.wait()
 
 
-@cli.command()
+@cli.command(help=N_("Show each setting, where it comes from, what is missing and how to get it."))
 def doctor() -> None:
-    """Show each setting, where it comes from, what is missing and how to get it."""
     from bot.doctor import doctor as examine
 
     raise typer.Exit(examine(os.environ))
 
 
-@cli.command()
+@cli.command(
+    help=N_("Show what this does: the local page's address, or with --script the whole story, played here in seconds.")
+)
 def demo(
-    script: Annotated[bool, typer.Option("--script", help="Play the whole story here, and check it.")] = False,
+    script: Annotated[bool, typer.Option("--script", help=N_("Play the whole story here, and check it."))] = False,
 ) -> None:
-    """Show what this does: the local page's address, or with --script the whole story, played here in seconds."""
     if not script:
-        print("Start the service with make run (or python app.py) and open http://127.0.0.1:3978/ in a browser.")
-        print("To see the whole story in this terminal: python app.py demo --script")
+        print(_("Start the service with make run (or python app.py) and open {url} in a browser.", url=LOCAL_URL))
+        print(_("To see the whole story in this terminal: {command}", command="python app.py demo --script"))
         return
     from rich.console import Console
 
@@ -259,25 +265,23 @@ def demo(
     raise typer.Exit(asyncio.run(play(running, Console(soft_wrap=False))))
 
 
-@cli.command()
+@cli.command(help=N_("Build the Teams app package: checked against Teams' limits, ready to upload."))
 def package(
-    out: Annotated[Path | None, typer.Option(help="Where to write it; dist/provisioning-bot-VERSION.zip.")] = None,
+    out: Annotated[Path | None, typer.Option(help=N_("Where to write it; dist/provisioning-bot-VERSION.zip."))] = None,
 ) -> None:
-    """Build the Teams app package: checked against Teams' limits, ready to upload."""
     from bot.package import package as build
 
     raise typer.Exit(build(os.environ, out))
 
 
-@cli.command()
+@cli.command(help=N_("Act as a device: present MAC and code, show the tenant's name, wait for what comes next."))
 def device(
-    mac: Annotated[str, typer.Option(help="The MAC it presents, in any notation.")],
-    url: Annotated[str, typer.Option(help="The service to call.")] = "http://127.0.0.1:3978",
-    kind: Annotated[str, typer.Option("--type", help="phone, display, panel, room or sip.")] = "phone",
-    code: Annotated[str, typer.Option(help="The code; asked for when left out.")] = "",
-    once: Annotated[bool, typer.Option(help="End after the first answer instead of waiting for changes.")] = False,
+    mac: Annotated[str, typer.Option(help=N_("The MAC it presents, in any notation."))],
+    url: Annotated[str, typer.Option(help=N_("The service to call."))] = LOCAL_URL,
+    kind: Annotated[str, typer.Option("--type", help=N_("phone, display, panel, room or sip."))] = "phone",
+    code: Annotated[str, typer.Option(help=N_("The code; asked for when left out."))] = "",
+    once: Annotated[bool, typer.Option(help=N_("End after the first answer instead of waiting for changes."))] = False,
 ) -> None:
-    """Act as a device: present MAC and code, show the tenant's name, wait for what comes next."""
     from bot.demo.device import run
 
     try:
@@ -287,5 +291,26 @@ def device(
     raise typer.Exit(status)
 
 
+def main() -> None:
+    """The command line, in the language of whoever types it."""
+    speak_to_operator(speech_of(os.environ))
+    command_line()()
+
+
+def command_line() -> Any:
+    """The commands with their help in the operator's language."""
+    command = typer.main.get_command(cli)
+    _translate_help(command)
+    return command
+
+
+def _translate_help(command: Any) -> None:
+    for part in (command, *command.params):
+        if getattr(part, "help", None):
+            part.help = _(part.help)
+    for part in getattr(command, "commands", {}).values():
+        _translate_help(part)
+
+
 if __name__ == "__main__":
-    cli()
+    main()

@@ -1,0 +1,45 @@
+"""The command line speaks to its operator, in their language."""
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import app
+from bot.settings import load_settings
+from tests.pseudo import CLOSE, OPEN, pseudo_operator
+
+
+@pytest.fixture(autouse=True)
+def brackets() -> Iterator[None]:
+    with pseudo_operator():
+        yield
+
+
+def helps(command: Any) -> Iterator[str]:
+    yield command.help
+    yield from (option.help for option in command.params)
+    for part in getattr(command, "commands", {}).values():
+        yield from helps(part)
+
+
+def test_every_command_and_option_can_be_explained_in_any_language() -> None:
+    said = list(helps(app.command_line()))
+    assert len(said) > 10
+    assert [text for text in said if not (text or "").startswith(OPEN)] == []
+
+
+def test_what_a_command_prints_can_be_said_in_any_language() -> None:
+    printed = CliRunner().invoke(app.cli, ["demo"]).output.strip().splitlines()
+    assert [line for line in printed if not (line.startswith(OPEN) and line.endswith(CLOSE))] == []
+
+
+async def test_an_address_that_is_taken_is_named_with_the_way_out(tmp_path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        environ = {"PORT": str(port), "STORE_URL": f"tinydb:{tmp_path / 'store'}"}
+        with pytest.raises(app.CannotStart, match=f"^{OPEN}127.0.0.1:{port}: .*HOST and PORT.*{CLOSE}$"):
+            async with app.running(load_settings(environ, None)):
+                pass
