@@ -115,7 +115,10 @@ FOREIGN_ORIGINS = [
 
 
 @pytest.mark.parametrize("origin", FOREIGN_ORIGINS)
-@pytest.mark.parametrize(("method", "path"), [("POST", "/api/messages"), ("GET", "/"), ("PUT", "/demo/files/1/a")])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/api/messages"), ("GET", "/"), ("PUT", "/demo/connector/v3/conversations/a/activities/1")],
+)
 async def test_a_foreign_page_is_not(client: Client, method: str, path: str, origin: str) -> None:
     headers = (("Host", "localhost:PORT"), ("Origin", origin), *JSON.items())
     assert await knock(client, method, path, *headers) == 403
