@@ -1,0 +1,84 @@
+"""README says what is true: its commands, settings and targets are those of the code."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+import app
+from bot.device_api import routes as device_routes
+from bot.handlers import all_routes
+from bot.operations import project_version
+from bot.routing import Route, Where
+from bot.settings import EVERYWHERE, SPELLINGS, variables
+from provisioning.access import GRANTS
+from provisioning.model import Role
+
+HOUSE = Path(__file__).parents[1]
+README = (HOUSE / "README.md").read_text(encoding="utf-8")
+GROUPS = ("Anyone", "Admins", "Technicians", "Admins and technicians", "Admins, in a channel")
+
+
+def who(route: Route) -> str:
+    if route.where is Where.CHANNEL:
+        return "Admins, in a channel"
+    holders = [role for role in Role if GRANTS[role] & set(route.needs)]
+    return {(): "Anyone", (Role.ADMIN,): "Admins", (Role.TECHNICIAN,): "Technicians"}.get(
+        tuple(holders), "Admins and technicians"
+    )
+
+
+def command_table() -> Iterator[str]:
+    """The routes as README lists them."""
+    yield "| who | say | what it does |\n|---|---|---|"
+    for group in GROUPS:
+        for route in all_routes().routes.values():
+            if route.commands and route.shown and who(route) == group:
+                usages = ", ".join(f"`{command.usage}`" for command in route.commands).replace("|", "\\|")
+                yield f"| {group} | {usages} | {route.summary} |"
+
+
+def test_the_commands_are_those_of_the_routes() -> None:
+    listed = README.partition("<!-- commands -->\n")[2].partition("\n<!-- /commands -->")[0]
+    wanted = "\n".join(command_table())
+    assert listed == wanted, f"put this between the two marks:\n{wanted}"
+
+
+def test_every_setting_is_explained_with_its_default() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", README, re.MULTILINE))
+    unused = README.partition("Read but not used yet: ")[2].partition("\n\n")[0]
+    assert set(variables()) == set(rows) & set(variables()) | set(re.findall(r"`(\w+)`", unused))
+    for name, default in EVERYWHERE.items():
+        assert name == "TRUSTED_NETWORKS" or f"`{default}`" in rows[name]
+    assert all(f"`{spelling}`" in README for spelling in SPELLINGS)
+
+
+def test_what_can_be_run_is_there() -> None:
+    commands = set(get_command(app.cli).commands)  # type: ignore[attr-defined]
+    assert set(re.findall(r"python app\.py ([a-z-]+)", README)) <= commands
+    targets = set(re.findall(r"^([a-z0-9]+):", (HOUSE / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = set(re.findall(r"`?make ([a-z0-9]+)", README))
+    assert {"run", "test"} <= named & targets
+    assert {name for name in named if f"`make {name}" in README} <= targets
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))
+def test_every_file_it_points_to_is_there(link: str) -> None:
+    assert (HOUSE / link).is_file()
+
+
+def test_every_device_call_is_listed() -> None:
+    for route in device_routes(None):  # type: ignore[arg-type]
+        assert f"{route.path.replace('{id}', '<id>')}" in README, route.path
+
+
+def test_the_picture_stays_small() -> None:
+    assert (HOUSE / "docs/local-page.png").stat().st_size < 400 * 1024
+
+
+def test_the_version_is_the_project_s() -> None:
+    assert f"provisioning-bot-{project_version()}.zip" in README
+    changes = (HOUSE / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## [{project_version()}]" in changes
