@@ -15,7 +15,7 @@ DEV := $(call stamp,dev,requirements-dev.txt)
 E2E := $(call stamp,e2e,requirements-e2e.txt)
 NODE := tests/e2e/node_modules/$(notdir $(call stamp,npm,tests/e2e/package-lock.json))
 
-.PHONY: help run test check format e2e bench messages package lock install chromium node clean
+.PHONY: help run test check format e2e bench messages readme package lock install chromium node clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,9 @@ messages: $(DEV) ## give translators every text of the code
 	$(BIN)/pybabel -q extract --no-default-keywords -k _ -k N_ -k to_operator -k ngettext:1,2 --no-location \
 	  --sort-output --width=120 --project='Provisioning Bot' --copyright-holder='Provisioning Bot contributors' \
 	  -o provisioning/locale/provisioning.pot app.py bot cards provisioning storage
+
+readme: $(DEV) ## write README's transcript and table of commands anew
+	$(PY) -m tests.readme
 
 package: $(RUNTIME) ## build the Teams app package
 	$(PY) app.py package

@@ -1,7 +1,6 @@
 """README says what is true: its commands, settings and targets are those of the code."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,41 +8,17 @@ from typer.main import get_command
 
 import app
 from bot.device_api import routes as device_routes
-from bot.handlers import all_routes
 from bot.operations import project_version
-from bot.routing import Route, Where
 from bot.settings import EVERYWHERE, SPELLINGS, variables
-from provisioning.access import GRANTS
-from provisioning.model import Role
+from tests.readme import COMMANDS, between, command_table
+from tests.readme import README as PATH
 
 HOUSE = Path(__file__).parents[1]
-README = (HOUSE / "README.md").read_text(encoding="utf-8")
-GROUPS = ("Anyone", "Admins", "Technicians", "Admins and technicians", "Admins, in a channel")
-
-
-def who(route: Route) -> str:
-    if route.where is Where.CHANNEL:
-        return "Admins, in a channel"
-    holders = [role for role in Role if GRANTS[role] & set(route.needs)]
-    return {(): "Anyone", (Role.ADMIN,): "Admins", (Role.TECHNICIAN,): "Technicians"}.get(
-        tuple(holders), "Admins and technicians"
-    )
-
-
-def command_table() -> Iterator[str]:
-    """The routes as README lists them."""
-    yield "| who | say | what it does |\n|---|---|---|"
-    for group in GROUPS:
-        for route in all_routes().routes.values():
-            if route.commands and route.shown and who(route) == group:
-                usages = ", ".join(f"`{command.usage}`" for command in route.commands).replace("|", "\\|")
-                yield f"| {group} | {usages} | {route.summary} |"
+README = PATH.read_text(encoding="utf-8")
 
 
 def test_the_commands_are_those_of_the_routes() -> None:
-    listed = README.partition("<!-- commands -->\n")[2].partition("\n<!-- /commands -->")[0]
-    wanted = "\n".join(command_table())
-    assert listed == wanted, f"put this between the two marks:\n{wanted}"
+    assert between(COMMANDS) == command_table(), "run: make readme"
 
 
 def test_every_setting_is_explained_with_its_default() -> None:

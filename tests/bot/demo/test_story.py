@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -23,8 +22,8 @@ from provisioning import texts
 from provisioning.codes import generate, normalise
 from provisioning.errors import InvalidCode, Unavailable
 from tests.pseudo import CLOSE, OPEN, Bracketed
+from tests.readme import STORY, between, normalised, transcript
 
-README = Path(__file__).parents[3] / "README.md"
 HEX_OF_MACS = {"EC", "ec"}
 WHEN = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 
@@ -33,13 +32,6 @@ async def played(width: int = 80, open_service: stage.OpenService = app.running)
     page = io.StringIO()
     status = await story.play(open_service, Console(file=page, width=width))
     return status, page.getvalue()
-
-
-def normalised(text: str) -> list[str]:
-    """Lines with the codes, which are random, and the seconds that it took made equal."""
-    same = re.sub(r"\d{4} \d{4} \d{4}", "0000 0000 0000", text)
-    same = re.sub(r"in \d+\.\d s\.", "in 0.0 s.", same)
-    return [line.rstrip() for line in same.splitlines()]
 
 
 # ── the whole story ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -56,16 +48,8 @@ async def test_the_story_ends_well_in_time_and_twice_the_same() -> None:
 
 
 async def test_readme_shows_the_story_as_it_is() -> None:
-    """The transcript is the output with scenes left out: each part between two `⋮` stands there, in that order."""
-    transcript = README.read_text(encoding="utf-8").partition("<!-- story -->\n```text\n")[2].partition("```")[0]
-    status, said = await played()
-    whole, at = "\n".join(normalised(said)), 0
-    parts = [part.strip("\n") for part in "\n".join(normalised(transcript)).split("⋮")]
-    assert status == 0 and len(parts) > 3
-    for part in parts:
-        found = whole.find(part, at)
-        assert found >= 0, f"the story does not say, here:\n{part}"
-        at = found + len(part)
+    _status, said = await played()
+    assert normalised(between(STORY)) == normalised(transcript(said)), "run: make readme"
 
 
 @pytest.mark.parametrize("width", [80, 100, 200])
