@@ -59,7 +59,12 @@ export class PhonePane extends ChatPane {
     this.push.replaceChildren(avatar(name, "bot"), el("div", {}, el("strong", {}, name), el("span", {}, summary)));
     this.push.hidden = false;
     clearTimeout(this.pushTimer);
-    this.pushTimer = setTimeout(() => { this.push.hidden = true; }, PUSH_MS);
+    this.pushTimer = setTimeout(() => this.putAway(), PUSH_MS);
+  }
+
+  putAway() {
+    this.push.hidden = true;
+    this.push.replaceChildren();
   }
 
   handTo(person) {
@@ -67,7 +72,8 @@ export class PhonePane extends ChatPane {
     this.desk = this.desks.get(person.id);
     this.drawHolder();
     this.toasts.replaceChildren();
-    this.typing.hidden = this.push.hidden = true;
+    this.typing.hidden = true;
+    this.putAway();
     this.started();
   }
 
