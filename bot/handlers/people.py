@@ -41,6 +41,8 @@ async def whoami(turn: Turn) -> Reply:
 @router.action("ask_access")
 async def ask_access(turn: Turn) -> Reply:
     """Ask the admins for access."""
+    if turn.actor.roles:
+        return await hi(turn)
     admins = await turn.provisioning.ask_access(turn.actor)
     return Reply(card=cards.no_access(admins, asked=True))
 
