@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import signal
 import socket
@@ -293,6 +294,9 @@ def device(
 
 def main() -> None:
     """The command line, in the language of whoever types it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a character shows ? instead
     speak_to_operator(speech_of(os.environ))
     command_line()()
 

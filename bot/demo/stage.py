@@ -25,13 +25,12 @@ from provisioning.codes import generate
 from provisioning.model import MessageStatus, OutboxMessage
 from provisioning.ports import Store
 from provisioning.service import Provisioning
-from provisioning.texts import _
+from provisioning.texts import _, current_speech
 
 Json = dict[str, Any]
 
 PATIENCE: Final = 8.0  # seconds that a step may take to show what it must
 TIMEZONE: Final = "Europe/Oslo"
-LOCALE: Final = "en-GB"
 WAITING: Final = MessageStatus.WAITING.value
 CHANNEL_LANE: Final = Lane(LOCAL_CHANNEL.name, 10, "blue")
 _DIGITS: Final = re.compile(r"\d(?:[ -]?\d)+")
@@ -253,7 +252,7 @@ class Seat:
 
     def _activity(self, kind: str, **more: Any) -> Json:
         person, channel = self.person, LOCAL_CHANNEL
-        entities = [{"type": "clientInfo", "locale": LOCALE, "platform": "iOS", "timezone": TIMEZONE}]
+        entities = [{"type": "clientInfo", "locale": current_speech().locale, "platform": "iOS", "timezone": TIMEZONE}]
         conversation = {"id": self.conversation, "conversationType": "personal", "tenantId": LOCAL_TENANT}
         channel_data: Json = {"tenant": {"id": LOCAL_TENANT}}
         if self._channel:

@@ -18,7 +18,6 @@ from rich.console import Console
 
 from bot.demo.people import LOCAL_ADMIN, LOCAL_DEVICE_MACS, LOCAL_TECHNICIAN
 from bot.demo.stage import (
-    LOCALE,
     TIMEZONE,
     Handset,
     OpenService,
@@ -34,7 +33,7 @@ from bot.demo.terminal import Lane, Terminal
 from bot.settings import Settings, load_settings
 from cards.words import clock
 from provisioning.errors import ProvisioningError, Unavailable
-from provisioning.texts import N_, Speech, _, ngettext, speaking
+from provisioning.texts import N_, Speech, _, current_speech, ngettext, speaking
 
 START: Final = datetime(2026, 3, 2, 6, 40, 5, tzinfo=UTC)  # a Monday morning in Oslo
 ORGANISATION: Final = "Contoso"
@@ -209,7 +208,10 @@ CHAPTERS: Final[tuple[tuple[str, int, Scene], ...]] = (  # title, minutes since 
 async def play(open_service: OpenService, console: Console) -> int:
     """The story from its first to its last line: 0, or 1 where a step did not show what it must."""
     terminal, began = Terminal(console), time.monotonic()
-    with speaking(Speech.of(LOCALE, TIMEZONE)), TemporaryDirectory(prefix="provisioning-story-") as folder:
+    with (
+        speaking(Speech.of(current_speech().locale, TIMEZONE)),
+        TemporaryDirectory(prefix="provisioning-story-") as folder,
+    ):
         terminal.title(
             _("From a MAC address to an installed device: the whole story"),
             (
