@@ -88,7 +88,13 @@ def issued_card(
     if batch.expires_at:
         lines.append(_("Valid until {time}.", time=until(batch.expires_at, now)))
     if delivery is None:
-        lines.append(_("They are with nobody yet: assign gives them to a technician."))
+        lines.append(
+            ngettext(
+                "It is with nobody yet: assign gives it to a technician.",
+                "They are with nobody yet: assign gives them to a technician.",
+                count + kept,
+            )
+        )
     return Notice(
         title=_issued_title(count, name),
         tone=Tone.GOOD if count else Tone.PLAIN,
@@ -181,7 +187,7 @@ def code_card(held: InHand, now: datetime, notice: str = "") -> CodeCard:
         valid=_("valid until {time}", time=until(live.expires_at, now)) if live else _("no live code"),
         lines=(_("With {name}.", name=escape(held.technician)),) if held.technician else (),
         buttons=(Button("reissue", _("New code"), data), Button("revoke", _("Revoke code"), data)) if live else (),
-        small=(_("Seeing a code is logged. Or type: reissue {mac}, revoke {mac}", mac=mac_dashed(device.mac)),),
+        small=(_("Seeing a code is logged. Or type: reissue {place}, revoke {place}", place=escape(device.place)),),
         subject=device.mac,
         revision=device.version,
     )

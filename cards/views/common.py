@@ -27,6 +27,7 @@ KINDS = {
     "room": N_("room system"),
     "sip": N_("SIP phone"),
 }
+ROW = 32  # characters of all titles of a row of buttons, on a phone
 _NUMBERED = re.compile(r"[\d.\-]+[A-Za-z]?")
 
 
@@ -52,7 +53,8 @@ def what(device: Device) -> str:
 
 
 def what_and_mac(device: Device) -> str:
-    return _("{what}, MAC ends {end} ({mac})", what=what(device), end=mac_end(device.mac), mac=mac_dashed(device.mac))
+    """The MAC comes first, so that a phone's line breaks between words and not within it."""
+    return _("MAC ends {end} ({mac}), {what}", what=what(device), end=mac_end(device.mac), mac=mac_dashed(device.mac))
 
 
 def short(device: Device) -> str:
@@ -80,10 +82,19 @@ def problem_words(device: Device) -> str:
 
 
 def question(sentence: str, verb: str, parameter: str, choices: tuple[Choice, ...], data: Mapping[str, str]) -> Notice:
-    """An ambiguous word answers with choices: each button runs the same command with the exact value."""
-    buttons = tuple(Button(verb, _fit(choice.title), {**data, parameter: choice.value}) for choice in choices[:6])
-    lines = tuple(f"{number}. {escape(choice.title)}" for number, choice in enumerate(choices, 1))
-    return Notice(title=sentence, lines=("\n".join(lines),), buttons=buttons)
+    """An ambiguous word answers with choices: each button runs the same command with the exact value.
+
+    Two stand in a phone's row by their titles; more are listed, and the buttons carry their numbers.
+    """
+    shown = choices[:6]
+    few = len(shown) <= 2
+    buttons = tuple(
+        Button(verb, _fit(choice.title) if few else str(number), {**data, parameter: choice.value})
+        for number, choice in enumerate(shown, 1)
+    )
+    whole = few and sum(len(choice.title) for choice in shown) <= ROW
+    lines = tuple(f"{number}. {escape(choice.title)}" for number, choice in enumerate(shown, 1))
+    return Notice(title=sentence, lines=() if whole else ("\n".join(lines),), buttons=buttons)
 
 
 def note(

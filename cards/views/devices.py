@@ -32,17 +32,24 @@ def device_card(facts: DeviceFacts, actor: Actor, now: datetime, notice: str = "
     device = facts.device
     tone = Tone.ATTENTION if device.problem else BADGES[device.state][1]
     return Notice(
-        title=_("{place}: {state}", place=escape(device.place), state=state_words(device)),
+        title=_device_title(device),
         tone=tone,
         notice=notice,
         facts=_facts(facts, now),
         buttons=_device_buttons(device, actor, now),
-        small=(_("Or type: move {place} to …, replace {place} with …", place=escape(device.place)),)
+        small=(_("Or type: move {place} to …, replace {place} with …, remove {place}", place=escape(device.place)),)
         if allowed(actor, Permission.EDIT_DEVICES)
         else (),
         subject=device.mac,
         revision=device.version,
     )
+
+
+def _device_title(device: Device) -> str:
+    place, state = escape(device.place), state_words(device)
+    if device.problem:
+        return _("{place}: {state}, problem", place=place, state=state)
+    return _("{place}: {state}", place=place, state=state)
 
 
 def _facts(facts: DeviceFacts, now: datetime) -> tuple[Fact, ...]:
@@ -81,8 +88,8 @@ def _device_buttons(device: Device, actor: Actor, now: datetime) -> tuple[Button
             buttons.append(Button("code", _("Show code"), data, style=Style.POSITIVE))
             buttons.append(Button("reissue", _("New code"), {**data, "target": device.mac}))
             buttons.append(Button("revoke", _("Revoke code"), {"target": device.mac}))
-        else:
-            buttons.append(Button("issue", _("Issue code"), {"target": device.mac}, style=Style.POSITIVE))
+            return tuple(buttons)  # three stand in a row on a phone; the rest is typed
+        buttons.append(Button("issue", _("Issue code"), {"target": device.mac}, style=Style.POSITIVE))
     if allowed(actor, Permission.EDIT_DEVICES):
         buttons.append(Button("move_form", _("Move"), data))
         buttons.append(Button("remove_ask", _("Remove"), data))

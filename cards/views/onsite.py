@@ -42,7 +42,7 @@ def job_card(
         title=title or (_("Next: {place}", place=place) if upcoming else place),
         summary=_("{place}: {state}", place=place, state=state_words(device)),
         tone=tone,
-        device=what_and_mac(device) if not title else f"{place}. {what_and_mac(device)}",
+        device=place if title else what_and_mac(device),
         code=code_groups(job.held.digits) if shows else "",
         valid=_("valid until {time}", time=until(live.expires_at, now)) if shows and live else "",
         how=_(
@@ -52,7 +52,7 @@ def job_card(
         else "",
         lines=lines,
         buttons=_job_buttons(device, shows=shows, now=now),
-        small=(_job_footer(job, device),),
+        small=(*((what_and_mac(device),) if title else ()), _job_footer(job, device)),
         subject=device.mac,
         revision=device.version,
         readers=readers,

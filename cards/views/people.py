@@ -20,13 +20,17 @@ def role_words(roles: frozenset[Role]) -> str:
 
 
 def welcome_admin(name: str, organisation: str, *, configured: bool, devices: int) -> Notice:
-    first = _("You are the first admin (from configuration).") if configured else _("You are an admin.")
+    name, organisation = escape(name), escape(organisation)
     return Notice(
-        title=_(
-            "Hello {name}, you installed this for {organisation}.", name=escape(name), organisation=escape(organisation)
-        ),
+        title=_("Hello {name}, you installed this for {organisation}.", name=name, organisation=organisation)
+        if configured
+        else _("Hello {name}, you are an admin for {organisation}.", name=name, organisation=organisation),
         summary=_("Set up device provisioning, 2 steps"),
-        lines=(first, _("1 Add devices."), _("2 Give codes to a technician.")),
+        lines=(
+            *((_("You are the first admin (from configuration)."),) if configured else ()),
+            _("1 Add devices."),
+            _("2 Give codes to a technician."),
+        ),
         buttons=(
             Button("add_form", _("Add one"), style=Style.POSITIVE),
             *([Button("samples", _("Try 3 samples"))] if not devices else [Button("devices", _("Devices"))]),

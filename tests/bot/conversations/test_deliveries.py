@@ -101,8 +101,8 @@ async def test_an_old_card_says_so_and_shows_how_it_stands(house: House, dana: S
     refused = await dana.presses("Remove", on=asked)
     assert "out of date" in refused.all
     assert (await house.record(A)).removed_at is None
-    again = await lee.presses("Remove", on=old)
-    assert again.title == "Remove Oslo, floor 2, room 2.15?"
+    again = await lee.presses("New code", on=old)
+    assert again.title == "1 code issued to Sam"
 
 
 async def test_the_card_of_a_removed_device_beside_a_similar_one_loses_its_code(

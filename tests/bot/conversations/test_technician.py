@@ -137,7 +137,7 @@ async def test_a_problem_goes_to_the_admins_and_the_next_device_comes(
     assert sam.card.title == "Next: Oslo, floor 2, room 2.16"
     assert "problem" in (await sam.says("list")).all
     shown = await dana.presses("Show it")
-    assert shown.title == "2.14: waiting for activation" and "No network" in shown.facts["Problem"]
+    assert shown.title == "2.14: waiting for activation, problem" and "No network" in shown.facts["Problem"]
 
 
 async def test_the_day_ends_and_says_so(house: House, sam: Someone, day: None) -> None:
