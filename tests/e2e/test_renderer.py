@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cards.render import render
+from tests.cards.real_cards import real_cards
 from tests.cards.samples import HOSTILE, every_shape
 
 HERE = Path(__file__).parent
@@ -26,18 +27,23 @@ def sample_cards():
     return json.loads((HERE / "renderer_cards.json").read_text(encoding="utf-8"))
 
 
-def real_cards():
-    """The product's own cards, each shape once as it is and once with every hostile text in it."""
+def product_cards():
+    """Every card of the product in each of its states."""
+    return {f"product-{name}": render(view, operation="op-1") for name, view in real_cards().items()}
+
+
+def shapes_of_cards():
+    """Each shape once as it is, and the busy ones once with every hostile text in it."""
     texts = {"": "Oslo/Floor 2/2.14", **{f"-hostile-{number}": text for number, text in enumerate(HOSTILE)}}
     shapes = ((tail, name, view) for tail, text in texts.items() for name, view in every_shape(text).items())
     return {
-        f"real-{name}{tail}": render(view, operation="op-1")
+        f"shape-{name}{tail}": render(view, operation="op-1")
         for tail, name, view in shapes
         if tail == "" or name in BUSY
     }
 
 
-CARDS = {**sample_cards(), **real_cards()}
+CARDS = {**sample_cards(), **product_cards(), **shapes_of_cards()}
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,224 @@
+"""Every card of the product in each of its states, built by the views from what the business returns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bot.handlers import all_routes
+from cards.view import Button, View
+from cards.views import codes, devices, general, onsite, people, rollouts
+from cards.views.common import note, question
+from provisioning.codes import Key, Keyring
+from provisioning.errors import Choice, MacWrongLength
+from provisioning.model import (
+    Actor,
+    Batch,
+    Conversation,
+    ConversationKind,
+    Device,
+    Installation,
+    Person,
+    Problem,
+    Role,
+    State,
+)
+from provisioning.service.codes import CodePage
+from provisioning.service.devices import Added, DeviceFacts, Listing
+from provisioning.service.handover import Delivery, InHand
+from provisioning.service.onsite import Day, Job, Saved, UnknownProblem
+from provisioning.service.people import Ended, Roster, Workload
+from provisioning.service.rollouts import Progress
+
+NOW = datetime(2026, 11, 21, 7, 52, tzinfo=UTC)
+SOON, MORNING = NOW + timedelta(hours=23, minutes=38), NOW - timedelta(minutes=22)
+TENANT = "6f1d1a52-3c4e-4d0b-9a51-0c7a5be0d001"
+DIGITS = "482913760257"
+KEYS = Keyring([Key("k1", bytes(range(32)))])
+CHAT = Conversation("a:sam", ConversationKind.PERSONAL, "http://127.0.0.1/", TENANT, "28:bot")
+ADMIN = Actor(id="dana", name="Dana Admin", tenant=TENANT, roles=frozenset({Role.ADMIN}))
+DANA = Person(id="dana", tenant=TENANT, name="Dana Admin", upn="dana@contoso.example", chat=CHAT, roles=ADMIN.roles)
+TECHNICIAN = frozenset({Role.TECHNICIAN})
+SAM = Person(id="sam", tenant=TENANT, name="Sam Technician", upn="sam@contoso.example", chat=CHAT, roles=TECHNICIAN)
+KIM = Person(id="kim", tenant=TENANT, name="Kim Elisabeth Nordmann", upn="kim@contoso.example")
+
+
+def real_cards(
+    location: str = "Oslo/2/2.14", name: str = "Sam Technician", words: str = "left of the door"
+) -> dict[str, View]:
+    """Named views; the texts are what people typed into places, names and notes."""
+    made = _Cards(location, replace(SAM, name=name), words)
+    return {**made.codes(), **made.devices(), **made.general(), **made.onsite(), **made.people(), **made.rollouts()}
+
+
+def _mac(number: int) -> str:
+    return f"805EC01122{0x33 + number:02X}"
+
+
+class _Cards:
+    def __init__(self, location: str, sam: Person, words: str) -> None:
+        self.sam, self.words = sam, words
+        self.bare = self.device(location)
+        code = KEYS.issue(self.bare.mac, DIGITS, 1, MORNING, timedelta(hours=24), "dana")
+        self.live = replace(self.bare, code=code, issued=1)
+        self.ended = replace(self.live, code=replace(code, expires_at=MORNING))
+        fresh = replace(self.bare, issued=1, provisioned_at=NOW, state=State.WAITING_FOR_SIGN_IN)
+        self.called = replace(fresh, type="phone", model="MP56", software="122.15.0.142", serial="3105C0")
+        self.word = Installation(by="sam", by_name=sam.name, at=NOW, note=words, checked=True)
+        self.installed = replace(self.called, installed=self.word)
+        trouble = Problem(kind="broken", note=words, by="sam", by_name=sam.name, at=NOW)
+        self.troubled = replace(self.live, problem=trouble)
+        self.row = [self.device(f"Oslo/{2 + n // 5}/{2 + n // 5}.{14 + n % 5}", n) for n in range(10)]
+        self.batch = Batch(id="b1", kind="issue", by="dana", by_name="Dana Admin", at=NOW, macs=(), expires_at=SOON)
+
+    def device(self, location: str, number: int = 0) -> Device:
+        return Device(
+            mac=_mac(number),
+            location=location,
+            added_at=NOW,
+            added_by="dana",
+            technician="sam",
+            type="phone",
+            version=4,
+        )
+
+    def codes(self) -> dict[str, View]:
+        sites = (("all", "all sites", 197), ("oslo", "Oslo", 150), ("bergen", "Bergen", 47))
+        many = replace(self.batch, macs=tuple(map(_mac, range(38))), kept=(_mac(40), _mac(41)), technician="sam")
+        one = replace(self.batch, macs=(_mac(0),))
+        told = Delivery(self.sam, NOW, NOW + timedelta(minutes=5))
+        held = InHand(self.live, DIGITS, self.sam.name)
+        page = CodePage(
+            tuple(InHand(replace(d, code=self.live.code), DIGITS, self.sam.name) for d in self.row), 38, "x", "Oslo", 1
+        )
+        return {
+            "issue-one-site": codes.issue_form("oslo", "Issue codes: Oslo", sites[1:2], ("1", "2"), (self.sam, KIM)),
+            "issue-all": codes.issue_form("all", "Issue codes", sites, (), (self.sam,)),
+            "issue-nothing": codes.nothing_to_issue("Oslo"),
+            "issued-to-sam": codes.issued_card(many, NOW, refused=2, delivery=told),
+            "issued-unreachable": codes.issued_card(one, NOW, delivery=Delivery(replace(KIM, reachable=False))),
+            "issued-to-nobody": codes.issued_card(one, NOW),
+            "assign": codes.assign_form(many, (self.sam, KIM)),
+            "assign-nobody": codes.assign_form(many, ()),
+            "code": codes.code_card(held, NOW),
+            "codes": codes.codes_card(page, NOW),
+            "codes-none": codes.codes_card(CodePage((), 0, None, "", 1), NOW),
+            "revoked": codes.revoked_card(12, "Oslo"),
+            "revoked-none": codes.revoked_card(0, "Oslo"),
+            "revoke-ask": codes.ask_many("revoke", "Revoke every live code of Oslo?", "Revoke", "oslo", "For ever."),
+            "assigned": codes.assigned_card(12, self.sam, "Oslo"),
+            "locked": codes.locked_card(self.bare),
+            "wanted": codes.wanted_card(self.bare, self.sam.name),
+        }  # fmt: skip
+
+    def devices(self) -> dict[str, View]:
+        def facts(device: Device) -> DeviceFacts:
+            return DeviceFacts(device, self.sam.name, NOW - timedelta(minutes=3) if device.provisioned else None)
+
+        states = {"bare": self.bare, "live": self.live, "ended": self.ended, "called": self.called}
+        states |= {"installed": self.installed, "problem": self.troubled}
+        rows = (self.troubled, self.live, self.called, self.installed, *self.row[4:])
+        bad = MacWrongLength(text="80-5E-C0-11-22", digits=10)
+        new = (self.bare, *self.row[1:3])
+        batch = replace(self.batch, kind="add", macs=tuple(d.mac for d in new))
+        undo = timedelta(minutes=10)
+        return {
+            **{f"device-{name}": devices.device_card(facts(d), ADMIN, NOW) for name, d in states.items()},
+            "device-moved": devices.device_card(facts(self.bare), ADMIN, NOW, notice="Moved."),
+            "devices": devices.listing_card(Listing(rows, 150, "x", {"sam": self.sam.name}, "oslo", 1), NOW),
+            "devices-none": devices.listing_card(Listing((), 0, None, {}, "bergen", 1), NOW),
+            "add": devices.add_form(),
+            "add-refused": devices.add_form("80-5E-C0-11-22", self.bare.location, bad),
+            "added": devices.added_card(Added(batch, new, (self.row[5],)), NOW, undo),
+            "added-one": devices.added_card(Added(batch, new[:1], ()), NOW, undo),
+            "added-none": devices.added_card(Added(batch, (), new[:1]), NOW, undo),
+            "added-faults": devices.added_card(Added(batch, (), (), ((2, bad), (7, bad))), NOW, undo),
+            "undone": devices.undone_card(batch),
+            "move": devices.move_form(self.bare),
+            "remove": devices.remove_card(self.live, NOW),
+            "remove-called": devices.remove_card(self.called, NOW),
+            "removed": devices.removed_card(self.bare),
+            "swapped": devices.swapped_card(self.row[0], self.row[1]),
+        }
+
+    def general(self) -> dict[str, View]:
+        entries = [(route.commands[-1].usage, route.summary) for route in all_routes().help_for(ADMIN)]
+        quick = (Button("add_form", "Add"), Button("devices", "Devices"), Button("next", "Next device"))
+        choices = (Choice("805EC0112233", "2.14, ends 22:33"), Choice("805EC0112234", "2.14, ends 22:34"))
+        return {
+            "help": general.help_card(entries, 0, quick),
+            "help-more": general.help_card(entries, 10, ()),
+            "help-command": general.command_help(("issue <target> [to <person>]", "issue"), "Issue codes.", ""),
+            "unknown": general.unknown(self.words, "issue <target>"),
+            "half": general.half(("move <device> to <location>",), "Change a device's location."),
+            "question": question('"2.14" can be several. Which one?', "device", "device", choices, {}),
+            "note": note("This device is off the list."),
+        }  # fmt: skip
+
+    def onsite(self) -> dict[str, View]:
+        def job(device: Device, digits: str = "", **more: Any) -> View:
+            asked = more.pop("asked", False)
+            held = Job(InHand(device, digits, self.sam.name), 1, 12, asked=asked)
+            return onsite.job_card(held, NOW, "Contoso", readers=("29:sam",), **more)
+
+        open_ = tuple(replace(d, code=self.live.code) for d in self.row)
+        unknown = UnknownProblem()
+        saved = Saved(self.installed, self.word)
+        mounted = replace(self.word, mounting_only=True)
+        return {
+            "job-next": job(self.live, DIGITS, upcoming=True),
+            "job-hidden": job(self.live),
+            "job-without-code": job(self.bare),
+            "job-ended": job(self.ended),
+            "job-asked": job(self.ended, asked=True),
+            "job-called-in": job(self.called),
+            "job-installed": job(self.installed),
+            "job-problem": job(self.troubled),
+            "jobs-none": onsite.no_jobs(Day((), 0)),
+            "jobs-all-done": onsite.no_jobs(Day((), 12)),
+            "jobs-stuck": onsite.no_jobs(Day((self.troubled,), 11)),
+            "jobs": onsite.jobs_card(Day((self.troubled, self.called, *open_, self.bare), 3), NOW),
+            "install": onsite.install_form(self.called, mounting_only=False),
+            "install-not-called-in": onsite.not_called_in(self.live),
+            "installed": onsite.saved_card(saved, NOW, "sam"),
+            "installed-again": onsite.saved_card(replace(saved, again=True), NOW, "sam"),
+            "installed-mounting": onsite.saved_card(Saved(replace(self.live, installed=mounted), mounted), NOW, "sam"),
+            "problem-form": onsite.problem_form(self.live),
+            "problem-refused": onsite.problem_form(self.live, unknown, self.words),
+            "problem-sent": onsite.problem_sent(self.troubled),
+            "problem-told": onsite.problem_told(self.troubled, self.sam.name),
+        }  # fmt: skip
+
+    def people(self) -> dict[str, View]:
+        asking = replace(KIM, asked_at=NOW)
+        work = Workload(replace(self.sam, version=3), 12, 9)
+        roster = Roster((DANA, self.sam, asking), 14, "x", 1)
+        roles = {"dana": ADMIN.roles, "sam": TECHNICIAN, "kim": frozenset[Role]()}
+        return {
+            "welcome-admin": people.welcome_admin("Dana Admin", "Contoso", configured=True, devices=0),
+            "welcome-again": people.welcome_admin("Dana Admin", "Contoso", configured=False, devices=150),
+            "welcome-technician": people.welcome_technician(self.sam.name),
+            "no-access": people.no_access((DANA, KIM), asked=False),
+            "no-access-asked": people.no_access((DANA,), asked=True),
+            "access-asked": people.access_asked(asking),
+            "access-granted": people.access_answered(self.sam, "Dana Admin", NOW),
+            "access-refused": people.access_answered(KIM, "", NOW),
+            "access-ended": people.access_ended(),
+            "people": people.roster_card(roster, roles),
+            "whoami": people.whoami(self.sam, TECHNICIAN),
+            "revoke-access": people.revoke_form(work, (self.sam, KIM)),
+            "revoke-access-alone": people.revoke_form(work, (self.sam,)),
+            "access-revoked": people.ended_card(Ended(self.sam, 12, 9, KIM), NOW),
+            "access-revoked-nobody": people.ended_card(Ended(self.sam, 12, 9, None), NOW),
+            "unreachable": people.unreachable_card(self.sam, work),
+        }
+
+    def rollouts(self) -> dict[str, View]:
+        progress = Progress("Oslo", 150, 38, 31, 2, self.installed, self.sam.name, NOW, "InstallConfirmed")
+        return {
+            "rollout": rollouts.rollout_card(progress, NOW),
+            "rollout-start": rollouts.rollout_card(Progress("", 150, 0, 0, 0), NOW),
+            "rollout-details": rollouts.details_card(progress),
+            "rollout-gone": rollouts.card_gone_card("Oslo"),
+        }
