@@ -131,7 +131,7 @@ def end_sams_access(desk):
     desk.sees_card("technician", "Access ended")
     desk.sees_no("technician", code)
     desk.says("technician", "next")
-    desk.sees("technician", "You have no access yet.")
+    expect(desk.pane("technician").locator(".message").last).to_contain_text("You have no access yet.")
 
 
 def nothing_is_lost_by_a_reload(desk):
