@@ -21,6 +21,13 @@ def _catalog(locale: str) -> gettext.NullTranslations:
     return gettext.translation(DOMAIN, LOCALE_DIR, languages=[locale.replace("-", "_")], fallback=True)
 
 
+@cache
+def languages() -> frozenset[str]:
+    """The BCP 47 tags of every language that there is a catalog for; English, in which the code is written, always."""
+    found = (path.parts[-3].replace("_", "-") for path in LOCALE_DIR.glob(f"*/LC_MESSAGES/{DOMAIN}.mo"))
+    return frozenset({"en", *found})
+
+
 @dataclass(frozen=True, slots=True)
 class Speech:
     """How to speak to one person: their language and their clock."""

@@ -9,7 +9,9 @@ from typing import Any, Final
 from aiohttp import web
 
 from bot.demo.connector import LocalConnector
+from bot.demo.page_texts import SUGGESTIONS, negotiated, page_texts
 from bot.demo.people import LOCAL_BOT, LOCAL_DEVICE_MACS, LOCAL_SERVICE_PATH, LOCAL_TENANT, LocalPerson
+from provisioning.texts import Speech, speaking
 
 STATIC: Final = Path(__file__).with_name("static")
 CONTENT_TYPES: Final = {
@@ -27,6 +29,7 @@ PAGE_HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-cache",
 }
+BY_LANGUAGE: Final = {"Vary": "Accept-Language"}
 
 
 def routes(connector: LocalConnector, *, organisation: str, people: Sequence[LocalPerson]) -> list[web.RouteDef]:
@@ -54,8 +57,11 @@ class Page:
     async def static(self, request: web.Request) -> web.StreamResponse:
         return _static_file(request.match_info["name"])
 
-    async def config(self, _: web.Request) -> web.Response:
-        return web.json_response(self.table(), headers=PAGE_HEADERS)
+    async def config(self, request: web.Request) -> web.Response:
+        """In the language of whoever's browser asks."""
+        locale = negotiated(request.headers.get("Accept-Language", ""))
+        with speaking(Speech.of(locale, None)):
+            return web.json_response({"locale": locale, **self.table()}, headers={**PAGE_HEADERS, **BY_LANGUAGE})
 
     def table(self) -> dict[str, Any]:
         """What the page must know before it can draw itself."""
@@ -69,6 +75,8 @@ class Page:
             "channel": {"id": channel.id, "name": channel.name},
             "team": {"id": channel.team_id, "name": channel.team_name},
             "deviceMacs": list(LOCAL_DEVICE_MACS),
+            "suggestions": dict(SUGGESTIONS),
+            "texts": page_texts(),
         }
 
 

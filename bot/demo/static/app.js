@@ -7,12 +7,14 @@ import { el, icon } from "./dom.js";
 import { listen } from "./events.js";
 import { PhonePane } from "./phone.js";
 import { Store } from "./store.js";
-import { TEXT } from "./texts.js";
+import { learn, words } from "./texts.js";
 
 const TABS = [["admin", "shield"], ["technician", "tool"], ["channel", "channel"], ["device", "device"]];
 
 async function start() {
   const config = await (await fetch("/demo/config.json")).json();
+  learn(config.texts);
+  label(config.locale);
   const store = new Store();
   const line = new BotLine(config);
   const admins = config.people.filter((person) => person.role === "admin");
@@ -44,7 +46,7 @@ function buildTabs(panes) {
   };
   for (const [id, iconName] of TABS) {
     const tab = el("button", { type: "button", class: "tab", "data-pane": id, "aria-pressed": "false", onclick: () => show(id) },
-      icon(iconName), el("span", {}, TEXT.panes[id]), el("span", { class: "unread", hidden: true }));
+      icon(iconName), el("span", {}, words(`pane.${id}`)), el("span", { class: "unread", hidden: true }));
     bar.append(tab);
     panes[id].addEventListener?.("news", () => { if (document.body.dataset.pane !== id) count(tab, Number(tab.dataset.unread ?? 0) + 1); });
   }
@@ -56,13 +58,13 @@ function count(tab, unread) {
   const badge = tab.lastElementChild;
   badge.hidden = unread === 0;
   badge.textContent = unread > 9 ? "9+" : String(unread);
-  badge.setAttribute("aria-label", TEXT.unread(unread));
+  badge.setAttribute("aria-label", words("unread", { count: unread }));
 }
 
-function label() {
-  document.title = TEXT.product;
-  for (const node of document.querySelectorAll("[data-text]")) node.textContent = TEXT[node.dataset.text];
+function label(locale) {
+  document.documentElement.lang = locale;
+  document.title = words("product");
+  for (const node of document.querySelectorAll("[data-text]")) node.textContent = words(node.dataset.text);
 }
 
-label();
 start();

@@ -1,7 +1,7 @@
 // Inputs of a card: each knows its value and whether it may be sent, and says under the field what is wrong.
 
 import { el } from "./dom.js";
-import { TEXT } from "./texts.js";
+import { words } from "./texts.js";
 
 let serial = 0;
 
@@ -17,7 +17,7 @@ const choices = (element) => (Array.isArray(element.choices) ? element.choices :
 function register(element, scope, part) {
   serial += 1;
   const errorId = `field-${serial}-error`;
-  const error = el("p", { class: "field-error", id: errorId, hidden: true }, element.errorMessage || TEXT.fieldWrong);
+  const error = el("p", { class: "field-error", id: errorId, hidden: true }, element.errorMessage || words("fieldWrong"));
   const field = el(part.group ? "fieldset" : "div", { class: "field" });
   const caption = element.label ? [element.label, element.isRequired ? el("span", { class: "star", "aria-hidden": "true" }, " *") : null] : null;
   const main = part.controls[0];
@@ -39,7 +39,7 @@ function describe(element, part, errorId) {
   for (const control of part.controls) {
     control.setAttribute("aria-describedby", errorId);
     if (element.isRequired && !part.group) control.setAttribute("aria-required", "true");
-    if (!element.label && !part.labelled) control.setAttribute("aria-label", element.placeholder || element.id || TEXT.field);
+    if (!element.label && !part.labelled) control.setAttribute("aria-label", element.placeholder || element.id || words("field"));
   }
 }
 

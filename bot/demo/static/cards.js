@@ -4,7 +4,7 @@ import { actionSet } from "./card-actions.js";
 import { INPUTS } from "./card-inputs.js";
 import { el } from "./dom.js";
 import { markdown } from "./markdown.js";
-import { TEXT } from "./texts.js";
+import { words } from "./texts.js";
 
 const VERSION = [1, 5];
 const CODE = /^[\d ]{6,24}$/;
@@ -25,7 +25,7 @@ export function renderCard(card, hooks = {}) {
   const scope = { inputs: [], parent: null, hooks, renderInner: (inner, parent) => cardBody(inner, newScope(parent)), known };
   const node = el("div", { class: "card", lang: typeof card?.lang === "string" ? card.lang : null });
   if (isTooNew(card?.version)) {
-    node.append(el("div", { class: "tb" }, markdown(card.fallbackText || TEXT.cardTooNew)));
+    node.append(el("div", { class: "tb" }, markdown(card.fallbackText || words("cardTooNew"))));
     return node;
   }
   node.append(...cardBody(card, scope));
@@ -126,7 +126,7 @@ function isCode(element, scope) {
 function codeButton(text, scope) {
   const digits = text.replaceAll(" ", "");
   return el("button", {
-    type: "button", class: "code", title: TEXT.copyCode, "aria-label": TEXT.copyCodeLabel(text),
+    type: "button", class: "code", title: words("copyCode"), "aria-label": words("copyCodeLabel", { code: text }),
     onclick: () => scope.hooks.copy(digits),
   }, text);
 }

@@ -3,7 +3,7 @@
 import { ChatPane } from "./chat-pane.js";
 import { Desk } from "./desk.js";
 import { avatar, el, icon } from "./dom.js";
-import { TEXT } from "./texts.js";
+import { words } from "./texts.js";
 
 export class ChannelPane extends ChatPane {
   constructor({ people, line, store }) {
@@ -13,17 +13,17 @@ export class ChannelPane extends ChatPane {
     const { channel } = line.config;
     this.desks = new Map(people.map((person) => [person.id, new Desk(line, store, this, { person, conversation: channel.id, channel: true })]));
     this.desk = this.desks.get(people[0].id);
-    this.composer.relabel(TEXT.postTo(line.config.bot.name), TEXT.postTo(line.config.bot.name));
-    this.log.node.append(this.emptyState(TEXT.emptyChannel, TEXT.emptyChannelMore, "channel"));
-    this.node = el("section", { class: "pane channel-pane", id: "pane-channel", "aria-label": TEXT.paneTitles.channel }, this.head(), this.window());
+    this.composer.relabel(words("postTo", line.config.bot), words("postTo", line.config.bot));
+    this.log.node.append(this.emptyState(words("emptyChannel"), words("emptyChannelMore"), "channel"));
+    this.node = el("section", { class: "pane channel-pane", id: "pane-channel", "aria-label": words("paneTitle.channel") }, this.head(), this.window());
   }
 
   head() {
     this.buttons = this.people.map((person) => el("button", {
       type: "button", "aria-pressed": String(person.id === this.desk.me), onclick: () => this.postAs(person),
     }, person.name.split(" ")[0]));
-    return el("header", { class: "pane-head" }, el("h2", {}, TEXT.paneTitles.channel),
-      el("div", { class: "segmented", role: "group", "aria-label": TEXT.postAs }, this.buttons));
+    return el("header", { class: "pane-head" }, el("h2", {}, words("paneTitle.channel")),
+      el("div", { class: "segmented", role: "group", "aria-label": words("postAs") }, this.buttons));
   }
 
   window() {
@@ -62,7 +62,7 @@ export class ChannelPane extends ChatPane {
   }
 
   thread(root, first) {
-    const reply = el("button", { type: "button", class: "link reply", onclick: () => this.replyTo(root) }, icon("reply"), TEXT.reply);
+    const reply = el("button", { type: "button", class: "link reply", onclick: () => this.replyTo(root) }, icon("reply"), words("reply"));
     return el("div", { class: "thread", "data-root": root }, first, el("div", { class: "replies" }), reply);
   }
 
@@ -79,12 +79,12 @@ export class ChannelPane extends ChatPane {
     this.replying.hidden = !root;
     if (!root) return;
     const author = this.store.messages(this.desk.place.conversation).get(root)?.from.name ?? "";
-    const stop = el("button", { type: "button", class: "icon-button small", "aria-label": TEXT.stopReply, title: TEXT.stopReply, onclick: () => { this.replyTo(null); this.composer.box.focus(); } }, icon("close"));
-    this.replying.append(icon("reply"), el("span", {}, TEXT.replyingTo(author)), stop);
+    const stop = el("button", { type: "button", class: "icon-button small", "aria-label": words("stopReply"), title: words("stopReply"), onclick: () => { this.replyTo(null); this.composer.box.focus(); } }, icon("close"));
+    this.replying.append(icon("reply"), el("span", {}, words("replyingTo", { name: author })), stop);
     this.composer.box.focus();
   }
 
   suggestions() {
-    return TEXT.suggestions.channel;
+    return this.line.config.suggestions.channel;
   }
 }

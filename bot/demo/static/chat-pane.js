@@ -3,7 +3,7 @@
 import { Composer } from "./composer.js";
 import { el, icon } from "./dom.js";
 import { MessageLog } from "./log.js";
-import { TEXT } from "./texts.js";
+import { words } from "./texts.js";
 
 const TOAST_MS = 6_000;
 const TYPING_MS = 6_000;
@@ -12,12 +12,12 @@ export class ChatPane extends EventTarget {
   constructor({ id, kind, line, store }) {
     super();
     Object.assign(this, { id, kind, line, store });
-    this.log = new MessageLog(TEXT.messages(TEXT.paneTitles[id]));
+    this.log = new MessageLog(words("messages", { place: words(`paneTitle.${id}`) }));
     this.toasts = el("div", { class: "toasts", role: "status", "aria-live": "polite" });
-    this.typing = el("div", { class: "typing", hidden: true }, el("span", { class: "dots", "aria-hidden": "true" }, el("i"), el("i"), el("i")), `${line.config.bot.name} ${TEXT.typing}`);
+    this.typing = el("div", { class: "typing", hidden: true }, el("span", { class: "dots", "aria-hidden": "true" }, el("i"), el("i"), el("i")), words("typing", line.config.bot));
     this.hints = el("div", { class: "hints" });
     this.composer = new Composer({
-      label: TEXT.writeTo(line.config.bot.name), placeholder: TEXT.write, send: (text) => this.say(text),
+      label: words("writeTo", line.config.bot), placeholder: words("write"), send: (text) => this.say(text),
     });
     store.addEventListener("change", (event) => this.heard(event.detail));
   }
@@ -97,7 +97,7 @@ export class ChatPane extends EventTarget {
     this.log.node.classList.toggle("empty", messages.length === 0);
     if (!quiet) return;
     const press = (text) => () => { this.say(text); this.composer.box.focus({ preventScroll: true }); };
-    this.hints.append(el("span", { class: "hint-label" }, TEXT.tryThese),
+    this.hints.append(el("span", { class: "hint-label" }, words("tryThese")),
       ...this.suggestions().map((text) => el("button", { type: "button", class: "chip", onclick: press(text) }, text)));
   }
 

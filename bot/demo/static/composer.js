@@ -1,7 +1,7 @@
 // Where people type: Enter sends, Shift+Enter breaks the line, Up brings the last one back.
 
 import { el, icon } from "./dom.js";
-import { TEXT } from "./texts.js";
+import { words } from "./texts.js";
 
 const MAX_HEIGHT = 120;
 
@@ -11,7 +11,7 @@ export class Composer {
     this.sent = [];
     this.at = 0;
     this.box = el("textarea", { class: "compose-text", rows: 1, placeholder, "aria-label": label, enterkeyhint: "send", autocomplete: "off" });
-    const go = el("button", { type: "submit", class: "icon-button send", "aria-label": TEXT.send, title: TEXT.send }, icon("send"));
+    const go = el("button", { type: "submit", class: "icon-button send", "aria-label": words("send"), title: words("send") }, icon("send"));
     this.node = el("form", { class: "composer" }, el("div", { class: "compose-row" }, this.box, go));
     this.node.addEventListener("submit", (event) => { event.preventDefault(); this.submit(); });
     this.box.addEventListener("keydown", (event) => this.key(event));

@@ -1,7 +1,7 @@
 // What a reader can do with the bot from one place: say, press, open the chat. Shared by phones and channel.
 
 import { postJson } from "./activities.js";
-import { TEXT } from "./texts.js";
+import { words } from "./texts.js";
 
 const REFRESH_PAUSE_MS = 60_000; // Teams asks for a reader's own card at most once a minute
 const CARD = "application/vnd.microsoft.card.adaptive";
@@ -41,7 +41,7 @@ export class Desk {
       await this.deliver(message, { ...this.place, root: root || (this.isChannel ? message.id : "") });
     } catch {
       this.pane.unsent(text);
-      this.pane.toast(TEXT.wentWrong, "bad");
+      this.pane.toast(words("wentWrong"), "bad");
     }
   }
 
@@ -82,21 +82,21 @@ export class Desk {
     const answer = await this.line.send(activity);
     if (manual) this.pane.busy(message, false);
     if (action.type === "Action.Submit") {
-      if (!answer.ok) this.pane.toast(TEXT.wentWrong, "bad");
+      if (!answer.ok) this.pane.toast(words("wentWrong"), "bad");
     } else this.answered(message, answer, manual);
   }
 
   answered(message, answer, manual) {
     const { statusCode = answer.status, type = "", value } = answer.body ?? {};
     if (!answer.ok) {
-      if (manual) this.pane.toast(TEXT.wentWrong, "bad");
+      if (manual) this.pane.toast(words("wentWrong"), "bad");
     } else if (type === CARD && value) {
       const current = this.store.messages(this.place.conversation).get(message.id);
       if (!current) return;
       this.store.setView(current, this.me, value);
       this.pane.redraw(current, manual);
     } else if (type === TOAST && manual) this.pane.toast(String(value), "good");
-    else if (manual && (statusCode >= 400 || type.includes("error"))) this.pane.toast(value?.message || TEXT.wentWrong, "bad");
+    else if (manual && (statusCode >= 400 || type.includes("error"))) this.pane.toast(value?.message || words("wentWrong"), "bad");
   }
 
   // A card may name readers who get their own version when they open the chat.
@@ -113,9 +113,9 @@ export class Desk {
   async copy(digits) {
     try {
       await navigator.clipboard.writeText(digits);
-      this.pane.toast(TEXT.copied, "good");
+      this.pane.toast(words("copied"), "good");
     } catch {
-      this.pane.toast(TEXT.notCopied, "bad");
+      this.pane.toast(words("notCopied"), "bad");
     }
   }
 }

@@ -1,7 +1,7 @@
 // One simulated device: it talks to the real device API as hardware would, and remembers itself.
 
 import { wait } from "./dom.js";
-import { TEXT } from "./texts.js";
+import { words } from "./texts.js";
 
 const API = "/api/v1";
 const JSON_HEADERS = { "Content-Type": "application/json" };
@@ -49,8 +49,8 @@ export class SimulatedDevice {
 
   async provision() {
     if (this.screen === "busy" || this.held()) return;
-    if (!this.kept.mac.trim()) { this.show("enter", TEXT.device.needMac); return; }
-    if (!this.code) { this.show("enter", TEXT.device.needCode); return; }
+    if (!this.kept.mac.trim()) { this.show("enter", words("device.needMac")); return; }
+    if (!this.code) { this.show("enter", words("device.needCode")); return; }
     this.show("busy");
     const headers = { ...JSON_HEADERS, "Idempotency-Key": this.idempotencyKey() };
     if (this.kept.token) headers.Authorization = `Bearer ${this.kept.token}`;
@@ -68,7 +68,7 @@ export class SimulatedDevice {
   }
 
   refused(answer) {
-    if (answer.status === 0) { this.show("enter", TEXT.device.noAnswer); return; }
+    if (answer.status === 0) { this.show("enter", words("device.noAnswer")); return; }
     if (answer.status === 429) { this.hold(answer.retryAfter); return; }
     const reset = answer.body?.code === "reset_required";
     this.mistyped = answer.body?.code === "invalid_code";
@@ -90,7 +90,7 @@ export class SimulatedDevice {
     const tick = () => {
       const left = Math.ceil((this.holdUntil - Date.now()) / 1000);
       if (this.screen !== "enter" && this.screen !== "busy") return;
-      this.show("enter", left > 0 ? TEXT.device.slowDown(left) : "");
+      this.show("enter", left > 0 ? words("device.slowDown", { seconds: left }) : "");
       if (left > 0) setTimeout(tick, 500);
     };
     tick();
@@ -112,7 +112,7 @@ export class SimulatedDevice {
         const tooQuick = this.watched && Date.now() - began < 400;
         if (tooQuick || !this.watched) await wait(this.watched ? 400 : QUIET_PAUSE_MS);
       } else if (answer.status === 401) { this.lostToken(answer); return; } else {
-        this.show(this.screen, answer.status === 0 ? TEXT.device.noService : sentence(answer));
+        this.show(this.screen, answer.status === 0 ? words("device.noService") : sentence(answer));
         await wait(answer.status === 429 ? answer.retryAfter * 1000 : pause);
         pause = Math.min(pause * 2, 20_000);
       }
@@ -136,9 +136,9 @@ export class SimulatedDevice {
   }
 
   lostToken(answer) {
-    if (answer.body?.code === "reset_required") { this.show("reset", TEXT.device.resetWhy); return; }
+    if (answer.body?.code === "reset_required") { this.show("reset", words("device.resetWhy")); return; }
     this.forget();
-    this.show("enter", TEXT.device.refused);
+    this.show("enter", words("device.refused"));
   }
 
   // On request of a person standing at the device.
@@ -147,7 +147,7 @@ export class SimulatedDevice {
     const headers = { ...JSON_HEADERS, ...this.bearer() };
     const answer = this.kept.token ? await call("POST", "/device/factory-reset", { headers, body: "{}" }) : { status: 204 };
     if (answer.status !== 204 && answer.status !== 401) {
-      this.show(this.screen, answer.status === 0 ? TEXT.device.noAnswer : sentence(answer));
+      this.show(this.screen, answer.status === 0 ? words("device.noAnswer") : sentence(answer));
       this.follow();
       return;
     }
@@ -183,7 +183,7 @@ function dashed(mac) {
 
 function sentence(answer) {
   const { code, detail, title } = answer.body ?? {};
-  return detail || TEXT.device.problems[code] || title || TEXT.device.problem(answer.status);
+  return detail || words(`problem.${code}`) || title || words("device.answered", { status: answer.status });
 }
 
 async function call(method, path, options) {

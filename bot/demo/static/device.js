@@ -2,13 +2,12 @@
 
 import { SimulatedDevice } from "./device-client.js";
 import { clock, el, icon } from "./dom.js";
-import { TEXT } from "./texts.js";
+import { words } from "./texts.js";
 
 const STORAGE = "provisioning-bot.devices";
 const MAX_DEVICES = 6;
 const KEYS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "back"];
 const LETTERS = { 2: "abc", 3: "def", 4: "ghi", 5: "jkl", 6: "mno", 7: "pqrs", 8: "tuv", 9: "wxyz" };
-const T = TEXT.device;
 
 export class DevicePane {
   constructor(macs) {
@@ -16,10 +15,10 @@ export class DevicePane {
     const { devices, selected } = read(macs);
     this.devices = devices.map((kept) => this.make(kept));
     this.selected = Math.min(selected, this.devices.length - 1);
-    this.switcher = el("div", { class: "segmented devices", role: "group", "aria-label": T.switcher });
+    this.switcher = el("div", { class: "segmented devices", role: "group", "aria-label": words("device.switcher") });
     this.body = this.build();
-    this.node = el("section", { class: "pane device-pane", id: "pane-device", "aria-label": TEXT.paneTitles.device },
-      el("header", { class: "pane-head" }, el("h2", {}, TEXT.paneTitles.device), this.switcher), this.body);
+    this.node = el("section", { class: "pane device-pane", id: "pane-device", "aria-label": words("paneTitle.device") },
+      el("header", { class: "pane-head" }, el("h2", {}, words("paneTitle.device")), this.switcher), this.body);
     this.select(this.selected);
     document.addEventListener("visibilitychange", () => this.watch());
     setInterval(() => { this.time.textContent = clock(); }, 10_000);
@@ -44,7 +43,7 @@ export class DevicePane {
     this.note = el("p", { class: "device-note", role: "status", "aria-live": "polite" });
     const panel = el("div", { class: "device-screen" }, el("div", { class: "device-bar" }, this.time, this.state), el("div", { class: "device-middle" }, this.view, this.note));
     this.enterForm = this.buildForm();
-    this.reset = el("button", { type: "button", class: "reset-button", onclick: () => this.askReset() }, T.reset);
+    this.reset = el("button", { type: "button", class: "reset-button", onclick: () => this.askReset() }, words("device.reset"));
     const top = el("div", { class: "device-top", "aria-hidden": "true" }, el("span", { class: "grille" }), this.led);
     return el("div", { class: "device" }, top, panel, this.buildKeypad(), this.reset);
   }
@@ -55,15 +54,15 @@ export class DevicePane {
     this.code = el("input", { id: "device-code", class: "device-input code", inputmode: "numeric", autocomplete: "off", maxlength: 32, placeholder: "0000 0000 0000" });
     this.code.addEventListener("input", () => this.typed(this.code.value));
     const form = el("form", { class: "device-form", novalidate: true },
-      el("label", { for: "device-mac" }, T.mac), this.mac, el("label", { for: "device-code" }, T.codeHint), this.code,
-      el("button", { type: "submit", class: "provision-button" }, T.provision));
+      el("label", { for: "device-mac" }, words("device.mac")), this.mac, el("label", { for: "device-code" }, words("device.codeHint")), this.code,
+      el("button", { type: "submit", class: "provision-button" }, words("device.provision")));
     form.addEventListener("submit", (event) => { event.preventDefault(); this.device.provision(); });
     return form;
   }
 
   buildKeypad() {
-    return el("div", { class: "keypad", role: "group", "aria-label": T.keypad }, KEYS.map((key) => {
-      if (key === "back") return el("button", { type: "button", class: "key", "aria-label": T.erase, onclick: () => this.typed(this.device.code.slice(0, -1)) }, icon("back"));
+    return el("div", { class: "keypad", role: "group", "aria-label": words("device.keypad") }, KEYS.map((key) => {
+      if (key === "back") return el("button", { type: "button", class: "key", "aria-label": words("device.erase"), onclick: () => this.typed(this.device.code.slice(0, -1)) }, icon("back"));
       const sub = LETTERS[key] ? el("small", { "aria-hidden": "true" }, LETTERS[key]) : null;
       return el("button", { type: "button", class: "key", onclick: () => this.pressed(key) }, key, sub);
     }));
@@ -116,21 +115,21 @@ export class DevicePane {
       return;
     }
     this.armed = setTimeout(() => this.disarm(), 4_000);
-    this.reset.textContent = T.resetAgain;
+    this.reset.textContent = words("device.resetAgain");
     this.reset.classList.add("armed");
   }
 
   disarm() {
     clearTimeout(this.armed);
     this.armed = 0;
-    this.reset.textContent = T.reset;
+    this.reset.textContent = words("device.reset");
     this.reset.classList.remove("armed");
   }
 
   draw() {
     const { device } = this;
     this.body.dataset.screen = device.screen;
-    this.state.textContent = T.states[device.screen] ?? device.screen;
+    this.state.textContent = words(`state.${device.screen}`) || device.screen;
     this.note.textContent = device.message;
     this.note.hidden = !device.message;
     this.drawView(device);
@@ -143,7 +142,7 @@ export class DevicePane {
     if (this.enterForm.parentNode !== this.view) this.view.replaceChildren(this.enterForm);
     const busy = device.screen === "busy";
     const button = this.enterForm.lastElementChild;
-    button.textContent = busy ? T.checking : T.provision;
+    button.textContent = busy ? words("device.checking") : words("device.provision");
     button.setAttribute("aria-disabled", String(busy || device.held()));
     this.mac.readOnly = this.code.readOnly = busy;
     if (this.mac.value !== device.kept.mac) this.mac.value = device.kept.mac;
@@ -158,10 +157,10 @@ export class DevicePane {
     this.switcherKey = key;
     const hadFocus = this.switcher.contains(document.activeElement);
     const buttons = this.devices.map((device, index) => el("button", {
-      type: "button", "aria-pressed": String(index === this.selected), "aria-label": T.one(tail(device.kept.mac)), onclick: () => this.select(index),
+      type: "button", "aria-pressed": String(index === this.selected), "aria-label": words("device.one", { tail: tail(device.kept.mac) }), onclick: () => this.select(index),
     }, tail(device.kept.mac)));
-    const more = this.devices.length < MAX_DEVICES && el("button", { type: "button", "aria-label": T.add, title: T.add, onclick: () => this.add() }, icon("plus"));
-    const less = this.devices.length > 1 && el("button", { type: "button", "aria-label": T.remove, title: T.remove, onclick: () => this.remove() }, icon("close"));
+    const more = this.devices.length < MAX_DEVICES && el("button", { type: "button", "aria-label": words("device.add"), title: words("device.add"), onclick: () => this.add() }, icon("plus"));
+    const less = this.devices.length > 1 && el("button", { type: "button", "aria-label": words("device.remove"), title: words("device.remove"), onclick: () => this.remove() }, icon("close"));
     this.switcher.replaceChildren(...[...buttons, more, less].filter(Boolean));
     if (hadFocus) buttons[this.selected].focus();
   }
@@ -176,13 +175,13 @@ export class DevicePane {
 // What the screen shows when no code is asked for.
 function face(device) {
   const { kept, screen } = device;
-  if (screen === "boot") return [el("div", { class: "face boot" }, el("span", { class: "spinner", "aria-hidden": "true" }), el("span", {}, T.starting))];
-  if (screen === "reset") return [el("div", { class: "face alarm" }, el("strong", {}, T.resetNeeded), el("span", { class: "mac" }, kept.mac))];
-  const lines = { waiting_for_sign_in: T.waiting, signed_in: kept.account || T.signedIn, signed_out: T.signedOut };
+  if (screen === "boot") return [el("div", { class: "face boot" }, el("span", { class: "spinner", "aria-hidden": "true" }), el("span", {}, words("device.starting")))];
+  if (screen === "reset") return [el("div", { class: "face alarm" }, el("strong", {}, words("device.resetNeeded")), el("span", { class: "mac" }, kept.mac))];
+  const lines = { waiting_for_sign_in: words("device.waiting"), signed_in: kept.account || words("device.signedIn"), signed_out: words("device.signedOut") };
   return [el("div", { class: `face ${screen}` },
     el("span", { class: "badge", "aria-hidden": "true" }, icon(screen === "signed_in" ? "check" : "person")),
     el("strong", { class: "tenant" }, kept.tenant),
-    el("span", { class: "wait-line" }, lines[screen] ?? T.states[screen] ?? screen),
+    el("span", { class: "wait-line" }, lines[screen] ?? (words(`state.${screen}`) || screen)),
     kept.location ? el("span", { class: "where" }, kept.location) : null,
     el("span", { class: "mac" }, kept.mac))];
 }

@@ -4,7 +4,7 @@ import { renderCard } from "./cards.js";
 import { avatar, clock, el } from "./dom.js";
 import { openUrl } from "./links.js";
 import { markdown, plain } from "./markdown.js";
-import { TEXT } from "./texts.js";
+import { words } from "./texts.js";
 
 const CARD = "application/vnd.microsoft.card.adaptive";
 
@@ -15,7 +15,7 @@ export function messageNode(message, desk, { showAuthor = true } = {}) {
   const node = el("article", {
     class: `message ${isMine ? "mine" : isBot ? "from-bot" : "from-other"}${showAuthor ? "" : " follows"}`,
     "data-id": message.id, tabindex: "-1",
-    "aria-label": `${isMine ? TEXT.you : message.from.name}, ${clock(message.at)}`,
+    "aria-label": `${isMine ? words("you") : message.from.name}, ${clock(message.at)}`,
   });
   if (!isMine) node.append(showAuthor ? avatar(message.from.name, isBot ? "bot" : "") : el("span", { class: "avatar none" }));
   const body = el("div", { class: "message-body" });
@@ -30,7 +30,7 @@ function byline(message, isMine) {
   return el("div", { class: "byline" },
     isMine ? null : el("span", { class: "author" }, message.from.name),
     el("time", { datetime: message.at }, clock(message.at)),
-    message.edited ? el("span", { class: "edited" }, TEXT.edited) : null);
+    message.edited ? el("span", { class: "edited" }, words("edited")) : null);
 }
 
 function contents(message, desk, isBot) {
@@ -71,7 +71,7 @@ function mentioned(node, message) {
 function attachmentNode(message, attachment, desk) {
   const { contentType, content, name } = attachment ?? {};
   if (contentType === CARD) return cardNode(message, content, desk);
-  return el("div", { class: "bubble" }, TEXT.attachment(String(name || contentType || "")));
+  return el("div", { class: "bubble" }, words("attachment", { name: String(name || contentType || "") }));
 }
 
 function cardNode(message, card, desk) {
@@ -86,6 +86,6 @@ function suggested(chips, desk) {
 }
 
 function failure(message, desk) {
-  const again = el("button", { type: "button", class: "link", onclick: () => desk.retry(message) }, TEXT.tryAgain);
-  return el("div", { class: "failed", role: "alert" }, TEXT.notDelivered, " ", again);
+  const again = el("button", { type: "button", class: "link", onclick: () => desk.retry(message) }, words("tryAgain"));
+  return el("div", { class: "failed", role: "alert" }, words("notDelivered"), " ", again);
 }

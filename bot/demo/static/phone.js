@@ -3,7 +3,7 @@
 import { ChatPane } from "./chat-pane.js";
 import { Desk } from "./desk.js";
 import { avatar, clock, el, icon } from "./dom.js";
-import { TEXT } from "./texts.js";
+import { words } from "./texts.js";
 
 const PUSH_MS = 5_000;
 const QUIET_MS = 4_000; // an answer to what was just said or pressed is no news
@@ -14,9 +14,9 @@ export class PhonePane extends ChatPane {
     this.people = people;
     this.desks = new Map(people.map((person) => [person.id, this.deskOf(person)]));
     this.desk = this.desks.get(people[0].id);
-    this.log.node.append(this.emptyState(TEXT.emptyChat, TEXT.emptyChatMore, "bot"));
+    this.log.node.append(this.emptyState(words("emptyChat"), words("emptyChatMore"), "bot"));
     this.holder = el("span", { class: "holder" });
-    this.node = el("section", { class: "pane phone-pane", id: `pane-${id}`, "aria-label": TEXT.paneTitles[id] },
+    this.node = el("section", { class: "pane phone-pane", id: `pane-${id}`, "aria-label": words(`paneTitle.${id}`) },
       this.head(), this.phone());
     this.drawHolder();
   }
@@ -27,12 +27,12 @@ export class PhonePane extends ChatPane {
   }
 
   head() {
-    const title = el("h2", {}, TEXT.paneTitles[this.id]);
+    const title = el("h2", {}, words(`paneTitle.${this.id}`));
     if (this.people.length === 1) return el("header", { class: "pane-head" }, title, this.holder);
     this.buttons = this.people.map((person) => el("button", {
       type: "button", "aria-pressed": "false", onclick: () => this.handTo(person),
     }, person.name.split(" ")[0]));
-    return el("header", { class: "pane-head" }, title, el("div", { class: "segmented", role: "group", "aria-label": TEXT.whose }, this.buttons));
+    return el("header", { class: "pane-head" }, title, el("div", { class: "segmented", role: "group", "aria-label": words("whose") }, this.buttons));
   }
 
   phone() {
@@ -79,13 +79,13 @@ export class PhonePane extends ChatPane {
 
   drawHolder() {
     const { person } = this.desk.place;
-    const role = TEXT.roles[person.role] ?? "";
+    const role = words(`role.${person.role || "none"}`);
     this.holder.textContent = person.name;
     this.reader.textContent = `${person.name.split(" ")[0]} · ${role}`;
     this.buttons?.forEach((button, index) => button.setAttribute("aria-pressed", String(this.people[index] === person)));
   }
 
   suggestions() {
-    return TEXT.suggestions[this.desk.place.person.role] ?? TEXT.suggestions[""];
+    return this.line.config.suggestions[this.desk.place.person.role || "none"];
   }
 }

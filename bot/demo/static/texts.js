@@ -1,85 +1,12 @@
-// Every text of the page that a person reads.
+// The page's texts, as the service told them in the reader's language; bot/demo/page_texts.py has them all.
 
-export const TEXT = {
-  product: "Provisioning Bot",
-  tagline: "Roll out Teams devices from chat",
-  banner: "Local mode: no sign-in check",
-  lost: "Connection lost. Trying again.",
-  panes: { admin: "Admin", technician: "Technician", channel: "Channel", device: "Device" },
-  paneTitles: { admin: "Admin’s phone", technician: "Technician’s phone", channel: "Team channel", device: "Simulated device" },
-  whose: "Whose phone",
-  roles: { admin: "Admin", technician: "Technician", "": "No role yet" },
-  messages: (name) => `Messages of ${name}`,
-  unread: (count) => `${count} new`,
-  write: "Type a message",
-  writeTo: (name) => `Message ${name}`,
-  postTo: (bot) => `Ask @${bot}`,
-  send: "Send",
-  tryThese: "Try",
-  emptyChat: "Say something to begin",
-  emptyChatMore: "The bot answers here, as it would in Teams.",
-  emptyChannel: "Nothing posted yet",
-  emptyChannelMore: "Connect a rollout and its living card appears here.",
-  suggestions: {
-    admin: ["hi", "add", "help"],
-    technician: ["hi", "next", "help"],
-    "": ["hi", "help"],
-    channel: ["connect oslo"],
-  },
-  postAs: "Post as",
-  reply: "Reply",
-  replyingTo: (name) => `Replying to ${name}`,
-  stopReply: "Write a new post instead",
-  you: "You",
-  edited: "Edited",
-  typing: "is typing",
-  notDelivered: "Not delivered.",
-  tryAgain: "Try again",
-  wentWrong: "Something went wrong. Please try again.",
-  cardTooNew: "This card needs a newer app.",
-  copyCode: "Copy the digits",
-  copyCodeLabel: (code) => `Code ${code}. Copy its digits`,
-  copied: "Digits copied. Paste them on the device.",
-  notCopied: "The digits could not be copied.",
-  field: "Value",
-  fieldWrong: "Check this field.",
-  attachment: (name) => `Attachment: ${name}`,
-  device: {
-    one: (tail) => `Device ${tail}`,
-    switcher: "Simulated devices",
-    add: "Add a device",
-    remove: "Remove this device",
-    mac: "MAC address",
-    codeHint: "Enter the code",
-    starting: "Starting",
-    provision: "Provision",
-    checking: "Checking",
-    erase: "Delete the last digit",
-    keypad: "Keypad",
-    reset: "Factory reset",
-    resetAgain: "Press again to reset",
-    waiting: "Waiting for remote sign-in",
-    signedIn: "Signed in",
-    signedOut: "Signed out. Waiting for remote sign-in",
-    resetNeeded: "Reset needed",
-    resetWhy: "This device must be reset to factory settings before it can be used again.",
-    noService: "No connection to the service. Trying again.",
-    noAnswer: "No connection to the service. Try again.",
-    slowDown: (seconds) => `Too many tries. Wait ${seconds} s.`,
-    refused: "The service no longer knows this device. Enter a new code.",
-    needCode: "Type the code first.",
-    needMac: "Type the MAC address first.",
-    states: {
-      boot: "Starting", enter: "Not provisioned", busy: "Checking", waiting_for_activation: "Not provisioned",
-      waiting_for_sign_in: "Provisioned", signed_in: "Signed in", signed_out: "Signed out", reset: "Reset needed",
-    },
-    problems: {
-      code_refused: "That code is not right. Check it and try again.",
-      code_expired: "This code has ended. Ask for a new one.",
-      reset_required: "Already provisioned. Reset the device to factory settings first.",
-      invalid_mac: "That is not a MAC address. It has 12 digits or letters A to F.",
-      invalid_code: "One of the digits is mistyped. Check the code.",
-    },
-    problem: (status) => `The service answered ${status}. Try again.`,
-  },
-};
+let table = {};
+
+export function learn(texts) {
+  table = texts;
+}
+
+// The text with this key, its {places} filled; empty where there is none.
+export function words(key, values = {}) {
+  return (table[key] ?? "").replace(/\{(\w+)\}/g, (place, name) => String(values[name] ?? place));
+}
