@@ -27,6 +27,12 @@ FLAGS = [
     "--disable-sync",
 ]
 DIGITS = re.compile(r"\d{4} \d{4} \d{4}")
+FOCUSED = """([pane, name]) => {
+  const here = document.activeElement;
+  const labels = [...here.labels ?? []].map((label) => label.textContent);
+  const named = [here.getAttribute("aria-label"), here.textContent, ...labels];
+  return Boolean(here.closest(`#${pane}`)) && named.some((words) => words?.replace(" *", "").trim() === name);
+}"""
 SOON = 10_000  # milliseconds until something that the outbox does has come to pass
 MOVED = 45_000  # the living card is edited every 30 s at the most
 
@@ -143,3 +149,22 @@ class Desk:
         shown = self.pane(pane).locator("button.code")
         expect(shown).to_have_count(1, timeout=SOON)
         return shown.inner_text()
+
+    # ------------------------------------------------------------------ by keyboard, and on a phone
+
+    def tabs_to(self, pane: str, name: str, *, back: bool = False) -> None:
+        """Tab (or Shift+Tab) until what has the focus in this pane carries this name."""
+        for _ in range(80):
+            self.page.keyboard.press("Shift+Tab" if back else "Tab")
+            if self.page.evaluate(FOCUSED, [f"pane-{pane}", name]):
+                return
+        raise AssertionError(f"the keyboard does not reach {name!r} in {pane}")
+
+    def types(self, text: str, then: str = "") -> None:
+        self.page.keyboard.type(text)
+        if then:
+            self.page.keyboard.press(then)
+
+    def turns_to(self, tab: str) -> None:
+        """On a small screen one pane is in sight."""
+        self.page.locator("#tabs").get_by_role("button", name=re.compile(f"^{tab}")).click()

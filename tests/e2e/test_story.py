@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from tests.e2e.stage import DIGITS, MOVED, expect
 
 M14, M16, M18 = "80-5E-C0-11-22-33", "80-5E-C0-11-22-34", "80-5E-C0-11-22-35"
@@ -142,3 +144,72 @@ def nothing_is_lost_by_a_reload(desk):
         expect(desk.pane(name).locator(".message")).not_to_have_count(0)
         assert desk.pane(name).locator(".log-list").inner_text() == before
     desk.sees("device", "Contoso")
+
+
+def test_by_keyboard_alone(desk):
+    desk.tabs_to("technician", "Ask for access")
+    desk.types("", then="Enter")
+    desk.sees_card("admin", "Sam Technician asks for access")
+    desk.tabs_to("admin", "Technician", back=True)
+    desk.types("", then="Enter")
+    desk.sees_card("technician", "No devices today.")
+    desk.tabs_to("admin", "Message Provisioning Bot")
+    desk.types("add", then="Enter")
+    desk.sees_card("admin", "Add a device")
+    desk.tabs_to("admin", "Location", back=True)
+    desk.types("Oslo/2/2.14")
+    desk.tabs_to("admin", "MAC id", back=True)
+    desk.types(M14)
+    desk.tabs_to("admin", "Add")
+    desk.types("", then="Enter")
+    desk.sees_card("admin", "1 device saved")
+    desk.tabs_to("admin", "Message Provisioning Bot")
+    desk.types("issue 2.14 to Sam Technician", then="Enter")
+    desk.sees_card("technician", "Next: Oslo, floor 2, room 2.14")
+    code = desk.code()
+    desk.tabs_to("device", "Enter the code")
+    desk.types(code, then="Enter")
+    desk.sees("device", "Contoso")
+    desk.sees_card("technician", "Provisioned")
+    desk.tabs_to("technician", "Confirm install", back=True)
+    desk.types("", then="Enter")
+    desk.sees_card("technician", "Mounted, cabled, screen on")
+    desk.tabs_to("technician", "Save")
+    desk.types("", then="Enter")
+    desk.sees_card("technician", "Saved", "Oslo, floor 2, room 2.14")
+
+
+@pytest.mark.parametrize("desk", [(390, 844)], indirect=True)
+def test_on_a_phone_sized_screen_one_pane_at_a_time(desk):
+    expect(desk.pane("technician")).to_be_hidden()
+    desk.turns_to("Technician")
+    expect(desk.pane("admin")).to_be_hidden()
+    desk.presses("technician", "Ask for access")
+    desk.turns_to("Admin")
+    desk.presses("admin", "Technician", on="Sam Technician asks for access")
+    desk.sees_card("admin", "Technician, by Dana Admin")
+    desk.says("admin", f"add {M14} Oslo/2/2.14")
+    desk.sees_card("admin", "1 device saved")
+    desk.says("admin", "issue 2.14 to Sam Technician")
+    desk.sees_card("admin", "1 code issued to Sam Technician")
+    desk.turns_to("Technician")
+    desk.sees_card("technician", "Next: Oslo, floor 2, room 2.14")
+    code = desk.code()
+    within(desk)
+    desk.turns_to("Device")
+    desk.provisions(M14, code)
+    desk.sees("device", "Contoso")
+    desk.turns_to("Technician")
+    desk.sees_card("technician", "Provisioned", "The screen should show Contoso.")
+    for tab in ("Admin", "Technician", "Channel", "Device"):
+        desk.turns_to(tab)
+        within(desk)
+
+
+def within(desk):
+    """Nothing runs off the side of the screen, and no button's title is cut off."""
+    assert desk.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    cut = (
+        "() => [...document.querySelectorAll('button.action')].filter((b) => b.scrollWidth > b.clientWidth + 1).length"
+    )
+    assert desk.page.evaluate(cut) == 0
