@@ -88,7 +88,9 @@ def access_answered(person: Person, by: str, now: datetime) -> Notice:
 
 
 def access_ended(by: str = "") -> Notice:
-    return Notice(title=_("Access ended"), lines=(_("Your devices and codes are with somebody else now."),))
+    return Notice(
+        title=_("Access ended"), lines=(_("Your codes no longer work. Ask an admin if you need access again."),)
+    )
 
 
 def roster_card(roster: Roster, roles: dict[str, frozenset[Role]]) -> ListCard:
