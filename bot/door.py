@@ -136,7 +136,7 @@ class Door:
             try:
                 return await self._explain(turn, error, route, values)
             except ProvisioningError as second:  # nor could the form or the fresh card be drawn
-                return Reply(toast=second.sentence) if turn.pressed else Reply(text=second.sentence)
+                return Reply(toast=second.sentence) if turn.pressed else Reply(text=escape(second.sentence))
 
     async def _run(self, turn: Turn, route: Route, values: Mapping[str, Any]) -> Reply:
         if route.needs:  # the use case checks again; here nobody sees so much as the form of what they may not do
@@ -164,24 +164,24 @@ class Door:
             data = {name: str(value) for name, value in values.items() if name not in ("verb", "op", "rev", "subject")}
             if verb:
                 parameter = route.meant(values, error.text) or error.parameter
-                return Reply(card=question(error.sentence, verb, parameter, error.choices, data))
+                return Reply(card=question(escape(error.sentence), verb, parameter, error.choices, data))
         if isinstance(error, BadInput) and route and route.form and turn.pressed:
             arguments = Route(route.form.__name__, route.form, "").arguments(values)
-            return await route.form(turn, **{**arguments, "fault": error}) or Reply(text=error.sentence)
+            return await route.form(turn, **{**arguments, "fault": error}) or Reply(text=escape(error.sentence))
         if isinstance(error, NoAccess):
             person = await turn.provisioning.who(turn.actor.id)
             asked = bool(person and person.asked_at)
             return Reply(card=no_access(await turn.provisioning.admins(), asked=asked))
         if isinstance(error, STALE) and turn.pressed:
             return await self._fresh(turn, error)
-        return Reply(toast=error.sentence) if turn.pressed else Reply(text=error.sentence)
+        return Reply(toast=error.sentence) if turn.pressed else Reply(text=escape(error.sentence))
 
     async def _fresh(self, turn: Turn, error: ProvisioningError) -> Reply:
         """The pressed card as it stands now, with the reason above it."""
         reply = await self._redraw(turn)
         if reply is None or reply.card is None:
             return Reply(toast=error.sentence)
-        return replace(reply, card=replace(reply.card, notice=error.sentence))
+        return replace(reply, card=replace(reply.card, notice=escape(error.sentence)))
 
     async def _redraw(self, turn: Turn) -> Reply | None:
         post = await self._provisioning.post(turn.actor.post) if turn.actor.post else None

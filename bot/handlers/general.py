@@ -8,6 +8,7 @@ from bot.routing import Half, Route, Router
 from bot.turn import Reply, Turn
 from cards.view import Button
 from cards.views import general as cards
+from cards.words import escape
 from provisioning.access import Permission, allowed
 from provisioning.errors import NotFound
 from provisioning.texts import N_, _
@@ -64,6 +65,6 @@ async def bare_device(table: Router, turn: Turn, text: str) -> Reply | None:
     try:
         found = await turn.provisioning.device(turn.actor, text)
     except NotFound as missing:
-        return Reply(text=missing.sentence) if _PLACE.fullmatch(text.strip()) else None
+        return Reply(text=escape(missing.sentence)) if _PLACE.fullmatch(text.strip()) else None
     route = table.routes["device" if turn.actor.is_admin else "code"]
     return await route.handler(turn, found.mac)

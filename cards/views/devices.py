@@ -142,7 +142,7 @@ def _row(device: Device, technician: str, now: datetime) -> Row:
 
 def add_form(mac: str = "", location: str = "", fault: BadInput | None = None) -> FormCard:
     def error(field: str) -> str:
-        return fault.sentence if fault and (fault.field or "mac") == field else ""
+        return escape(fault.sentence) if fault and (fault.field or "mac") == field else ""
 
     return FormCard(
         title=_("Add a device"),
@@ -255,7 +255,7 @@ def move_form(device: Device, location: str = "", fault: BadInput | None = None)
                 value=location or device.location,
                 required=True,
                 required_message=_("Where will it stand?"),
-                error=fault.sentence if fault else "",
+                error=escape(fault.sentence) if fault else "",
             ),
         ),
         buttons=(

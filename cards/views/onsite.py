@@ -164,7 +164,12 @@ def install_form(device: Device, *, mounting_only: bool, fault: BadInput | None 
         facts=(Fact(_("Room"), escape(device.place)), Fact(_("Device"), said)),
         inputs=(
             TextInput(
-                id="note", label=_("Note"), value=note, limit=200, lines=True, error=fault.sentence if fault else ""
+                id="note",
+                label=_("Note"),
+                value=note,
+                limit=200,
+                lines=True,
+                error=escape(fault.sentence) if fault else "",
             ),
             ToggleInput(id="checked", label=_("Check"), title=_("Mounted, cabled, screen on"), value=True),
         ),
@@ -221,7 +226,7 @@ def problem_form(device: Device, fault: BadInput | None = None, note: str = "") 
                 choices=tuple((kind, _(title)) for kind, title in PROBLEMS.items()),
                 required=True,
                 required_message=_("Choose what is wrong."),
-                error=fault.sentence if fault and fault.field == "kind" else "",
+                error=escape(fault.sentence) if fault and fault.field == "kind" else "",
                 expanded=True,
             ),
             TextInput(
@@ -230,7 +235,7 @@ def problem_form(device: Device, fault: BadInput | None = None, note: str = "") 
                 limit=200,
                 lines=True,
                 value=note,
-                error=fault.sentence if fault and fault.field != "kind" else "",
+                error=escape(fault.sentence) if fault and fault.field != "kind" else "",
             ),
         ),
         buttons=(

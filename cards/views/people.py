@@ -137,7 +137,11 @@ def revoke_form(work: Workload, heirs: Sequence[Person], heir: str = "-", error:
     inputs = (
         (
             ChoiceInput(
-                id="heir", label=_("Give jobs to"), choices=(("-", _("nobody")), *others), value=heir, error=error
+                id="heir",
+                label=_("Give jobs to"),
+                choices=(("-", _("nobody")), *others),
+                value=heir,
+                error=escape(error),
             ),
         )
         if work.open and others
