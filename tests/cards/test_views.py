@@ -1,0 +1,204 @@
+"""Every card of every feature in every state, with hostile words in every place of a user's: good on a phone."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from cards.render import render
+from cards.view import CodeCard, View
+from cards.views import codes, devices, general, onsite, people, rollouts
+from cards.views.common import question
+from provisioning.errors import Choice, DeviceExists, InvalidChoice, InvalidLocation, InvalidMac, TextTooLong
+from provisioning.model import (
+    ActivationCode,
+    Actor,
+    Batch,
+    Conversation,
+    ConversationKind,
+    Device,
+    Installation,
+    Person,
+    Problem,
+    Role,
+    State,
+)
+from provisioning.service.codes import CodePage
+from provisioning.service.devices import Added, DeviceFacts, Listing
+from provisioning.service.handover import Delivery, InHand
+from provisioning.service.onsite import PROBLEMS, Day, Job, Saved
+from provisioning.service.people import Ended, Roster, Workload
+from provisioning.service.rollouts import Progress
+from tests.cards.rules import assert_good
+from tests.cards.samples import CODE, HOSTILE, MAC
+from tests.pseudo import pseudo, untranslated
+
+NOW = datetime(2026, 3, 2, 7, 30, tzinfo=UTC)
+ADMIN = Actor("a", "Dana", "t", frozenset({Role.ADMIN}))
+TECHNICIAN = Actor("s", "Sam", "t", frozenset({Role.TECHNICIAN}))
+BOTH = Actor("b", "Kim", "t", frozenset(Role))
+ROOM = Conversation("19:x@thread.tacv2", ConversationKind.CHANNEL, "", "", "")
+PLAIN_USER = "Zq"  # stands for whatever people type where only our own words are looked at
+
+
+def all_devices(user: str) -> Iterator[Device]:
+    """Each state, with a code that lives, has ended or is none, installed in both ways or not, in trouble or not."""
+    live = ActivationCode(1, NOW, NOW + timedelta(hours=24), "a", "k", "sealed", "digest")
+    ended = replace(live, expires_at=NOW - timedelta(minutes=5), sealed=None)
+    mounted = Installation("s", user, NOW, user, mounting_only=True)
+    checked = Installation("s", user, NOW, user, checked=True)
+    trouble = Problem("network", user, "s", user, NOW)
+    states = itertools.product(State, (None, live, ended), (None, mounted, checked), (None, trouble))
+    for number, (state, code, installed, problem) in enumerate(states):
+        waiting = state is State.WAITING_FOR_ACTIVATION
+        yield Device(
+            mac=MAC,
+            location=("Oslo/2/2.14", user, f"Oslo/{user}/{user}", f"Oslo/{user}")[number % 4] or "x",
+            added_at=NOW,
+            added_by="a",
+            state=state,
+            code=code if waiting else None,
+            installed=installed,
+            problem=problem,
+            type=("", "phone", "room", "unheard of")[number % 4],
+            model=user[:64],
+            serial=user[:64],
+            software="1.2.3",
+            technician="s",
+            life=1 + number % 2,
+            provisioned_at=None if waiting else NOW,
+            version=7,
+        )
+
+
+def cards_of(device: Device, user: str) -> Iterator[View]:
+    """Everything that is ever shown about one device."""
+    digits = CODE if device.live_code(NOW) else ""
+    held, bare = InHand(device, digits, user), InHand(device, "", user)
+    facts = DeviceFacts(device, user, NOW - timedelta(days=3))
+    fault = TextTooLong(length=201, limit=200)
+    for actor in (ADMIN, TECHNICIAN, BOTH):
+        yield devices.device_card(facts, actor, NOW, "Moved.")
+    for hand, asked, upcoming in itertools.product((held, bare), (False, True), (False, True)):
+        yield onsite.job_card(Job(hand, 3, 12, asked), NOW, user or "x", upcoming=upcoming, readers=("29:s",))
+    yield codes.code_card(held, NOW)
+    yield codes.code_card(bare, NOW, "x")
+    yield from (devices.move_form(device, user[:200], fault), devices.remove_card(device, NOW))
+    yield from (devices.removed_card(device), devices.swapped_card(device, device))
+    yield from (codes.locked_card(device), codes.wanted_card(device, user))
+    yield from (onsite.install_form(device, mounting_only=only, fault=f, note=user[:200])
+                for only, f in itertools.product((False, True), (None, fault)))  # fmt: skip
+    yield onsite.not_called_in(device)
+    if device.installed:
+        yield from (onsite.saved_card(Saved(device, device.installed, again), NOW, who)
+                    for again, who in itertools.product((False, True), ("s", "x")))  # fmt: skip
+    yield from (onsite.problem_form(device, f, user[:200]) for f in (None, fault, InvalidChoice(text="x", choices="y")))
+    yield from (onsite.problem_sent(device), onsite.problem_told(device, user))
+    yield devices.added_card(Added(Batch(kind="add", by="a", by_name=user, at=NOW, macs=(MAC,)), (device,), ()), NOW,
+                             timedelta(minutes=10))  # fmt: skip
+
+
+def other_cards(device: Device, user: str) -> Iterator[View]:
+    """Everything else, empty and full."""
+    kim = Person(id="00000000-0000-4000-8000-0000000000a2", name=user, upn=user, teams_id="29:k", asked_at=NOW,
+                 roles=frozenset(Role), chat=ROOM)  # fmt: skip
+    sam = replace(kim, id="00000000-0000-4000-8000-0000000000a1", chat=None, roles=frozenset(), reachable=False)
+    ten = (device,) * 10
+    issue = Batch(kind="issue", by="a", by_name=user, at=NOW, macs=(MAC,), kept=(MAC,), technician="s", expires_at=NOW)
+    none = replace(issue, macs=(), kept=())
+    yield from (devices.listing_card(Listing(ten, 25, "x", {"s": user}, user[:100].replace("@", ""), 11), NOW),
+                devices.listing_card(Listing((), 0, None, {}, "", 1), NOW))  # fmt: skip
+    yield from (devices.add_form(), devices.add_form(user[:60], user[:200], InvalidMac(text=user[:40])),
+                devices.add_form("x", "y", InvalidLocation()), devices.undone_card(issue))  # fmt: skip
+    wrong = tuple((n, DeviceExists(mac=MAC, location=user)) for n in range(1, 13))
+    undo = timedelta(minutes=10)
+    for added in (Added(none, (), ten), Added(none, (), (device,)), Added(none, (), (), wrong),
+                  Added(none, (), (), wrong[:1]), Added(issue, ten * 2, ten)):  # fmt: skip
+        yield devices.added_card(added, NOW, undo)
+    sites = [("all", "all sites", 30), (user.casefold()[:100] or "x", user or "x", 30)]
+    yield codes.issue_form(sites[0][0], "Issue codes", sites, (), (kim, sam), "-")
+    floor = user[:50] or "2"
+    one, wrong_floor = [("oslo", "Oslo", 3)], InvalidChoice(text=user, choices=user)
+    yield codes.issue_form("oslo", "Issue codes", one, (floor,), (), "", wrong_floor)
+    yield from (codes.nothing_to_issue(user), codes.assign_form(issue, ()), codes.assign_form(issue, (kim, sam)))
+    ledger = (None, Delivery(kim, NOW, NOW), Delivery(kim), Delivery(sam))
+    for batch, delivery in itertools.product((issue, none), ledger):
+        yield codes.issued_card(batch, NOW, refused=2, delivery=delivery, notice="x")
+    yield from (codes.codes_card(CodePage((InHand(device, CODE, user),) * 10, 25, "x", user[:100].replace("@", ""), 11), NOW),
+                codes.codes_card(CodePage((), 0, None, "", 1), NOW))  # fmt: skip
+    yield from (codes.revoked_card(0, user), codes.revoked_card(3, user), codes.assigned_card(2, kim, user))
+    yield codes.ask_many("revoke", "Revoke?", "Revoke", "all", "small")
+    for day in (Day((), 0), Day((), 3), Day(ten * 3, 2)):
+        yield from (onsite.no_jobs(day), onsite.jobs_card(day, NOW), onsite.jobs_card(day, NOW, 20))
+    for configured, count in itertools.product((False, True), (0, 3)):
+        yield people.welcome_admin(user, user, configured=configured, devices=count)
+    yield from (people.welcome_technician(user), people.no_access((), asked=False), people.access_ended())
+    yield from (people.no_access((kim, sam), asked=asked) for asked in (False, True))
+    for person in (kim, sam):
+        yield from (people.access_asked(person), people.access_answered(person, user, NOW))
+        yield from (people.whoami(person, person.roles), people.unreachable_card(person, Workload(person, 1, 2)))
+        yield people.revoke_form(Workload(person, 3, 2), (kim, sam), "-", user)
+        yield from (people.ended_card(Ended(person, 2, 2, heir), NOW) for heir in (None, kim))
+    roster = Roster((kim, sam) * 5, 25, "x", 11)
+    yield people.roster_card(roster, {kim.id: kim.roles, sam.id: frozenset()})
+    yield people.roster_card(Roster((), 0, None, 1), {})
+    for fact in ("", *rollouts.FACTS):
+        last = (device, user, NOW, fact) if fact else (None, "", None, "")
+        progress = Progress(user, 8, 3, 2, 1, *last)
+        yield from (rollouts.rollout_card(progress, NOW), rollouts.details_card(progress))
+    yield from (rollouts.rollout_card(Progress("", 0, 0, 0, 0), NOW), rollouts.card_gone_card(user))
+    yield from (general.unknown(user, "issue <target> [to <person>]"), general.half(["x <y>"], "Summary."))
+    yield general.command_help(["x <y>", "x"], "Summary.", "You may not.")
+    yield general.help_card([("x <y> [to <z>]", "Summary.")] * 25, 10, ())
+    choices = tuple(Choice(f"v{number}", user or "x") for number in range(6))
+    yield question("Which one?", "device", "device", choices, {"device": user[:100]})
+
+
+def check(view: View) -> dict[str, object]:
+    card = render(view, operation="op-1")
+    assert_good(card)
+    grouped = (CODE, " ".join(CODE[n : n + 4] for n in (0, 4, 8)))
+    unseen = f"{view.push}\n{card['fallbackText']}\n{json.dumps(card['actions'])}"
+    assert not any(digits in unseen for digits in grouped)
+    if isinstance(view, CodeCard):
+        assert len(view.buttons) <= 3
+    return card
+
+
+@pytest.mark.parametrize("user", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_words_stay_words(user: str) -> None:
+    user = user.replace("\ud800", "")[:200]
+    everything = list(all_devices(user))
+    for device in everything[::19]:
+        for view in cards_of(device, user):
+            check(view)
+    for view in other_cards(everything[0], user):
+        check(view)
+
+
+def test_every_state_is_good_on_a_phone() -> None:
+    seen: set[str] = set()
+    for device in all_devices("Oslo"):
+        for view in cards_of(device, "Sam"):
+            if repr(view) not in seen:
+                check(view)
+            seen.add(repr(view))
+
+
+def test_no_word_is_forgotten_by_the_translators() -> None:
+    said_here = ("Summary.", "You may not.", "Which one?", "x ‹y› [to ‹z›]", " and ")
+    known = (PLAIN_USER, "Oslo", "Yealink", "YEALINK", *PROBLEMS, "op-1", "Sam", *said_here)
+    forgotten: dict[str, str] = {}
+    with pseudo():
+        device = next(iter(all_devices(PLAIN_USER)))
+        views = [view for d in all_devices(PLAIN_USER) for view in cards_of(d, PLAIN_USER)]
+        for view in (*views, *other_cards(device, PLAIN_USER)):
+            for text in untranslated(render(view, operation="op-1"), *known):
+                forgotten[text] = view.title
+    ours = {"x", "Issue codes", "Revoke?", "Revoke", "small", "Moved.", "all sites"}  # said by this test
+    assert {text: title for text, title in forgotten.items() if text not in ours} == {}
