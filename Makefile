@@ -46,8 +46,9 @@ bench: $(DEV) ## measure
 	$(PY) -m tests.benchmarks $(ARGS)
 
 messages: $(DEV) ## give translators every text of the code
-	$(BIN)/pybabel -q extract --no-default-keywords -k _ -k N_ -k to_operator -k ngettext:1,2 --no-location \
-	  --sort-output --width=120 --project='Provisioning Bot' --copyright-holder='Provisioning Bot contributors' \
+	$(PY) -m babel.messages.frontend -q extract -F provisioning/locale/babel.cfg \
+	  --no-default-keywords -k _ -k N_ -k to_operator -k ngettext:1,2 \
+	  --no-location --sort-output --width=120 --project='Provisioning Bot' --copyright-holder='Provisioning Bot contributors' \
 	  -o provisioning/locale/provisioning.pot app.py bot cards provisioning storage
 
 readme: $(DEV) ## write README's transcript and table of commands anew

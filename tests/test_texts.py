@@ -10,6 +10,7 @@ import pytest
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po
 
+from bot.handlers import all_routes
 from cards.render import render
 from cards.view import Button, ChoiceInput, Fact, FormCard, Notice, TextInput
 from cards.words import age, clock, until
@@ -26,6 +27,7 @@ from provisioning.texts import (
     to_operator,
 )
 from tests.cards.test_words import NOW
+from tests.messages import extract
 from tests.pseudo import pseudo, pseudo_operator, untranslated
 
 HOUSE = Path(__file__).parents[1]
@@ -143,7 +145,7 @@ def sources() -> Iterator[Path]:
 
 def messages_of_the_code() -> Iterator[tuple[MessageId, str]]:
     for path in sources():
-        for line, message, _comments, _context in extract_from_file("python", path, keywords=KEYWORDS):
+        for line, message, _comments, _context in extract_from_file(extract, path, keywords=KEYWORDS):
             yield message, f"{path.relative_to(HOUSE).as_posix()}:{line}"
 
 
@@ -158,6 +160,11 @@ def test_the_command_collects_what_is_collected_here() -> None:
     command = (HOUSE / "Makefile").read_text(encoding="utf-8").partition("\nmessages:")[2].partition("\n\n")[0]
     assert command.split()[-len(WHO_SPEAKS) :] == list(WHO_SPEAKS)
     assert {name.partition(":")[0] for name in re.findall(r"-k (\S+)", command)} == KEYWORDS.keys()
+
+
+def test_translators_are_given_the_help_of_every_command() -> None:
+    found = {message for message, _place in messages_of_the_code()}
+    assert {route.summary for route in all_routes().routes.values() if route.summary} - found == set()
 
 
 def texts_made_at_run_time(source: str) -> Iterator[int]:
