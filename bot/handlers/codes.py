@@ -28,6 +28,7 @@ def chosen(value: str) -> str:
 
 @router.command(
     "issue",
+    "issue codes",
     "issue <target> [to <person>] [for <lifetime>]",
     needs=CODES,
 )
