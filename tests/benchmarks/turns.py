@@ -171,8 +171,8 @@ async def run() -> list[Row]:
             return [
                 *_against(f"`device <mac>`, {DEVICES:,} devices, one at a time", best(ours), best(stock)),
                 *_against(f"`device <mac>`, {AT_ONCE} at once", best(crowd_ours), best(crowd_stock)),
-                *_within(f"`device <mac>`, {DEVICES:,} devices", best(ours), 50),
-                *_within("all kinds of commands", best(mixed), 50),
+                *_within(f"`device <mac>`, {DEVICES:,} devices", best(ours), best(stock), 50),
+                *_within("all kinds of commands", best(mixed), best(stock), 50),
                 _rate("device provision calls, one at a time", one),
                 _rate(f"device provision calls, {AT_ONCE} at once", burst),
             ]
@@ -187,13 +187,14 @@ def _against(name: str, ours: Driven, stock: Driven) -> list[Row]:
     ]
 
 
-def _within(name: str, driven: Driven, most: float) -> list[Row]:
-    """p50 (told) and p99 (held) of single turns, against the limit in milliseconds."""
-    p50, p99 = driven.quantile(50) * 1e3, driven.quantile(99) * 1e3
-    return [
-        Row(f"p50 of a turn: {name}", p50 * 1e3, most * 1e3, p50 / most, f"≤ {most:.0f} ms", p50 <= most),
-        Row(f"p99 of a turn: {name}", p99 * 1e3, most * 1e3, p99 / most, f"≤ {most:.0f} ms", p99 <= most),
-    ]
+def _within(name: str, driven: Driven, stock: Driven, most: float) -> list[Row]:
+    """p50 and p99 of single turns, held to a limit in milliseconds; beside them the bare echo bot's in this run."""
+    rows = []
+    for percent in (50, 99):
+        ours, anchor = driven.quantile(percent) * 1e6, stock.quantile(percent) * 1e6
+        target = f"≤ {most:.0f} ms (beside: bare stock echo)"
+        rows.append(Row(f"p{percent} of a turn: {name}", ours, anchor, ours / anchor, target, ours <= most * 1e3))
+    return rows
 
 
 def _rate(name: str, driven: Driven) -> Row:
