@@ -24,7 +24,8 @@ from tests.bot.chat import OTHER_TENANT, House, Post, Someone, open_house
 ROUTES = list(all_routes().routes.values())
 A, B, C = "805EC0112233", "805EC0112234", "805EC0112235"
 REFUSALS = ("Only ", "You have no access yet.", "You have asked for access.", "You are signed in to another")
-GREETS = {"hi", "ask_access", "rollout", "rollout_card", "rollout_details"}  # answer strangers with the same card
+# answer strangers with the same card
+GREETS = {"hi", "ask_access", "rollout", "rollout_card", "rollout_details"}
 MISSING = ("I know no device", "Nothing matches", "I know nobody called")
 CHANGES = {"Device", "Batch", "Rollout"}  # what nobody without the right may change
 
@@ -251,7 +252,11 @@ async def test_http_routes_without_credentials(house: House, method: str, path: 
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=30),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=30),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )

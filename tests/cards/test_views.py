@@ -111,7 +111,8 @@ def other_cards(device: Device, user: str) -> Iterator[View]:
     ten = (device,) * 10
     issue = Batch(kind="issue", by="a", by_name=user, at=NOW, macs=(MAC,), kept=(MAC,), technician="s", expires_at=NOW)
     none = replace(issue, macs=(), kept=())
-    yield from (devices.listing_card(Listing(ten, 25, "x", {"s": user}, user[:100].replace("@", ""), 11), NOW),
+    searched = user[:100].replace("@", "")
+    yield from (devices.listing_card(Listing(ten, 25, "x", {"s": user}, searched, 11), NOW),
                 devices.listing_card(Listing((), 0, None, {}, "", 1), NOW))  # fmt: skip
     yield from (devices.add_form(), devices.add_form(user[:60], user[:200], InvalidMac(text=user[:40])),
                 devices.add_form("x", "y", InvalidLocation()), devices.undone_card(issue))  # fmt: skip
@@ -129,7 +130,7 @@ def other_cards(device: Device, user: str) -> Iterator[View]:
     ledger = (None, Delivery(kim, NOW, NOW), Delivery(kim), Delivery(sam))
     for batch, delivery in itertools.product((issue, none), ledger):
         yield codes.issued_card(batch, NOW, refused=2, delivery=delivery, notice="x")
-    yield from (codes.codes_card(CodePage((InHand(device, CODE, user),) * 10, 25, "x", user[:100].replace("@", ""), 11), NOW),
+    yield from (codes.codes_card(CodePage((InHand(device, CODE, user),) * 10, 25, "x", searched, 11), NOW),
                 codes.codes_card(CodePage((), 0, None, "", 1), NOW))  # fmt: skip
     yield from (codes.revoked_card(0, user), codes.revoked_card(3, user), codes.assigned_card(2, kim, user))
     yield codes.ask_many("revoke", "Revoke?", "Revoke", "all", "small")
@@ -149,7 +150,7 @@ def other_cards(device: Device, user: str) -> Iterator[View]:
     yield people.roster_card(Roster((), 0, None, 1), {})
     for fact in ("", *rollouts.FACTS):
         last = (device, user, NOW, fact) if fact else (None, "", None, "")
-        progress = Progress(user, 8, 3, 2, 1, *last)
+        progress = Progress(user.replace("@", ""), 8, 3, 2, 1, *last)
         yield from (rollouts.rollout_card(progress, NOW), rollouts.details_card(progress))
     yield from (rollouts.rollout_card(Progress("", 0, 0, 0, 0), NOW), rollouts.card_gone_card(user))
     yield from (general.unknown(user, "issue <target> [to <person>]"), general.half(["x <y>"], "Summary."))
