@@ -147,10 +147,10 @@ class StoreFile:
 
     def reader(self) -> sqlite3.Connection:
         """This thread's own reading connection: a long list in one thread never holds up a look-up in another."""
+        if self._closed or self.closing:
+            raise self.was_closed()
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            if self._closed:
-                raise self.was_closed()
             connection = sqlite3.connect(
                 f"file:{quote(str(self.path))}?mode=ro",
                 uri=True,

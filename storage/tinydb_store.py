@@ -224,10 +224,12 @@ class TinyStore:
     async def close(self) -> None:
         """Finishes what was submitted, ends long reads, releases the watchers and the lock. May be called twice."""
         self._topics.wake_all()
+        # Said on the loop, whose own look-ups are between two steps now: from here on none of them begins, so that
+        # the thread below never closes a connection that is just being read (SQLite would crash the process).
+        self.db.rows.file.interrupt()
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
-        self.db.rows.file.interrupt()
         self._long_reads.shutdown()
         self.db.close()
 
