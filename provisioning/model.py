@@ -193,6 +193,7 @@ class Person:
     teams_id: str = ""  # the id Teams addresses them by, `29:…`
     roles: frozenset[Role] = frozenset()
     granted_by: str = ""
+    granted_at: datetime | None = None
     asked_at: datetime | None = None  # asked for access and waits for an answer
     chat: Conversation | None = None  # their 1:1 chat with the bot
     reachable: bool = True  # false once their chat answered 403

@@ -48,7 +48,7 @@ def _refuse_network(folder: Path) -> None:
     if kind:
         said = to_operator(
             "{folder} lies on a network file system ({kind}), where an embedded store loses data: its file locks and "
-            "shared memory do not reach other machines. Put it on a local disk, or use postgresql://.",
+            "shared memory do not reach other machines. Put it on a local disk.",
             folder=folder,
             kind=kind,
         )

@@ -66,7 +66,7 @@ async def access_asked_again(turn: Turn, person: str) -> Reply | None:
     if asking.asked_at:
         return await access_asked(turn, person)
     by = await turn.provisioning.who(asking.granted_by) if asking.roles else None
-    return Reply(card=cards.access_answered(asking, by.name if by else "", turn.now))
+    return Reply(card=cards.access_answered(asking, by.name if by else "", asking.granted_at or turn.now))
 
 
 @router.command("grant <person> <role>", needs=PEOPLE)

@@ -52,7 +52,9 @@ async def rollout_card(turn: Turn) -> Reply:
 async def rollout(turn: Turn, site: str = "") -> Reply:
     """Show how a rollout stands."""
     if turn.in_channel and not site:
-        return await _card(turn)
+        card = await _card(turn)
+        stands = await turn.provisioning.thread_of(turn.conversation.id)
+        return replace(card, living=None) if stands else card  # one living card a channel; this is how it stands now
     progress = await turn.provisioning.progress(turn.actor, site)
     return Reply(card=cards.details_card(progress))
 

@@ -79,11 +79,11 @@ def access_asked(person: Person) -> Notice:
     )
 
 
-def access_answered(person: Person, by: str, now: datetime) -> Notice:
+def access_answered(person: Person, by: str, at: datetime) -> Notice:
     """What the asking card becomes once somebody answered."""
     name = escape(person.name or person.upn)
     said = role_words(person.roles)
-    line = _("{role}, by {by} {time}", role=said, by=escape(by), time=clock(now, now)) if by else said
+    line = _("{role}, by {by} {time}", role=said, by=escape(by), time=clock(at)) if by else said
     return Notice(title=name, tone=Tone.GOOD if person.roles else Tone.PLAIN, lines=(line,))
 
 

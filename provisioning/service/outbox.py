@@ -82,13 +82,20 @@ class Outbox(People):
         return await self.store.get(Post, key)
 
     async def remember(self, post: Post) -> None:
-        """A living card stands there now: it is drawn anew when its subject changes."""
+        """A living card stands there now: it is drawn anew when its subject changes. A channel has one, the newest."""
         known = await self.store.get(Post, post.key)
         try:
-            await self.store.save(Change(puts=(_standing(post, known),)))
+            former = await self._former(post)
+            await self.store.save(Change(puts=(_standing(post, known),), deletes=former))
         except (Conflict, Duplicate):
             return await self.remember(post)
         return await self._catch_up(post)
+
+    async def _former(self, post: Post) -> tuple[Post, ...]:
+        if post.conversation.personal:
+            return ()
+        rows = (await self.store.find(Post, subject=post.subject, limit=20)).rows
+        return tuple(row for row in rows if row.key != post.key and row.conversation.id == post.conversation.id)
 
     async def _catch_up(self, post: Post) -> None:
         """What changed between drawing and remembering would else be missed."""

@@ -115,7 +115,13 @@ class People(Handover):
 
     def _bound(self, person: Person, waiting: Person) -> tuple[Person, Change]:
         """The grant that waited for this account is theirs now; the audit says for whom it turned out to be."""
-        fresh = replace(person, roles=person.roles | waiting.roles, granted_by=waiting.granted_by, asked_at=None)
+        fresh = replace(
+            person,
+            roles=person.roles | waiting.roles,
+            granted_by=waiting.granted_by,
+            granted_at=self.now(),
+            asked_at=None,
+        )
         facts = tuple(
             AccessGranted(at=self.now(), actor=waiting.granted_by, subject=person.id, role=role)
             for role in sorted(waiting.roles - person.roles)
@@ -186,6 +192,7 @@ class People(Handover):
                 person,
                 roles=person.roles | {role},
                 granted_by=actor.id,
+                granted_at=self.now(),
                 asked_at=None,
                 access_ended_at=None,
             )

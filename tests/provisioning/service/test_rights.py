@@ -43,6 +43,7 @@ LOOKUPS = {
     "faults",
 }
 DOORS_OWN = {
+    "encounter",
     "meet",
     "acquaint",
     "found_chat",
