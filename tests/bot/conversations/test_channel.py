@@ -188,6 +188,21 @@ async def test_rollout_and_details_for_anybody_in_the_channel(
     assert "This channel follows no rollout. Say connect and a site" in (await eve.says("rollout", by=kim)).text
 
 
+async def test_asked_again_the_one_living_card_goes_on_living(
+    house: House, dana: Someone, sam: Someone, channel: Channel, day: None
+) -> None:
+    card = living(channel)
+    asked = await channel.says("rollout", by=dana)
+    assert asked.title == "Oslo rollout" and asked.id != card.id
+    await calls_in(house, sam, 1)
+    await house.passes(seconds=30)
+    assert (card.edits, asked.edits) == (1, 0)
+    fresh = await channel.says("connect oslo", by=dana)  # wanted anew further down: from here on that one lives
+    await calls_in(house, sam, 1)
+    await house.passes(seconds=30)
+    assert (card.edits, fresh.edits) == (1, 1)
+
+
 async def test_only_admins_connect_and_only_in_a_channel(
     house: House, dana: Someone, sam: Someone, channel: Channel
 ) -> None:
