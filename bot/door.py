@@ -97,12 +97,10 @@ class Door:
 
     def _turn(self, incoming: Incoming, person: Person) -> Turn:
         actor = self._provisioning.actor_of(person)
-        operation = str(incoming.data.get("op", ""))[:64]
-        operation = f"{actor.id}:{operation}:{incoming.verb}" if operation else f"activity:{incoming.activity_id}"
         post = f"{incoming.conversation.id}|{incoming.card_id}" if incoming.card_id else ""
         return Turn(
             provisioning=self._provisioning,
-            actor=replace(actor, operation=operation, post=post),
+            actor=replace(actor, operation=_operation(incoming, actor.id), post=post),
             conversation=incoming.conversation,
             now=self._provisioning.now(),
             trigger=incoming.trigger,
@@ -278,12 +276,22 @@ class Door:
         return render(view, operation=secrets.token_hex(8), locale=current_speech().locale)
 
 
+def _operation(incoming: Incoming, actor_id: str) -> str:
+    """What makes this intent one: the press's key, else the activity (its id is unique in its conversation only).
+
+    Empty where a client gives its activities no ids: nothing can then be told to be the same.
+    """
+    if key := str(incoming.data.get("op", ""))[:64]:
+        return f"{actor_id}:{key}:{incoming.verb}"
+    return f"activity:{incoming.conversation.id}|{incoming.activity_id}" if incoming.activity_id else ""
+
+
 def message_of(reply: Reply) -> Message:
     """What is posted for a reply, in the reader's language. A card's push line holds no code."""
     if reply.card is None:
         return Message(summary=plain(reply.text), text=reply.text, mentions=reply.mentions)
     card = render(reply.card, operation=secrets.token_hex(8), locale=current_speech().locale)
-    return Message(summary=plain(reply.card.push), card=card)
+    return Message(summary=reply.card.push, card=card)
 
 
 def post_of(turn: Turn, activity_id: str, living: Living, reader: str) -> Post:

@@ -153,11 +153,14 @@ def _invoke_body(answer: Answer | None) -> dict[str, Any] | None:
 
 
 async def _answer_by_message(chat: _Chat, incoming: Incoming, answer: Answer) -> None:
-    """A press that came as a message waits for no answer: the card is edited, the short word is sent."""
+    """A press that came as a message waits for no answer: the card is edited, the short word is sent.
+
+    In a channel the card is everybody's, and what one presses is not: there the answer is a message of its own.
+    """
     if answer.card is not None:
         message = Message(summary=str(answer.card.get("fallbackText", "")), card=answer.card)
         try:
-            if not incoming.card_id:
+            if not (incoming.card_id and incoming.conversation.personal):
                 raise PostGone
             await chat.update(incoming.card_id, message)
         except PostGone:

@@ -17,6 +17,7 @@ from provisioning.service import Provisioning
 log = structlog.get_logger(__name__)
 
 SWEEP_SECONDS = 20.0
+AFTER_FAULT = 1.0
 
 
 async def sweep(provisioning: Provisioning, every: float = SWEEP_SECONDS) -> None:
@@ -30,11 +31,10 @@ async def sweep(provisioning: Provisioning, every: float = SWEEP_SECONDS) -> Non
 
 
 def beside(loop: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[web.Application], AsyncIterator[None]]:
-    """A loop for `app.cleanup_ctx`: begins with the service, ends with it, and its fault ends in the log."""
+    """A loop for `app.cleanup_ctx`: begins with the service and ends with it; after a fault it begins anew."""
 
     async def context(_app: web.Application) -> AsyncIterator[None]:
-        task = asyncio.create_task(loop())
-        task.add_done_callback(_report)
+        task = asyncio.create_task(_without_end(loop))
         yield
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -43,9 +43,13 @@ def beside(loop: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[web.Appli
     return context
 
 
-def _report(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (fault := task.exception()):
-        log.error("a worker stopped", exc_info=fault)
+async def _without_end(loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    while True:
+        try:
+            await loop()
+        except Exception:
+            log.exception("a worker begins anew")
+            await asyncio.sleep(AFTER_FAULT)
 
 
 def of(provisioning: Provisioning, relay: Relay) -> list[Callable[[web.Application], AsyncIterator[None]]]:

@@ -35,7 +35,7 @@ async def hi(turn: Turn) -> Reply:
 async def whoami(turn: Turn) -> Reply:
     """Show who you are to me: account, role, object id."""
     person = await turn.provisioning.who(turn.actor.id) or Person(id=turn.actor.id, name=turn.actor.name)
-    return Reply(card=cards.whoami(person, turn.actor.roles))
+    return Reply(card=cards.whoami(person, turn.actor.roles), private=True)
 
 
 @router.action("ask_access")
@@ -112,7 +112,7 @@ async def people(turn: Turn, after: str | None = None, first: int = 1) -> Reply:
     """List everybody I know, with their roles."""
     roster = await turn.provisioning.roster(turn.actor, after=after, first=first)
     roles = {person.id: turn.provisioning.roles_of(person) for person in roster.people}
-    return Reply(card=cards.roster_card(roster, roles))
+    return Reply(card=cards.roster_card(roster, roles), private=True)
 
 
 @router.command("revoke access <person> [to <heir>]", needs=PEOPLE)

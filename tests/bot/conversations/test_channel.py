@@ -142,7 +142,7 @@ async def test_whoever_never_wrote_gets_a_chat_opened_or_is_told_how(
 
     lee = house.person("Lee")
     await dana.says(f"grant {lee.object_id} technician")
-    await channel.says("whoami", by=lee)
+    await channel.says("help", by=lee)
     house.chats[f"a:{lee.teams_id}"] = lee
     house.connector.troubled(f"a:{lee.teams_id}", Fault(403))
     said = await channel.says("list", by=lee)
