@@ -209,6 +209,16 @@ class NothingToUndo(NotFound):
     message = N_("There is nothing of yours to undo. Undo works for 10 minutes after an add.")
 
 
+class TooLateToUndo(NothingToUndo):
+    code = "too_late_to_undo"
+    message = N_("Too late to undo: this works for 10 minutes after an add. Use remove.")
+
+
+class UndoneAlready(NothingToUndo):
+    code = "undone_already"
+    message = N_("This was undone already.")
+
+
 class NotConnected(NotFound):
     code = "not_connected"
     message = N_("This channel follows no rollout. Say connect and a site, for example connect Oslo.")
@@ -300,7 +310,7 @@ class SlowDown(DeviceRefusal):
 
 class TokenRefused(DeviceRefusal):
     code = "token_refused"
-    message = N_("This device's token is not valid. Provision it with a new code.")
+    message = N_("This device's token is not valid. Reset it to factory settings; then a new code can be used.")
 
 
 # ------------------------------------------------------------------ what a messenger says

@@ -70,7 +70,7 @@ async def samples(turn: Turn) -> Reply:
 async def devices(turn: Turn, words: str = "", after: str | None = None, first: int = 1) -> Reply:
     """List devices, by state (waiting, sign-in, signed-in, signed-out, problem), site or text."""
     page = await turn.provisioning.listing(turn.actor, words, after=after, first=first)
-    return Reply(card=cards.listing_card(page, turn.now))
+    return Reply(card=cards.listing_card(page, turn.now), private=True)
 
 
 @router.command("find <words>", needs=SEE)
@@ -79,7 +79,7 @@ async def find(turn: Turn, words: str) -> Reply:
     page = await turn.provisioning.listing(turn.actor, words)
     if page.total == 1:
         return await device(turn, page.devices[0].mac)
-    return Reply(card=cards.listing_card(page, turn.now))
+    return Reply(card=cards.listing_card(page, turn.now), private=True)
 
 
 @router.command("device <device>", needs=SEE)
@@ -100,7 +100,7 @@ async def device_again(turn: Turn, mac: str) -> Reply | None:
 
 def _card(turn: Turn, facts: DeviceFacts, notice: str = "") -> Reply:
     card = cards.device_card(facts, turn.actor, turn.now, notice)
-    return Reply(card=card, living=living(facts.device, "device_again"))
+    return Reply(card=card, private=True, living=living(facts.device, "device_again"))
 
 
 def living(device: Device, view: str, *, shows_code: bool = False) -> Living:
@@ -158,7 +158,7 @@ async def remove(turn: Turn, device: str, rev: int) -> Reply:
 
 @router.command("undo", needs=EDIT)
 @router.action("undo")
-async def undo(turn: Turn) -> Reply:
+async def undo(turn: Turn, batch: str = "") -> Reply:
     """Take back your latest add, within 10 minutes."""
-    card: Notice = cards.undone_card(await turn.provisioning.undo(turn.actor))
+    card: Notice = cards.undone_card(await turn.provisioning.undo(turn.actor, batch))
     return Reply(card=card)

@@ -201,7 +201,11 @@ def added_card(added: Added, now: datetime, undo: timedelta) -> Notice:
             ),
             _("Or type: issue, undo"),
         ),
-        buttons=(_issue_button(added), Button("undo", _("Undo")), Button("add_form", _("Add another"))),
+        buttons=(
+            _issue_button(added),
+            Button("undo", _("Undo"), {"batch": added.batch.id}),
+            Button("add_form", _("Add another")),
+        ),
     )
 
 

@@ -16,7 +16,9 @@ from provisioning.errors import (
     OutOfDate,
     ProvisioningError,
     Refused,
+    TooLateToUndo,
     TooMany,
+    UndoneAlready,
 )
 from provisioning.events import AddUndone, DeviceAdded, DeviceMoved, DeviceReplaced, DevicesSwapped
 from provisioning.mac import normalise
@@ -142,17 +144,33 @@ class Devices(Lookup):
             raise DeviceExists(mac=dashed(mac), location=known.location)
         return known, True
 
-    async def undo(self, actor: Actor) -> Batch:
-        """Take back the actor's latest add, within 10 minutes; refused as a whole where a device has moved on."""
-        require(actor, Permission.EDIT_DEVICES)
-        return await self.unit(actor, lambda: self._decide_undo(actor))
+    async def undo(self, actor: Actor, batch: str = "") -> Batch:
+        """Take back an add of the actor's, the latest where none is named, within 10 minutes.
 
-    async def _decide_undo(self, actor: Actor) -> tuple[Change, Batch]:
-        now = self.now()
+        Errors: `MovedOn` as a whole where a device has moved on, `NothingToUndo` (`TooLateToUndo`, `UndoneAlready`).
+        """
+        require(actor, Permission.EDIT_DEVICES)
+        return await self.unit(actor, lambda: self._decide_undo(actor, batch))
+
+    async def _add_of(self, actor: Actor, key: str) -> Batch:
+        """The add that is meant, as long as it can be taken back."""
+        if key:
+            named = await self.store.get(Batch, key)
+            if named is None or named.kind != "add" or named.by != actor.id:
+                raise NothingToUndo
+            if named.undone_at:
+                raise UndoneAlready
+            if self.now() - named.at > self.policy.undo:
+                raise TooLateToUndo
+            return named
         page = await self.store.find(Batch, by=actor.id, kind="add", limit=1)
-        batch = page.rows[0] if page.rows else None
-        if batch is None or batch.undone_at or now - batch.at > self.policy.undo:
+        latest = page.rows[0] if page.rows else None
+        if latest is None or latest.undone_at or self.now() - latest.at > self.policy.undo:
             raise NothingToUndo
+        return latest
+
+    async def _decide_undo(self, actor: Actor, key: str) -> tuple[Change, Batch]:
+        now, batch = self.now(), await self._add_of(actor, key)
         devices = [d for d in [await self.store.get(Device, mac) for mac in batch.macs] if d and not d.removed]
         moved = [d for d in devices if d.added_at != batch.at or d.live_code(now) or _touched_since(d, batch.at)]
         if moved:
