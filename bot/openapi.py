@@ -235,8 +235,8 @@ def _device_status() -> Json:
         "summary": "Where the device stands; a long poll, and the heartbeat",
         "description": (
             "Answers at once when the revision is not `since`, else after a change or `wait` seconds, then with the "
-            "same revision. After `reset_required` erase the device and call `factory-reset`; after `token_refused` "
-            "ask for a new code."
+            "same revision. After `reset_required` and after `token_refused` erase the device and call "
+            "`factory-reset`, then ask for a new code."
         ),
         "parameters": [
             _parameter("since", "query", "The revision last seen.", {"type": "integer", "minimum": 0}),
@@ -265,6 +265,7 @@ def _factory_reset() -> Json:
     return {
         "operationId": "factoryReset",
         "summary": "Report that the device was reset to factory settings",
+        "description": "A device that was taken off the list reports it with the token it had.",
         "responses": _answers(
             {"204": {"description": "The token is dead, a new life begins."}}, "token_refused", *BODY, *STORE
         ),

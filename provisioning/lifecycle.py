@@ -81,6 +81,7 @@ def provision(device: Device, now: datetime, token: str, source: str, report: Ma
         state=after(device, Step.PROVISION),
         code=None,
         token=token,
+        reset_token="",
         provisioned_at=now,
         problem=None,
         type=report.get("type") or device.type,
@@ -93,12 +94,13 @@ def provision(device: Device, now: datetime, token: str, source: str, report: Ma
 
 
 def reset(device: Device, now: datetime) -> Change:
-    """The device was set back to factory settings and said so: its token is dead, a new life begins."""
+    """The device was set back to factory settings and said so, listed or not: a new life begins, its token is dead."""
     fresh = replace(
         device,
-        state=after(device, Step.RESET),
+        state=after(replace(device, removed_at=None), Step.RESET),
         life=device.life + 1,
         token="",
+        reset_token="",
         retry_key="",
         retry_until=None,
         code=None,
@@ -109,8 +111,19 @@ def reset(device: Device, now: datetime) -> Change:
 
 
 def remove(device: Device, now: datetime, actor: Actor, fact: Event | None = None) -> Change:
-    """Off the list, its code and token dead. MAC, state and life are kept: adding it again is no way round a reset."""
-    gone = replace(device, removed_at=now, code=None, token="", retry_key="", retry_until=None)
+    """Off the list, its code and token dead. MAC, state and life are kept: adding it again is no way round a reset.
+
+    With the token it can still report that reset, so that it can come back.
+    """
+    gone = replace(
+        device,
+        removed_at=now,
+        code=None,
+        token="",
+        reset_token=device.token or device.reset_token,
+        retry_key="",
+        retry_until=None,
+    )
     event = fact or DeviceRemoved(at=now, actor=actor.id, subject=device.mac, location=device.location)
     return Change(puts=(gone,), events=(event,))
 

@@ -137,6 +137,7 @@ class Device:
     code: ActivationCode | None = None
     issued: int = 0  # codes issued so far, the issue number of the last one
     token: str = ""  # SHA-256 of the device's bearer token, hex
+    reset_token: str = ""  # the same of a device taken off the list: worth the report of a factory reset, nothing else
     retry_key: str = ""  # keyed hash of the Idempotency-Key that was answered 200
     retry_until: datetime | None = None
     provisioned_at: datetime | None = None

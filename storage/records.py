@@ -261,7 +261,7 @@ _KINDS = (
             "suffix": lambda device: device.mac[-4:].upper(),
             "state": lambda device: device.state.value,
             "technician": lambda device: device.technician,
-            "token": lambda device: device.token or None,
+            "token": lambda device: device.token or device.reset_token or None,
             "code_until": _code_until,
             "hashed_until": _hashed_until,
             "installed": lambda device: device.installed is not None,

@@ -289,11 +289,8 @@ class Screen:
     async def _start_over(self, problem: DeviceProblem) -> None:
         self._last = ""
         self._show(problem.detail)
-        if problem.code == "reset_required":
-            self._show(_("Resetting to factory settings."))
-            await self._device.factory_reset()
-        else:
-            self._device.forget()
+        self._show(_("Resetting to factory settings."))
+        await self._device.factory_reset()  # one that was taken off the list can come back then
 
     def _draw(self, view: DeviceView) -> None:
         account = f" · {view.account}" if view.account else ""

@@ -87,7 +87,7 @@ TEXTS: Final = MappingProxyType(
         "device.noService": N_("No connection to the service. Trying again."),
         "device.noAnswer": N_("No connection to the service. Try again."),
         "device.slowDown": N_("Too many tries. Wait {seconds} s."),
-        "device.refused": N_("The service no longer knows this device. Enter a new code."),
+        "device.refused": N_("The service no longer knows this device. Reset it to factory settings."),
         "device.needCode": N_("Type the code first."),
         "device.needMac": N_("Type the MAC address first."),
         "device.answered": N_("The service answered {status}. Try again."),

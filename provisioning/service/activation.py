@@ -196,8 +196,15 @@ class Activation(UseCases):
 
     async def _by_token(self, token: str) -> Device:
         """Errors: `TokenRefused` for a token that is not, or no longer, a device's."""
+        device = await self._holder(token)
+        if device.removed or not device.token:
+            raise TokenRefused
+        return device
+
+    async def _holder(self, token: str) -> Device:
+        """Whose token it is, or was until the device was taken off the list. Errors: `TokenRefused`."""
         page = await self.store.find(Device, token=codes.hash_token(token), limit=1) if token else None
-        if page is None or not page.rows or page.rows[0].removed:
+        if page is None or not page.rows:
             raise TokenRefused
         return page.rows[0]
 
@@ -253,9 +260,12 @@ class Activation(UseCases):
         self._closed().set()
 
     async def report_reset(self, token: str) -> None:
-        """The device was reset to factory settings: its token is dead, a new life begins. Errors: `TokenRefused`."""
+        """The device was reset to factory settings: its token is dead, a new life begins.
+
+        One that was taken off the list may say so too, on the list again or not. Errors: `TokenRefused`.
+        """
 
         async def decide() -> tuple[Change, None]:
-            return lifecycle.reset(await self._by_token(token), self.now()), None
+            return lifecycle.reset(await self._holder(token), self.now()), None
 
         await self.unit(DEVICE, decide)

@@ -29,6 +29,7 @@ class DeviceLife(RuleBasedStateMachine):
         self.dead: dict[str, set[str]] = {A: set(), B: set()}
         self.live: dict[str, str] = {}
         self.token: dict[str, str] = {}
+        self.spent: dict[str, str] = {}  # tokens of removed devices: worth the report of a reset
         self.provisioned: set[str] = set()
         self.tries = 0
 
@@ -98,7 +99,7 @@ class DeviceLife(RuleBasedStateMachine):
 
     @rule(mac=macs)
     def reset(self, mac: str) -> None:
-        token = self.token.pop(mac, "")
+        token = self.token.pop(mac, "") or self.spent.pop(mac, "")
         before = self.device(mac)
         try:
             self.does(self.world.core.report_reset(token))
@@ -116,8 +117,12 @@ class DeviceLife(RuleBasedStateMachine):
         if self.listed(mac):
             dana = self.does(self.world.dana())
             self.does(self.world.core.remove(dana, mac))
-            self.ends(mac)
-            self.token.pop(mac, None)
+            self.loses(mac)
+
+    def loses(self, mac: str) -> None:
+        self.ends(mac)
+        if mac in self.token:
+            self.spent[mac] = self.token.pop(mac)
 
     @rule()
     def undo(self) -> None:
@@ -128,8 +133,7 @@ class DeviceLife(RuleBasedStateMachine):
             return
         for mac in before:
             if not self.listed(mac):
-                self.ends(mac)
-                self.token.pop(mac, None)
+                self.loses(mac)
 
     @rule()
     def revoke(self) -> None:
@@ -164,6 +168,7 @@ class DeviceLife(RuleBasedStateMachine):
             assert device.provisioned == (mac in self.provisioned), "only a reset ends being provisioned"
             assert not (device.provisioned and code), "a provisioned device has no code"
             assert bool(device.token) == (mac in self.token)
+            assert bool(device.reset_token) == (mac in self.spent), "it can still report its reset"
             assert not (device.removed and (device.code or device.token)), "nothing opens a removed device"
             if code:
                 assert self.world.core.keys.unseal(mac, code) == self.live[mac]

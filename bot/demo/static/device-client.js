@@ -136,9 +136,7 @@ export class SimulatedDevice {
   }
 
   lostToken(answer) {
-    if (answer.body?.code === "reset_required") { this.show("reset", words("device.resetWhy")); return; }
-    this.forget();
-    this.show("enter", words("device.refused"));
+    this.show("reset", words(answer.body?.code === "reset_required" ? "device.resetWhy" : "device.refused"));
   }
 
   // On request of a person standing at the device.

@@ -263,16 +263,16 @@ async def test_the_screen_follows_until_the_service_forgets_it(start: Start, ser
         "Contoso · Oslo/2.14 · Waiting for sign-in",
         "Contoso · Oslo/2.14 · Signed in · room@contoso.com",
         "Contoso · Oslo/2.14 · Signed out",
-        "This device's token is not valid. Provision it with a new code.",
+        "This device's token is not valid. Reset it to factory settings; then a new code can be used.",
     ]
 
 
-async def test_a_reset_by_an_admin_begins_anew(start: Start, service: Service) -> None:
+async def test_a_lost_token_and_a_demanded_reset_begin_anew(start: Start, service: Service) -> None:
     service.story = [DeviceResetRequired(), TokenRefused()]
     person = Person(CODE, CODE)
     assert await start(person) == 1
-    assert service.resets == 1
-    assert person.screen.count("Resetting to factory settings.") == 1
+    assert service.resets == 2
+    assert person.screen.count("Resetting to factory settings.") == 2
     assert person.screen.count("Contoso · Oslo/2.14 · Waiting for sign-in") == 2
     assert len(service.calls) == 2
 

@@ -359,3 +359,27 @@ async def test_removal_and_adding_again_is_no_way_round_a_reset(listed: World) -
     assert (device.state, device.life) == (State.WAITING_FOR_SIGN_IN, 1)
     with pytest.raises(ResetRequired):
         await listed.issue(A)
+
+
+@pytest.mark.parametrize("listed_again", [True, False])
+async def test_a_removed_device_reports_its_reset_and_begins_a_new_life(listed: World, *, listed_again: bool) -> None:
+    token = (await listed.provisions(A)).token
+    await listed.core.remove(await listed.dana(), A)
+    if listed_again:
+        await listed.add((A, "Bergen/1"))
+        await listed.core.remove(await listed.dana(), A)
+        await listed.add((A, "Bergen/2"))
+    call = ProvisionCall(A, "000000000000", "10.1.2.3", token=token)
+    with pytest.raises((CodeRefused, InvalidCode)):  # never 409: the token opens nothing
+        await listed.core.provision(call)
+    with pytest.raises(TokenRefused):
+        await listed.core.device_status(token, since=None, wait=0)
+    await listed.core.report_reset(token)
+    device = await listed.device(A)
+    assert (device.state, device.life, device.reset_token) == (State.WAITING_FOR_ACTIVATION, 2, "")
+    with pytest.raises(TokenRefused):
+        await listed.core.report_reset(token)
+    if not listed_again:
+        await listed.add((A, "Bergen/2"))
+    await listed.issue(A)
+    assert (await listed.provisions(A)).life == 2
