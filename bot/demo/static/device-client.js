@@ -136,7 +136,8 @@ export class SimulatedDevice {
   }
 
   lostToken(answer) {
-    this.show("reset", words(answer.body?.code === "reset_required" ? "device.resetWhy" : "device.refused"));
+    const demanded = answer.body?.code === "reset_required";
+    this.show("reset", demanded ? words("device.resetWhy") : words("device.refused"));
   }
 
   // On request of a person standing at the device.
