@@ -91,9 +91,8 @@ class Codes(Handover):
         now, change, holders = self.now(), Change(), {person.id for person in await self.technicians()}
         done: list[Device] = []
         kept: list[Device] = []
-        for mac in macs:
-            device = await self.store.get(Device, mac)
-            if device is None or not lifecycle.can(device, Step.ISSUE_CODE):
+        async for device in self._one_by_one(macs):
+            if not lifecycle.can(device, Step.ISSUE_CODE):
                 continue
             if device.live_code(now) and not order.void:
                 moved = self.assigned(device, order.technician, actor, now)
@@ -198,8 +197,7 @@ class Codes(Handover):
 
     async def _revoke_all(self, actor: Actor, macs: Sequence[str]) -> int:
         async def decide(chunk: Sequence[str]) -> tuple[Change, int]:
-            found = [await self.store.get(Device, mac) for mac in chunk]
-            alive = [device for device in found if device and device.live_code(self.now())]
+            alive = [device async for device in self._one_by_one(chunk) if device.live_code(self.now())]
             change = Change()
             for device in alive:
                 change += lifecycle.revoke_code(device, self.now(), actor)

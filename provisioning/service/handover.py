@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -80,8 +81,8 @@ class Handover(Lookup):
 
         async def decide(chunk: Sequence[str]) -> tuple[Change, int]:
             change, now = Change(), self.now()
-            for device in [await self.store.get(Device, mac) for mac in chunk]:
-                if device and not device.removed:
+            async for device in self._one_by_one(chunk):
+                if not device.removed:
                     change += self.assigned(device, technician.id, actor, now)
             return change, len(change.puts)
 
@@ -96,12 +97,19 @@ class Handover(Lookup):
         The same press finishes a job that broke off. Errors: `AlreadyDone` where nothing of it was left to do.
         """
         done: list[T] = []
-        for part, start in enumerate(range(0, len(macs), CHUNK)):
-            with suppress(AlreadyDone):
-                done.append(await self.unit(actor, partial(decide, macs[start : start + CHUNK]), part=part))
+        for chunk in (macs[start : start + CHUNK] for start in range(0, len(macs), CHUNK)):
+            with suppress(AlreadyDone):  # named by its first device: what is left of a list begins with another
+                done.append(await self.unit(actor, partial(decide, chunk), part=chunk[0]))
         if macs and not done:
             raise AlreadyDone
         return done
+
+    async def _one_by_one(self, macs: Sequence[str]) -> AsyncIterator[Device]:
+        """The devices as they stand now; others get their turns after each."""
+        for mac in macs:
+            await asyncio.sleep(0)
+            if device := await self.store.get(Device, mac):
+                yield device
 
     def require_technician(self, person: Person) -> None:
         """Errors: `NotATechnician` for somebody who is none: devices go to technicians only."""

@@ -8,11 +8,11 @@ from uuid import UUID
 
 from provisioning import lifecycle
 from provisioning.access import Permission, require
-from provisioning.errors import LastAdmin, OutOfDate, PersonNotFound, Refused
+from provisioning.errors import AlreadyDone, LastAdmin, OutOfDate, PersonNotFound, Refused
 from provisioning.events import AccessAsked, AccessGranted, AccessRefused, AccessRevoked, Event, PersonUnreachable
 from provisioning.model import Actor, Change, Conversation, Device, OutboxMessage, Person, Post, Role, stored
 from provisioning.notifications import edit
-from provisioning.ports import Member
+from provisioning.ports import Member, Span
 from provisioning.service.handover import Handover
 from provisioning.texts import N_
 from provisioning.untrusted import clean
@@ -178,14 +178,19 @@ class People(Handover):
     async def who(self, person_id: str) -> Person | None:
         return await self.store.get(Person, person_id)
 
-    async def grant(self, actor: Actor, text: str, role: Role) -> Person:
-        """Give a role. Somebody unknown is named by object id, or by UPN: that grant waits for its account."""
+    async def grant(self, actor: Actor, text: str, role: Role, *, answering: bool = False) -> Person:
+        """Give a role. Somebody unknown is named by object id, or by UPN: that grant waits for its account.
+
+        Errors: `OutOfDate` where it is `answering` somebody who has been answered.
+        """
         require(actor, Permission.MANAGE_PEOPLE)
 
         async def decide() -> tuple[Change, Person]:
             person = await self._grantee(text)
             if person.guest:
                 raise GuestsHaveNoRole(name=person.name)
+            if answering and not person.asked_at:
+                raise OutOfDate
             if role in person.roles and not person.asked_at:
                 return Change(), person
             fresh = replace(
@@ -214,13 +219,13 @@ class People(Handover):
             raise
 
     async def refuse(self, actor: Actor, text: str) -> Person:
-        """An asking person gets no access; they may ask again."""
+        """An asking person gets no access; they may ask again. Errors: `OutOfDate` for somebody who was answered."""
         require(actor, Permission.MANAGE_PEOPLE)
 
         async def decide() -> tuple[Change, Person]:
             person = await self.person(text)
             if person.asked_at is None:
-                return Change(), person
+                raise OutOfDate
             fact = AccessRefused(at=self.now(), actor=actor.id, subject=person.id)
             return Change(puts=(replace(person, asked_at=None),), events=(fact,)), person
 
@@ -240,41 +245,67 @@ class People(Handover):
         person = await self.person(text)
         if person.id in self.policy.admins:
             raise LastAdmin(name=person.name)
-        live, jobs = await self.live_of(person.id), await self.jobs_of(person.id)
-        return Workload(person, len(live), len(jobs))
+        return await self._workload_of(person)
+
+    async def _workload_of(self, person: Person) -> Workload:
+        alive = Span("code_until", after=self.now())
+        live = await self.store.count(Device, technician=person.id, removed=False, span=alive)
+        return Workload(person, live, await self.store.count(Device, technician=person.id, removed=False, open=True))
 
     async def revoke_access(self, actor: Actor, text: str, heir: str = "", revision: int | None = None) -> Ended:
-        """Access ends now: live codes die, open jobs go to `heir` with new codes, or to nobody."""
-        workload = await self.workload(actor, text)
-        if revision is not None and workload.person.version != revision:
+        """Access ends now; then live codes die and open jobs go to `heir` with new codes, or to nobody, in parts.
+
+        The same press finishes a job that broke off.
+        """
+        person = (await self.workload(actor, text)).person
+        successor = await self.heir_of(person, heir) if heir else None
+        try:
+            await self.unit(actor, lambda: self._decide_leave(actor, person.id, successor, revision))
+        except AlreadyDone:
+            if person.roles:  # granted anew since
+                raise
+        left = {device.mac: None for device in (*await self.live_of(person.id), *await self.jobs_of(person.id))}
+        await self.in_parts(actor, list(left), lambda chunk: self._decide_pass_on(actor, chunk, person, successor))
+        ended = [r.event for r in (await self.store.history(person.id)).rows if isinstance(r.event, AccessRevoked)]
+        return Ended(await self.store.get(Person, person.id) or person, ended[0].codes, ended[0].jobs, successor)
+
+    async def heir_of(self, person: Person, text: str) -> Person:
+        """Who takes somebody's jobs. Errors: `SamePerson`, `NotATechnician`."""
+        heir = await self.person(text)
+        if heir.id == person.id:
+            raise SamePerson(name=heir.name)
+        self.require_technician(heir)
+        return heir
+
+    async def _decide_leave(
+        self, actor: Actor, person_id: str, heir: Person | None, revision: int | None
+    ) -> tuple[Change, None]:
+        """The role and every open card. Errors: `OutOfDate`."""
+        now, person = self.now(), await self.person(person_id)
+        if revision is not None and person.version != revision:
             raise OutOfDate
-        successor = await self.person(heir) if heir else None
-        if successor and successor.id == workload.person.id:
-            raise SamePerson(name=successor.name)
-        if successor:
-            self.require_technician(successor)
+        work = await self._workload_of(person)
+        fresh = replace(person, roles=frozenset(), access_ended_at=now, current="", asked_at=None)
+        fact = AccessRevoked(
+            at=now,
+            actor=actor.id,
+            subject=person.id,
+            codes=work.live,
+            jobs=work.open,
+            heir=heir.id if heir else "",
+        )
+        return Change(puts=(fresh, *await self._cards_to_close(person)), events=(fact,)), None
 
-        async def decide() -> tuple[Change, Ended]:
-            now, change = self.now(), Change()
-            live = {device.mac: device for device in await self.live_of(workload.person.id)}
-            jobs = {device.mac: device for device in await self.jobs_of(workload.person.id)}
-            for device in (live | jobs).values():  # one mounted before it called in is no job, but may have a code
-                heir = successor if device.open_job else None
-                change += self._pass_on(device, heir, actor, renew=device.mac in live)
-            person = await self.person(workload.person.id)
-            fresh = replace(person, roles=frozenset(), access_ended_at=now, current="", asked_at=None)
-            fact = AccessRevoked(
-                at=now,
-                actor=actor.id,
-                subject=person.id,
-                codes=len(live),
-                jobs=len(jobs),
-                heir=successor.id if successor else "",
-            )
-            change += Change(puts=(fresh, *await self._cards_to_close(person)), events=(fact,))
-            return change, Ended(stored(fresh), len(live), len(jobs), successor)
-
-        return await self.unit(actor, decide)
+    async def _decide_pass_on(
+        self, actor: Actor, macs: Sequence[str], former: Person, heir: Person | None
+    ) -> tuple[Change, int]:
+        change = Change()
+        async for device in self._one_by_one(macs):
+            live = device.live_code(self.now()) is not None
+            if device.technician == former.id and (live or device.open_job):
+                # one mounted before it called in is no job, but may have a code
+                change += self._pass_on(device, heir if device.open_job else None, actor, renew=live)
+        return change, len(change.puts)
 
     def _pass_on(self, device: Device, heir: Person | None, actor: Actor, *, renew: bool) -> Change:
         """One job: its code dies; an heir gets the device, with a new code where one was alive."""

@@ -109,11 +109,11 @@ class UseCases:
         known = {person.id: person for person in (*configured, *granted) if person}
         return list(known.values())
 
-    async def unit(self, actor: Actor, decide: Callable[[], Awaitable[tuple[Change, T]]], *, part: int = 0) -> T:
+    async def unit(self, actor: Actor, decide: Callable[[], Awaitable[tuple[Change, T]]], *, part: str = "") -> T:
         """Run `decide` and save what it returns in one piece; where somebody was faster, again on fresh records.
 
         Whoever was slower takes turns, so that a crowd at one record gets through one by one. An actor's operation
-        takes effect once: `AlreadyDone` the second time. Long jobs number their `part`s.
+        takes effect once: `AlreadyDone` the second time. Long jobs name their `part`s.
         """
         operation = f"{actor.operation}:{part}" if actor.operation and part else actor.operation
         with suppress(Conflict, Duplicate):
@@ -166,6 +166,7 @@ class UseCases:
         channels |= {r.key: None for r in audience.rollouts if r.site and r.site.casefold() in left}
         posts: dict[str, Post] = {}
         for subject in (*subjects, *channels):
+            await asyncio.sleep(0)  # others get their turns
             for post in (await self.store.find(Post, subject=subject, limit=POSTS_PER_SUBJECT)).rows:
                 posts[post.key] = post
         return tuple(posts.values())

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from provisioning.errors import (
+    AlreadyDone,
     Ambiguous,
     CodeRefused,
     Forbidden,
@@ -14,6 +15,7 @@ from provisioning.errors import (
     OutOfDate,
     PersonNotFound,
     Resembles,
+    Unavailable,
 )
 from provisioning.events import AccessGranted, AccessRevoked
 from provisioning.model import Change, MessageKind, Person, Role
@@ -215,6 +217,48 @@ async def test_everything_about_a_departure_stands_in_the_audit(busy: World) -> 
     (left,) = [r.event for r in (await busy.store.history(SAM)).rows if isinstance(r.event, AccessRevoked)]
     assert (left.actor, left.codes, left.jobs, left.heir) == (DANA, 3, 3, KIM)
     assert (await busy.facts(A))[-3:] == ["CodeRevoked", "CodeIssued", "DeviceAssigned"]
+
+
+async def test_an_end_of_access_that_broke_off_is_finished_by_the_same_press(
+    busy: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("provisioning.service.handover.CHUNK", 2)
+    dana, save = await busy.dana(), busy.store.save
+    saved: list[Change] = []
+
+    async def fails_at_the_third(change: Change) -> None:
+        saved.append(change)
+        if len(saved) == 3:
+            raise Unavailable("the disk is full")
+        await save(change)
+
+    monkeypatch.setattr(busy.store, "save", fails_at_the_third)
+    with pytest.raises(Unavailable):
+        await busy.core.revoke_access(dana, SAM, heir="kim")
+    assert not (await busy.person(SAM)).roles, "the role went first"
+    ended = await busy.core.revoke_access(dana, SAM, heir="kim")
+    assert (ended.codes, ended.jobs) == (3, 3)
+    assert len((await busy.core.day(await busy.kim())).open) == 3
+    await busy.core.grant(await busy.dana(), SAM, Role.TECHNICIAN)
+    with pytest.raises(AlreadyDone):
+        await busy.core.revoke_access(dana, SAM, heir="kim")
+
+
+async def test_others_get_their_turns_while_many_devices_change_hands(world: World) -> None:
+    await world.add(*((f"805EC01100{i:02X}", f"Oslo/1/1.{i:02d}") for i in range(60)))
+    await world.issue("all", SAM)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    waiting = asyncio.create_task(others())
+    await world.core.revoke_access(await world.dana(), "sam", heir="kim")
+    waiting.cancel()
+    assert turns > 60
 
 
 async def test_the_open_cards_of_whoever_left_are_edited(busy: World) -> None:

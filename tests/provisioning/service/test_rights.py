@@ -29,6 +29,7 @@ ANYBODY = {
 }
 PARTS = {"unit", "in_parts", "assigned", "fresh_code", "require_technician", "departed", "roles_of", "actor_of", "now"}
 LOOKUPS = {
+    "heir_of",
     "admins",
     "technicians",
     "person",
