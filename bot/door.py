@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +35,7 @@ from provisioning.errors import (
     ResetRequired,
     WrongPlace,
 )
+from provisioning.mac import looks_like_mac
 from provisioning.model import Conversation, Person, Post
 from provisioning.ports import Member, Message, Messenger
 from provisioning.service import Provisioning
@@ -141,6 +143,8 @@ class Door:
             require(turn.actor, *route.needs)
         if route.where is Where.CHANNEL and not turn.in_channel:
             raise WrongPlace
+        if turn.pressed and route.fresh and (subject := str(turn.data.get("subject", ""))):
+            await self._provisioning.require_as_shown(subject, turn.data.get("rev"), turn.data.get("issue"))
         reply = await route.handler(turn, **route.arguments(values))
         return reply or Reply(card=note(_("There is nothing to show any more.")))
 
@@ -177,6 +181,8 @@ class Door:
     async def _fresh(self, turn: Turn, error: ProvisioningError) -> Reply:
         """The pressed card as it stands now, with the reason above it."""
         reply = await self._redraw(turn)
+        if reply is None and isinstance(error, OutOfDate):
+            reply = await self._subject(turn)
         if reply is None or reply.card is None:
             return Reply(toast=error.sentence)
         return replace(reply, card=replace(reply.card, notice=escape(error.sentence)))
@@ -187,6 +193,17 @@ class Door:
         if post is None or route is None or not route.draws or post.reader not in (turn.actor.id, turn.conversation.id):
             return None
         return await route.handler(turn, **route.arguments(dict(post.params)))
+
+    async def _subject(self, turn: Turn) -> Reply | None:
+        """The device that a form or a told card is about, for cards that are not kept."""
+        mac = str(turn.data.get("subject", ""))
+        if not looks_like_mac(mac) or turn.in_channel:
+            return None
+        with suppress(NotFound, NearMiss):
+            return await self._run(
+                replace(turn, data={}), self._routes.routes["device" if turn.actor.is_admin else "job"], {"device": mac}
+            )
+        return None
 
     async def _refresh(self, turn: Turn) -> Answer | None:
         """A client opened the card: it was seen, and gets its present state. Nothing else changes."""

@@ -61,6 +61,7 @@ class Route:
     where: Where = Where.ANYWHERE
     form: Handler | None = None  # comes back, filled in, when the input was wrong
     shown: bool = True  # listed by help
+    fresh: bool = False  # changes what its card shows: a press on an old card is answered with the fresh one
 
     def arguments(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The handler's arguments from a match or from a card's data. Errors: `OutOfDate` where one is missing."""
@@ -113,13 +114,15 @@ class Router:
 
         return declare
 
-    def action(self, verb: str, *, form: Handler | None = None, needs: Iterable[Permission] = ()) -> Callable[[H], H]:
-        """A button's verb. `form` draws the card again when an input was wrong."""
+    def action(
+        self, verb: str, *, form: Handler | None = None, needs: Iterable[Permission] = (), fresh: bool = False
+    ) -> Callable[[H], H]:
+        """A button's verb. `form` draws the card again when an input was wrong; `fresh` refuses old cards."""
 
         def declare(handler: H) -> H:
             route = self._route(handler)
             route.verbs.append(verb)
-            route.form = form or route.form
+            route.form, route.fresh = form or route.form, fresh or route.fresh
             route.needs = route.needs or tuple(needs)
             return handler
 

@@ -32,7 +32,7 @@ def chosen(value: str) -> str:
     "issue <target> [to <person>] [for <lifetime>]",
     needs=CODES,
 )
-@router.action("issue")
+@router.action("issue", fresh=True)
 async def issue(turn: Turn, target: str = "", person: str = "", lifetime: str = "") -> Reply:
     """Issue codes for a device, a site or all, to a technician, for 24 hours or as long as you say."""
     meant = await turn.provisioning.target(turn.actor, target) if target else Target()
@@ -117,7 +117,7 @@ async def issue_save(turn: Turn, target: str, floor: str = "-", technician: str 
 
 
 @router.command("reissue <target> [to <person>] [for <lifetime>]", needs=CODES)
-@router.action("reissue")
+@router.action("reissue", fresh=True)
 async def reissue(turn: Turn, target: str, person: str = "", lifetime: str = "", sure: bool = False) -> Reply:
     """Issue new codes and void the live ones."""
     meant = await turn.provisioning.target(turn.actor, target)
@@ -154,7 +154,7 @@ async def remind(turn: Turn, batch: str) -> Reply:
 
 
 @router.command("assign <target> to <person>", needs=CODES)
-@router.action("assign")
+@router.action("assign", fresh=True)
 async def assign(turn: Turn, target: str, person: str) -> Reply:
     """Give a device's or a site's open jobs to a technician."""
     meant = await turn.provisioning.target(turn.actor, target)
@@ -204,7 +204,7 @@ async def code_of(turn: Turn, device: str, notice: str = "") -> Reply:
 
 
 @router.command("revoke <target>", needs=CODES)
-@router.action("revoke")
+@router.action("revoke", fresh=True)
 async def revoke(turn: Turn, target: str, sure: bool = False) -> Reply:
     """End live codes of a device, a site or a person at once."""
     try:

@@ -110,7 +110,7 @@ def living(device: Device, view: str, *, shows_code: bool = False) -> Living:
 
 
 @router.command("move <device> to <location>", needs=EDIT)
-@router.action("move")
+@router.action("move", fresh=True)
 async def move(turn: Turn, device: str, location: str) -> Reply:
     """Change a device's location."""
     return _card(turn, await turn.provisioning.move(turn.actor, device, location), _("Moved."))

@@ -84,7 +84,7 @@ async def code(turn: Turn, device: str) -> Reply:
 
 
 @router.command("new code <device>", needs=SITE)
-@router.action("renew")
+@router.action("renew", fresh=True)
 async def new_code(turn: Turn, device: str) -> Reply:
     """Get a new code for one of your devices; the old one dies."""
     return await _job(turn, await turn.provisioning.renew(turn.actor, device))

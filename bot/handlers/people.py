@@ -65,8 +65,13 @@ async def access_asked_again(turn: Turn, person: str) -> Reply | None:
         return None
     if asking.asked_at:
         return await access_asked(turn, person)
-    by = await turn.provisioning.who(asking.granted_by) if asking.roles else None
-    return Reply(card=cards.access_answered(asking, by.name if by else "", asking.granted_at or turn.now))
+    return await _answered(turn, asking)
+
+
+async def _answered(turn: Turn, person: Person) -> Reply:
+    """The role somebody has, by whom and since when."""
+    by = await turn.provisioning.who(person.granted_by) if person.roles else None
+    return Reply(card=cards.access_answered(person, by.name if by else "", person.granted_at or turn.now))
 
 
 @router.command("grant <person> <role>", needs=PEOPLE)
@@ -79,8 +84,9 @@ async def grant(turn: Turn, person: str, role: str) -> Reply:
         wanted = Role("".join(role.casefold().split()[-1:]))
     except ValueError:
         raise InvalidChoice(text=role[:40], choices="admin, technician") from None
-    granted = await turn.provisioning.grant(turn.actor, _mentioned(turn, person), wanted)
-    return Reply(card=cards.access_answered(granted, turn.actor.name, turn.now))
+    answering = turn.pressed and bool(turn.data.get("subject"))
+    named = _mentioned(turn, person)
+    return await _answered(turn, await turn.provisioning.grant(turn.actor, named, wanted, answering=answering))
 
 
 def _mentioned(turn: Turn, text: str) -> str:

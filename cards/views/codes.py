@@ -242,8 +242,10 @@ def locked_card(device: Device) -> Notice:
         title=_("Too many wrong codes for {place}", place=place_words(device)),
         tone=Tone.ATTENTION,
         lines=(_("Its code was revoked. If the right device is being installed, issue a new one."),),
-        buttons=(Button("issue", _("New code"), {"target": device.mac}, style=Style.POSITIVE),),
+        buttons=(Button("issue", _("New code"), _this_code(device), style=Style.POSITIVE),),
         small=(_("Or type: issue {mac}", mac=mac_dashed(device.mac)),),
+        subject=device.mac,
+        revision=device.version,
     )
 
 
@@ -252,8 +254,15 @@ def wanted_card(device: Device, name: str) -> Notice:
     return Notice(
         title=_("{name} needs a code, {place}", name=escape(name), place=place_words(device)),
         buttons=(
-            Button("issue", _("Issue"), {"target": device.mac}, style=Style.POSITIVE),
+            Button("issue", _("Issue"), _this_code(device), style=Style.POSITIVE),
             Button("dismiss", _("Refuse")),
         ),
         small=(_("Or type: issue {mac}", mac=mac_dashed(device.mac)),),
+        subject=device.mac,
+        revision=device.version,
     )
+
+
+def _this_code(device: Device) -> dict[str, str]:
+    """Of use as long as no other code was issued since."""
+    return {"target": device.mac, "issue": str(device.issued)}

@@ -93,7 +93,8 @@ def _job_buttons(device: Device, *, shows: bool, now: datetime) -> tuple[Button,
         return (confirm, problem, listing)
     if device.live_code(now):
         return (Button("code", _("Show code"), data, style=Style.POSITIVE), problem, listing)
-    return (Button("renew", _("Get new code"), data, style=Style.POSITIVE), problem, listing)
+    renew = {**data, "issue": str(device.issued)}
+    return (Button("renew", _("Get new code"), renew, style=Style.POSITIVE), problem, listing)
 
 
 def _job_footer(job: Job, device: Device) -> str:

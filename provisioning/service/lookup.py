@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from provisioning.access import Permission, allowed, may_see
-from provisioning.errors import Ambiguous, Choice, DeviceNotFound, NearMiss, NothingMatches, PersonNotFound, Resembles
+from provisioning.errors import (
+    Ambiguous,
+    Choice,
+    DeviceNotFound,
+    NearMiss,
+    NothingMatches,
+    OutOfDate,
+    PersonNotFound,
+    Resembles,
+)
 from provisioning.mac import looks_like_mac, normalise
 from provisioning.model import Actor, Device, Person
 from provisioning.service.unit import UseCases
@@ -62,6 +71,15 @@ class Lookup(UseCases):
             if found := await self._by_words(actor, reading):
                 return _only("device", reading, found)
         raise DeviceNotFound(text=text.strip()[:60])
+
+    async def require_as_shown(self, mac: str, version: Any, issue: Any = None) -> None:
+        """A card's press is about what it showed: this `version` of the device, or where `issue` is given, this code.
+
+        Errors: `OutOfDate`.
+        """
+        device = await self.store.get(Device, mac)
+        if device and not (str(issue) == str(device.issued) if issue else str(version) == str(device.version)):
+            raise OutOfDate
 
     async def device_and_rest(self, actor: Actor, text: str) -> tuple[Device, str]:
         """The device that the first words mean, and the words after it. The longest reading that is a device wins.
