@@ -234,7 +234,8 @@ async def code_locked(turn: Turn, subject: str) -> Reply | None:
 async def code_wanted(turn: Turn, subject: str) -> Reply | None:
     """A technician needs a code that only an admin can make."""
     facts = await turn.provisioning.facts(turn.actor, subject)
-    if facts.device.live_code(turn.now) or facts.device.provisioned:
+    exhausted = turn.provisioning.renewals_left(facts.device) <= 0
+    if facts.device.provisioned or (facts.device.live_code(turn.now) and not exhausted):
         return None
     return Reply(card=cards.wanted_card(facts.device, facts.technician or _("A technician")))
 

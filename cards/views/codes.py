@@ -253,8 +253,8 @@ def wanted_card(device: Device, name: str) -> Notice:
     """To the admins: a technician may not renew by themselves any more."""
     return Notice(
         title=_("{name} needs a code, {place}", name=escape(name), place=place_words(device)),
-        buttons=(
-            Button("issue", _("Issue"), _this_code(device), style=Style.POSITIVE),
+        buttons=(  # the live code that does not work on site dies
+            Button("reissue", _("Issue"), _this_code(device), style=Style.POSITIVE),
             Button("dismiss", _("Refuse")),
         ),
         small=(_("Or type: issue {mac}", mac=mac_dashed(device.mac)),),

@@ -100,7 +100,8 @@ class Codes(Handover):
                 kept.append(stored(device) if moved else device)
                 continue
             holder = order.technician or device.technician
-            assigned = replace(device, technician=holder if holder in holders else "")
+            holder = holder if holder in holders else ""
+            assigned = replace(device, technician=holder, renewals=())  # from now on they may renew again
             step = lifecycle.issue_code(assigned, self.fresh_code(device, actor, order.lifetime), actor)
             change += step
             done += [stored(record) for record in step.puts if isinstance(record, Device)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from provisioning import lifecycle
 from provisioning.access import Permission, may_see, require
@@ -139,8 +139,8 @@ class OnSite(Handover):
             now, device = self.now(), await self.device(actor, text)
             if device.provisioned:
                 raise ResetRequired(place=device.place)
-            recent = tuple(at for at in device.renewals if now - at < RENEWAL_WINDOW)
-            if len(recent) >= self.policy.renewals:
+            recent = _recent(device, now)
+            if self.renewals_left(device) <= 0:
                 fact = CodeRequested(at=now, actor=actor.id, subject=device.mac)
                 return Change(puts=(replace(device, renewals=recent),), events=(fact,)), (stored(device), True)
             counted = replace(device, renewals=(*recent, now))
@@ -150,6 +150,10 @@ class OnSite(Handover):
         device, asked = await self.unit(actor, decide)
         job = await self.job(actor, device.mac)
         return replace(job, asked=asked)
+
+    def renewals_left(self, device: Device) -> int:
+        """How often its technician may still make a new code without an admin."""
+        return self.policy.renewals - len(_recent(device, self.now()))
 
     # -------------------------------------------------------------- the install
 
@@ -204,3 +208,7 @@ class OnSite(Handover):
         owner = await self.store.get(Person, device.code.issued_by) if device.code else None
         owner = owner or await self.store.get(Person, device.added_by)
         return Trouble(device, device.problem.by_name, owner)
+
+
+def _recent(device: Device, now: datetime) -> tuple[datetime, ...]:
+    return tuple(at for at in device.renewals if now - at < RENEWAL_WINDOW)

@@ -41,6 +41,8 @@ LOOKUPS = {
     "live_of",
     "jobs_of",
     "problem_of",
+    "renewals_left",
+    "require_as_shown",
     "faults",
 }
 DOORS_OWN = {
