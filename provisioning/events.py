@@ -153,6 +153,11 @@ class ProblemReported(Event):
     kind: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemSolved(Event):
+    kind: str
+
+
 # ------------------------------------------------------------------ people and channels
 
 

@@ -17,6 +17,7 @@ from provisioning.events import (
     Event,
     InstallConfirmed,
     ProblemReported,
+    ProblemSolved,
 )
 from provisioning.model import ActivationCode, Actor, Change, Device, Installation, Problem, State
 
@@ -137,3 +138,11 @@ def confirm_install(device: Device, word: Installation) -> Change:
 def report_problem(device: Device, problem: Problem) -> Change:
     event = ProblemReported(at=problem.at, actor=problem.by, subject=device.mac, kind=problem.kind)
     return Change(puts=(replace(device, problem=problem),), events=(event,))
+
+
+def solve_problem(device: Device, now: datetime, actor: Actor) -> Change:
+    """Nothing where no problem is open."""
+    if device.problem is None:
+        return Change()
+    event = ProblemSolved(at=now, actor=actor.id, subject=device.mac, kind=device.problem.kind)
+    return Change(puts=(replace(device, problem=None),), events=(event,))

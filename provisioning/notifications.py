@@ -18,6 +18,7 @@ from provisioning.events import (
     InstallConfirmed,
     PersonUnreachable,
     ProblemReported,
+    ProblemSolved,
 )
 from provisioning.model import MessageKind, MessageStatus, OutboxMessage, Post, Rollout
 
@@ -79,6 +80,7 @@ TOLD: Mapping[type[Event], tuple[tuple[MessageKind, Readers], ...]] = {
         (MessageKind.PROBLEM_REPORTED, _to_channels),
         (MessageKind.NEXT_DEVICE, _to_actor),
     ),
+    ProblemSolved: ((MessageKind.NEW_JOBS, _to_technician),),
     InstallConfirmed: ((MessageKind.NEXT_DEVICE, _to_actor),),
 }
 

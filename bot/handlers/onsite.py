@@ -6,7 +6,8 @@ import dataclasses
 from dataclasses import replace
 
 from bot.handlers.codes import code_of
-from bot.handlers.devices import living
+from bot.handlers.devices import EDIT, living
+from bot.handlers.devices import device as device_card
 from bot.routing import Router
 from bot.turn import Reply, Turn
 from cards.views import onsite as cards
@@ -154,6 +155,16 @@ async def problem(turn: Turn, device: str, note: str = "") -> Reply:
 async def problem_save(turn: Turn, device: str, kind: str = "", note: str = "") -> Reply:
     """Send the problem."""
     return Reply(card=cards.problem_sent(await turn.provisioning.report(turn.actor, device, kind, note)))
+
+
+@router.command("solved <device>", needs=EDIT)
+@router.action("solve")
+async def solved(turn: Turn, device: str) -> Reply:
+    """Say that a reported problem is over: its technician gets the device again."""
+    found, was = await turn.provisioning.solve(turn.actor, device)
+    reply = await device_card(turn, found.mac)
+    said = _("The problem is solved.") if was else _("No problem is reported there.")
+    return replace(reply, card=replace(reply.card, notice=said)) if reply.card else reply
 
 
 @router.notice(MessageKind.PROBLEM_REPORTED)

@@ -83,17 +83,17 @@ def _code_words(device: Device, now: datetime) -> str:
 def _device_buttons(device: Device, actor: Actor, now: datetime) -> tuple[Button, ...]:
     data = {"device": device.mac}
     buttons: list[Button] = []
+    solve = [Button("solve", _("Solved"), data)] if device.problem and allowed(actor, Permission.EDIT_DEVICES) else []
     if allowed(actor, Permission.ISSUE_CODES) and can(device, Step.ISSUE_CODE):
         if device.live_code(now):
             buttons.append(Button("code", _("Show code"), data, style=Style.POSITIVE))
             buttons.append(Button("reissue", _("New code"), {**data, "target": device.mac}))
-            buttons.append(Button("revoke", _("Revoke code"), {"target": device.mac}))
+            buttons += solve or [Button("revoke", _("Revoke code"), {"target": device.mac})]
             return tuple(buttons)  # three stand in a row on a phone; the rest is typed
         buttons.append(Button("issue", _("Issue code"), {"target": device.mac}, style=Style.POSITIVE))
     if allowed(actor, Permission.EDIT_DEVICES):
-        buttons.append(Button("move_form", _("Move"), data))
-        buttons.append(Button("remove_ask", _("Remove"), data))
-    return tuple(buttons)
+        buttons += [*solve, Button("move_form", _("Move"), data), Button("remove_ask", _("Remove"), data)]
+    return tuple(buttons[:3])
 
 
 # ------------------------------------------------------------------ the list

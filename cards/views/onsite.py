@@ -266,5 +266,8 @@ def problem_told(device: Device, technician: str) -> Notice:
         summary=_("{name} reports a problem, {place}", name=escape(technician), place=place_words(device)),
         tone=Tone.ATTENTION,
         lines=(problem_words(device), what_and_mac(device)),
-        buttons=(Button("device", _("Show it"), {"device": device.mac}, style=Style.POSITIVE),),
+        buttons=(
+            Button("device", _("Show it"), {"device": device.mac}, style=Style.POSITIVE),
+            Button("solve", _("Solved"), {"device": device.mac}),
+        ),
     )

@@ -101,7 +101,7 @@ class Codes(Handover):
                 continue
             holder = order.technician or device.technician
             holder = holder if holder in holders else ""
-            assigned = replace(device, technician=holder, renewals=())  # from now on they may renew again
+            assigned = replace(device, technician=holder, renewals=(), problem=None)  # the admin has helped
             step = lifecycle.issue_code(assigned, self.fresh_code(device, actor, order.lifetime), actor)
             change += step
             done += [stored(record) for record in step.puts if isinstance(record, Device)]

@@ -170,7 +170,9 @@ class OnSite(Handover):
         async def decide() -> tuple[Change, Saved]:
             device = await self.device(actor, text)
             if device.installed:
-                return Change(), Saved(device, device.installed, again=True)
+                change = lifecycle.solve_problem(device, self.now(), actor)
+                fresh = stored(replace(device, problem=None)) if change else device
+                return change, Saved(fresh, device.installed, again=True)
             if not device.provisioned and not mounting_only:
                 raise NotCalledIn(place=device.place)
             word = Installation(
@@ -197,6 +199,17 @@ class OnSite(Handover):
             device = await self.device(actor, text)
             problem = Problem(kind=kind, note=note, by=actor.id, by_name=actor.name, at=self.now())
             return lifecycle.report_problem(device, problem), stored(replace(device, problem=problem))
+
+        return await self.unit(actor, decide)
+
+    async def solve(self, actor: Actor, text: str) -> tuple[Device, bool]:
+        """An admin's word that a problem is over, and whether there was one; its technician gets the device again."""
+        require(actor, Permission.EDIT_DEVICES)
+
+        async def decide() -> tuple[Change, tuple[Device, bool]]:
+            device = await self.device(actor, text)
+            change = lifecycle.solve_problem(device, self.now(), actor)
+            return change, (stored(replace(device, problem=None)) if change else device, bool(change))
 
         return await self.unit(actor, decide)
 

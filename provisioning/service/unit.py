@@ -27,6 +27,7 @@ from provisioning.events import (
     InstallConfirmed,
     PersonUnreachable,
     ProblemReported,
+    ProblemSolved,
     ProvisionRefused,
     ProvisionRepeated,
 )
@@ -54,6 +55,7 @@ MOVING = (
     DeviceReset,
     InstallConfirmed,
     ProblemReported,
+    ProblemSolved,
 )  # facts that move a rollout's counts
 
 

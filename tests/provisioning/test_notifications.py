@@ -19,6 +19,7 @@ from provisioning.events import (
     InstallConfirmed,
     PersonUnreachable,
     ProblemReported,
+    ProblemSolved,
 )
 from provisioning.model import (
     Conversation,
@@ -76,6 +77,7 @@ CASES: list[tuple[Callable[..., Event], str, set[tuple[MessageKind, str]]]] = [
         "sam",
         {(told.PROBLEM_REPORTED, reader) for reader in ("dana", "lee", "oslo", "all")} | {(told.NEXT_DEVICE, "sam")},
     ),
+    (lambda **e: ProblemSolved(kind="broken", **e), "dana", {(told.NEW_JOBS, "sam")}),
     (lambda **e: InstallConfirmed(mounting_only=False, **e), "sam", {(told.NEXT_DEVICE, "sam")}),
     (lambda **e: DeviceProvisioned(life=1, source="", **e), "device", set()),
 ]
