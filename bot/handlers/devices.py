@@ -9,6 +9,7 @@ from bot.turn import Living, Reply, Turn
 from cards.view import Notice
 from cards.views import devices as cards
 from cards.views.common import note
+from cards.words import mac_end
 from provisioning.access import Permission
 from provisioning.errors import BadInput, DeviceNotFound, NearMiss
 from provisioning.mac import split_mac
@@ -95,7 +96,19 @@ async def device_again(turn: Turn, mac: str) -> Reply | None:
     try:
         return _card(turn, await turn.provisioning.facts(turn.actor, mac))
     except (DeviceNotFound, NearMiss):
+        return await gone(turn, mac)
+
+
+async def gone(turn: Turn, mac: str) -> Reply:
+    """What became of a device that its reader cannot see any more."""
+    device, other = await turn.provisioning.whereabouts(mac)
+    if other:
+        return Reply(card=note(_("This device was replaced by MAC ends {end}.", end=mac_end(other.mac))))
+    if device is None or device.removed:
         return Reply(card=note(_("This device is off the list.")))
+    if not device.technician:
+        return Reply(card=note(_("This device is with nobody now.")))
+    return Reply(card=note(_("This device is with somebody else now.")))
 
 
 def _card(turn: Turn, facts: DeviceFacts, notice: str = "") -> Reply:

@@ -6,12 +6,11 @@ import dataclasses
 from dataclasses import replace
 
 from bot.handlers.codes import code_of
-from bot.handlers.devices import EDIT, living
+from bot.handlers.devices import EDIT, gone, living
 from bot.handlers.devices import device as device_card
 from bot.routing import Router
 from bot.turn import Reply, Turn
 from cards.views import onsite as cards
-from cards.views.common import note
 from cards.views.people import access_ended
 from cards.views.rollouts import problem_note
 from provisioning.access import Permission
@@ -53,11 +52,7 @@ async def job_again(turn: Turn, mac: str, upcoming: bool = False) -> Reply | Non
     if not turn.actor.roles:
         return Reply(card=access_ended())
     job = await turn.provisioning.redraw_job(turn.actor, mac)
-    return (
-        await _job(turn, job, upcoming=upcoming)
-        if job
-        else Reply(card=note(_("This device is with somebody else now.")))
-    )
+    return await _job(turn, job, upcoming=upcoming) if job else await gone(turn, mac)
 
 
 @router.action("job", needs=SITE)

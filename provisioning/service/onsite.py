@@ -125,6 +125,14 @@ class OnSite(Handover):
             return await self._job(actor, device, day)
         return Job(await self._in_hand(device, unseal=False), self._number(device, day), day.total)
 
+    async def whereabouts(self, mac: str) -> tuple[Device | None, Device | None]:
+        """A device that a card was about, as it is now, and the one that took its place where it was replaced."""
+        device = await self.store.get(Device, mac)
+        if device is None or not device.removed_at:
+            return device, None
+        there = await self._listed(location=device.location.casefold())
+        return device, next((other for other in there if other.added_at == device.removed_at), None)
+
     def _number(self, device: Device, day: Day) -> int:
         places = [other.mac for other in day.open]
         return day.done + (places.index(device.mac) + 1 if device.mac in places else 0)

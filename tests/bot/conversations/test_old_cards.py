@@ -78,3 +78,28 @@ async def test_of_two_admins_who_answer_the_second_reads_what_the_first_said(hou
         assert "Technician, by Dana 07:30" in answer.all, answer.all
         assert "This card was out of date." in answer.all and "Kim" not in answer.all
     assert (await ann.says("whoami")).facts["Role"] == "Technician"
+
+
+async def test_the_card_of_a_device_that_left_says_what_became_of_it(house: House, dana: Someone, sam: Someone) -> None:
+    await dana.says(f"add {A} Oslo/2/2.14\n{B} Oslo/2/2.16")
+    await dana.says("issue oslo to Sam")
+    card = sam.card
+    await dana.says(f"replace 2.14 with {C}")
+    assert card.title == "This device was replaced by MAC ends 22:33."
+    assert sam.card is not card
+    other = await sam.says("code 2.16")
+    await dana.says("remove 2.16")
+    assert (await dana.presses("Remove")).title == "Oslo, floor 2, room 2.16 is off the list"
+    assert house.posts[sam.conversation, other.id].title == "This device is off the list."
+
+
+async def test_after_a_swap_both_technicians_are_told(house: House, dana: Someone, sam: Someone) -> None:
+    kim = await house.technician("Kim")
+    await dana.says(f"add {A} Oslo/2/2.14\n{B} Oslo/3/3.16")
+    await dana.says("issue 2.14 to Sam")
+    await dana.says("issue 3.16 to Kim")
+    before = sam.card, kim.card
+    await dana.says("swap 2.14 and 3.16")
+    assert sam.card is not before[0] and kim.card is not before[1]
+    assert before[0].title == "This device is with somebody else now."
+    assert sam.card.title == "Next: Oslo, floor 2, room 2.14" and kim.card.title == "Next: Oslo, floor 3, room 3.16"

@@ -42,6 +42,7 @@ LOOKUPS = {
     "jobs_of",
     "problem_of",
     "renewals_left",
+    "whereabouts",
     "require_as_shown",
     "faults",
 }
