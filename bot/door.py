@@ -23,6 +23,7 @@ from provisioning.errors import (
     AlreadyDone,
     Ambiguous,
     BadInput,
+    CardTooLarge,
     Conflict,
     DeliveryError,
     DeviceNotFound,
@@ -70,7 +71,10 @@ class Door:
             reply = await self._joined(turn, chat, new=new) if incoming.trigger is Trigger.JOINED else None
             if incoming.trigger in (Trigger.MESSAGE, Trigger.PRESS):
                 reply = await self._answer(turn, incoming)
-            return await self._deliver(turn, incoming, chat, reply) if reply else None
+            try:
+                return await self._deliver(turn, incoming, chat, reply) if reply else None
+            except CardTooLarge as error:
+                return await self._say(incoming, chat, error.sentence)
 
     # -------------------------------------------------------------- who is it
 

@@ -12,9 +12,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cards.view import View
 from cards.words import plain, without_controls
+from provisioning.errors import CardTooLarge
 
 TEMPLATES = Path(__file__).parent / "templates"
 
+_LIMIT = 28 * 1024  # bytes that Teams takes
 _LARGEST = 27_000  # bytes of ASCII JSON, of the 28 KB that Teams takes
 _WIDEST = 12  # bytes that one character may cost there
 
@@ -35,11 +37,16 @@ def environment() -> Environment:
 
 
 def render(view: View, *, operation: str, locale: str = "en") -> dict[str, Any]:
-    """The card of a view. `operation` travels in every button, so that a press delivered twice acts once."""
+    """The card of a view. `operation` travels in every button, so that a press delivered twice acts once.
+
+    Errors: `CardTooLarge`.
+    """
     text = environment().get_template(view.template).render(view=view, operation=operation, locale=locale)
     card: dict[str, Any] = _clean(json.loads(text))
     room = (_LARGEST - len(json.dumps(card))) // _WIDEST
     card["fallbackText"] = "\n".join(_sentences(card["body"]))[: max(room, 100)]
+    if len(json.dumps(card)) > _LIMIT:
+        raise CardTooLarge
     return card
 
 

@@ -354,3 +354,10 @@ class Rejected(DeliveryError):
     """Any other 4xx: what we sent is wrong; sending it again would not help."""
 
     code = "rejected"
+
+
+class CardTooLarge(Rejected):
+    """More than Teams takes; it is never sent."""
+
+    code = "card_too_large"
+    message = N_("That is more than fits on one card. Ask for less, for example for one site.")

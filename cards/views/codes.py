@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from cards.view import Button, ChoiceInput, CodeCard, FormCard, Input, ListCard, Notice, Row, Style, Tone
-from cards.views.common import cancel, danger, more, place_words, short, what_and_mac
+from cards.views.common import CHOICES, cancel, danger, more, names_to_choose, place_words, short, what_and_mac
 from cards.words import clock, code_groups, escape, mac_dashed, until
 from provisioning.errors import BadInput
 from provisioning.model import Batch, Device, Person
@@ -14,17 +14,13 @@ from provisioning.service.codes import CodePage
 from provisioning.service.handover import Delivery, InHand
 from provisioning.texts import _, ngettext
 
-NOBODY = ""
-
 
 def people_choice(
     id_: str, label: str, people: Sequence[Person], value: str, nobody: str, error: str = ""
 ) -> ChoiceInput:
     """A technician choice; `nobody` names the empty choice."""
-    choices = tuple((person.id, person.name or person.upn) for person in people)
-    return ChoiceInput(
-        id=id_, label=label, choices=((NOBODY or "-", nobody), *choices), value=value or "-", error=error
-    )
+    choices = (("-", nobody), *names_to_choose(people, value))
+    return ChoiceInput(id=id_, label=label, choices=choices, value=value or "-", error=error)
 
 
 def issue_form(
@@ -38,7 +34,9 @@ def issue_form(
 ) -> FormCard:
     """`counts` = (value, site, devices waiting) of each site that can be chosen; one means the site is settled."""
     waiting = sum(count for _value, _site, count in counts)
-    sites = tuple((value, _("{site} ({n} waiting)", site=site, n=count)) for value, site, count in counts)
+    sites = tuple(
+        (value, _("{site} ({n} waiting)", site=site, n=count)) for value, site, count in counts[: CHOICES + 1]
+    )
     inputs: list[Input] = [ChoiceInput(id="target", label=_("Site"), choices=sites, value=target)]
     if floors:
         all_floors = (("-", _("all floors")),)
@@ -47,16 +45,16 @@ def issue_form(
         )
     if technicians:
         inputs.append(people_choice("technician", _("Technician"), technicians, technician, _("as assigned")))
+    small = [_("A live code is kept."), _("Or type: issue {target} to Sam for 48h", target=escape(target))]
+    if len(counts) > CHOICES + 1 or len(technicians) > CHOICES:
+        small.append(_("Not in the list? Type issue, a site, to and a name."))
     button = _("Issue {n}", n=waiting) if len(counts) == 1 else _("Issue codes")
     return FormCard(
         title=title,
         notice=escape(fault.sentence) if fault else "",
         inputs=tuple(inputs),
         buttons=(Button("issue_save", button, style=Style.POSITIVE), cancel()),
-        small=(
-            _("A live code is kept."),
-            _("Or type: issue {target} to Sam for 48h", target=escape(target)),
-        ),
+        small=tuple(small),
     )
 
 
@@ -148,7 +146,7 @@ def _first(name: str) -> str:
 
 
 def assign_form(batch: Batch, technicians: Sequence[Person], fault: BadInput | None = None) -> FormCard:
-    choices = tuple((person.id, person.name or person.upn) for person in technicians)
+    choices = names_to_choose(technicians)
     if not choices:
         return FormCard(
             title=_("Nobody is a technician yet"),

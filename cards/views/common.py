@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from cards.view import Button, Notice, Style, Tone
 from cards.words import clock, escape, mac_dashed, mac_end
 from provisioning.errors import Choice
 from provisioning.mac import vendor
-from provisioning.model import Device, State
+from provisioning.model import Device, Person, State
 from provisioning.service.onsite import PROBLEMS
 from provisioning.texts import N_, _
 
@@ -27,6 +27,7 @@ KINDS = {
     "room": N_("room system"),
     "sip": N_("SIP phone"),
 }
+CHOICES = 100  # ways to choose in one list; whoever is not among them is typed
 ROW = 32  # characters of all titles of a row of buttons, on a phone
 _NUMBERED = re.compile(r"[\d.\-]+[A-Za-z]?")
 
@@ -120,3 +121,9 @@ def danger(verb: str, title: str, data: Mapping[str, str]) -> Button:
 
 def _fit(title: str, limit: int = 20) -> str:
     return title if len(title) <= limit else title[: limit - 1] + "…"
+
+
+def names_to_choose(people: Sequence[Person], chosen: str = "") -> tuple[tuple[str, str], ...]:
+    """The first hundred, and whoever is chosen already."""
+    shown = [*people[:CHOICES], *(person for person in people[CHOICES:] if person.id == chosen)]
+    return tuple((person.id, (person.name or person.upn)[:60]) for person in shown)

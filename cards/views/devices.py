@@ -103,7 +103,7 @@ def listing_card(page: Listing, now: datetime) -> ListCard:
     last = page.first + len(page.devices) - 1
     title = ngettext("{n} device", "{n} devices", page.total)
     return ListCard(
-        title=f"{title}: {escape(page.filter)}" if page.filter else title,
+        title=f"{title}: {escape(page.filter[:60])}" if page.filter else title,
         rows=tuple(_row(device, page.names.get(device.technician, ""), now) for device in page.devices),
         empty=_("No device here. add puts one on the list; devices shows all.") if not page.devices else "",
         small=(

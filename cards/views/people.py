@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from cards.view import Button, ChoiceInput, Fact, FormCard, ListCard, Notice, Row, Style, Tone
-from cards.views.common import cancel, more
+from cards.views.common import cancel, more, names_to_choose
 from cards.words import clock, escape, listing
 from provisioning.model import Person, Role
 from provisioning.service.people import Ended, Roster, Workload
@@ -131,7 +131,7 @@ def whoami(person: Person, roles: frozenset[Role]) -> Notice:
 def revoke_form(work: Workload, heirs: Sequence[Person], heir: str = "-", error: str = "") -> FormCard:
     name = escape(work.person.name or work.person.upn)
     data = {"person": work.person.id, "rev": str(work.person.version)}
-    others = tuple((person.id, person.name or person.upn) for person in heirs if person.id != work.person.id)
+    others = names_to_choose([person for person in heirs if person.id != work.person.id], heir)
     live = ngettext("{n} live code", "{n} live codes", work.live)
     jobs = ngettext("{n} open job", "{n} open jobs", work.open)
     inputs = (

@@ -25,7 +25,7 @@ from provisioning.mac import normalise
 from provisioning.model import Actor, Batch, Change, Device, State, stored
 from provisioning.service.lookup import Lookup, device_title
 from provisioning.texts import N_
-from provisioning.untrusted import clean_location
+from provisioning.untrusted import clean, clean_location
 
 AT_ONCE = 200  # devices in one message or form; more come as a file
 PAGE = 10
@@ -186,7 +186,7 @@ class Devices(Lookup):
     async def listing(self, actor: Actor, words: str, *, after: str | None = None, first: int = 1) -> Listing:
         """Listed devices by state, site or text, ten a page, in the order people walk."""
         require(actor, Permission.SEE_DEVICES)
-        equals, contains = await self._filter(words)
+        equals, contains = await self._filter(words := clean(words))
         page = await self.store.find(Device, contains=contains, after=after, limit=PAGE, removed=False, **equals)
         total = await self.store.count(Device, contains=contains, removed=False, **equals)
         names = await self.names(device.technician for device in page.rows)

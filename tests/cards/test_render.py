@@ -15,6 +15,7 @@ from jinja2 import nodes
 from cards import view as shapes
 from cards.render import TEMPLATES, environment, render
 from cards.view import Button, Input, Notice, Tone, View
+from provisioning.errors import CardTooLarge
 from tests.cards import rules
 from tests.cards.rules import assert_good, check
 from tests.cards.samples import CODE, HOSTILE, MAC, every_shape
@@ -66,7 +67,8 @@ def test_a_card_is_good_whatever_people_typed(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:12]))
-def test_text_that_a_builder_forgot_to_escape_adds_no_element(text: str) -> None:
+def test_text_that_a_builder_forgot_to_escape_adds_no_element(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cards.render._LIMIT", 10**6)  # no builder puts as much text everywhere
     for view in SAMPLES.values():
         card = render(with_every_text(view, text), operation=OPERATION)
         json.dumps(card).encode()
@@ -288,3 +290,8 @@ def test_cards_also_keep_the_published_schema() -> None:
     for name in ("next", "refused", "upload"):
         card = json.dumps(render(SAMPLES[name], operation=OPERATION))
         assert rules.schema_faults(card, rules.OFFICIAL_SCHEMA) == []
+
+
+def test_a_card_that_teams_would_not_take_is_never_handed_out() -> None:
+    with pytest.raises(CardTooLarge):
+        render(Notice(title="T", lines=("x" * 29_000,)), operation=OPERATION)

@@ -1,6 +1,7 @@
 """Conversation 3: codes for a site, handed to a technician."""
 
 from provisioning.events import CodeShown
+from provisioning.model import Change, Person, Role
 from tests.bot.chat import House, Someone
 
 OSLO = "add 80-5E-C0-11-22-33 Oslo/2/2.14\n80-5E-C0-11-22-34 Oslo/2/2.16\n80-5E-C0-11-22-35 Oslo/3/3.01"
@@ -161,3 +162,20 @@ async def test_a_provisioned_device_gets_no_code_before_its_reset(house: House, 
 
 async def _sam(house: House) -> str:
     return (await house.technician("Sam")).object_id
+
+
+async def test_a_form_offers_a_hundred_and_says_how_the_others_are_named(house: House, dana: Someone) -> None:
+    many = tuple(
+        Person(id=f"00000000-0000-4000-9000-{i:012x}", name=f"Technician {i:03d}", roles=frozenset({Role.TECHNICIAN}))
+        for i in range(300)
+    )
+    await house.store.save(Change(puts=many))
+    await dana.says("add\n" + "\n".join(f"80-5E-C0-00-00-{i:02X} Site {i:03d}/1/1.01" for i in range(150)))
+    form = await dana.says("issue")
+    assert [len(form.inputs[name]["choices"]) for name in ("target", "technician")] == [101, 101]
+    assert "Not in the list? Type issue, a site, to and a name." in form.all
+
+
+async def test_words_longer_than_a_place_are_refused(house: House, dana: Someone) -> None:
+    await dana.says(OSLO)
+    assert "That is too long: 9000 characters" in (await dana.says("find " + "x" * 9000)).text
