@@ -126,7 +126,7 @@ async def people(turn: Turn, after: str | None = None, first: int = 1) -> Reply:
 async def revoke_access(turn: Turn, person: str, heir: str = "", fault: BadInput | None = None) -> Reply:
     """End somebody's access; their codes die and their jobs go to somebody else."""
     work = await turn.provisioning.workload(turn.actor, _mentioned(turn, person))
-    successor = (await turn.provisioning.person(heir)).id if chosen(heir) else "-"
+    successor = (await turn.provisioning.heir_of(work.person, heir)).id if chosen(heir) else "-"
     heirs = await turn.provisioning.technicians()
     return Reply(card=cards.revoke_form(work, heirs, successor, fault.sentence if fault else ""))
 

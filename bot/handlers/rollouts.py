@@ -43,9 +43,9 @@ async def rollout_again(turn: Turn, channel: str) -> Reply | None:
 
 
 @router.action("rollout_card")
-async def rollout_card(turn: Turn) -> Reply:
-    """Back to the living card."""
-    return await rollout(turn)
+async def rollout_card(turn: Turn, site: str = "") -> Reply:
+    """Back to the living card; in a chat, to the site that was asked for."""
+    return await rollout(turn, "" if turn.in_channel else site)
 
 
 @router.command("rollout [<site>]")

@@ -65,7 +65,7 @@ def details_card(progress: Progress) -> Notice:
             ngettext("{n} device confirmed on site.", "{n} devices confirmed on site.", progress.installed),
             ngettext("{n} device has a problem.", "{n} devices have a problem.", progress.problems),
         ),
-        buttons=(Button("rollout_card", _("Back")),),
+        buttons=(Button("rollout_card", _("Back"), {"site": progress.site}),),
     )
 
 

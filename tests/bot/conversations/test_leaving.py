@@ -83,3 +83,16 @@ async def test_whoever_removes_the_app_is_told_and_whoever_comes_back_is_reached
     await sam.installs()
     await dana.says("reissue 2.14")
     assert sam.card.code == house.keys.digits[-1]
+
+
+async def test_whoever_cannot_take_the_jobs_is_refused_before_the_form(
+    house: House, dana: Someone, sam: Someone
+) -> None:
+    assert "Choose somebody else" in (await dana.says("revoke access Sam to Sam")).text
+    assert "Dana is not a technician yet" in (await dana.says("revoke access Sam to Dana")).text
+
+
+async def test_back_keeps_the_site_of_a_rollout(house: House, dana: Someone) -> None:
+    await dana.says("add 80-5E-C0-11-22-33 Oslo/2/2.14")
+    card = await dana.says("rollout oslo")
+    assert (await dana.presses("Back", on=card)).title == "Oslo rollout"
