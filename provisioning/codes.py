@@ -9,6 +9,7 @@ import secrets
 import unicodedata
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -45,6 +46,20 @@ def normalise(text: str, digits: int) -> str:
     except ValidationError:
         raise InvalidCode from None
     return code
+
+
+def masked(text: str, digits: int) -> str:
+    """The text with dots for every group of digits that is a code, so that what people note down keeps none."""
+    groups, out, done = list(re.finditer(r"\d+", text)), "", 0
+    for first, group in enumerate(groups):
+        for last in groups[first:] if group.start() >= done else ():
+            with suppress(InvalidCode):
+                normalise(text[group.start() : last.end()], digits)
+                out, done = f"{out}{text[done : group.start()]}••••", last.end()
+                break
+            if last.end() - group.start() > 4 * digits:
+                break
+    return out + text[done:]
 
 
 @dataclass(frozen=True, slots=True)

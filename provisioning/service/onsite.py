@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from provisioning import lifecycle
 from provisioning.access import Permission, may_see, require
+from provisioning.codes import masked
 from provisioning.errors import BadInput, ResetRequired
 from provisioning.events import CodeRequested
 from provisioning.model import Actor, Change, Device, Installation, Person, Problem, stored
@@ -173,7 +174,7 @@ class OnSite(Handover):
         Errors: `NotCalledIn` where the device has not called in and `mounting_only` was not said.
         """
         require(actor, Permission.WORK_ON_SITE)
-        note = clean(note)
+        note = masked(clean(note), self.policy.code_digits)
 
         async def decide() -> tuple[Change, Saved]:
             device = await self.device(actor, text)
@@ -201,7 +202,7 @@ class OnSite(Handover):
         require(actor, Permission.WORK_ON_SITE)
         if kind not in PROBLEMS:
             raise UnknownProblem
-        note = clean(note)
+        note = masked(clean(note), self.policy.code_digits)
 
         async def decide() -> tuple[Change, Device]:
             device = await self.device(actor, text)

@@ -53,3 +53,11 @@ async def test_on_an_installed_device_the_technician_ends_it(
 async def test_only_admins_say_it_is_solved(house: House, sam: Someone, trouble: None) -> None:
     await sam.says("solved 2.14")
     assert (await house.record(A)).problem
+
+
+async def test_a_code_in_a_note_is_not_kept(house: House, dana: Someone, sam: Someone, trouble: None) -> None:
+    code = house.keys.digits[-1]
+    shown = f"{code[:4]} {code[4:8]} {code[8:]}"
+    await sam.says(f"problem 2.14 refuses {shown} since 10 o'clock, {code}!")
+    problem = (await house.record(A)).problem
+    assert problem and problem.note == "refuses •••• since 10 o'clock, ••••!"
