@@ -98,7 +98,7 @@ async def install_form(
     if current.installed:
         return await _saved(turn, current)
     if not current.provisioned and not mounting_only:
-        return Reply(card=cards.not_called_in(current))
+        return Reply(card=cards.not_called_in(current, note))
     return Reply(card=cards.install_form(current, mounting_only=mounting_only, fault=fault, note=note))
 
 
@@ -108,7 +108,7 @@ async def install(turn: Turn, device: str, note: str = "") -> Reply:
     """Confirm that a device is installed, with a note if you like."""
     found, note = await turn.provisioning.device_and_rest(turn.actor, f"{device} {note}")
     if not found.provisioned and not found.installed:
-        return Reply(card=cards.not_called_in(found))
+        return Reply(card=cards.not_called_in(found, note))
     return await _saved(turn, found, note, checked=True)
 
 

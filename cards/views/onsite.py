@@ -184,14 +184,14 @@ def install_form(device: Device, *, mounting_only: bool, fault: BadInput | None 
     )
 
 
-def not_called_in(device: Device) -> Notice:
+def not_called_in(device: Device, note: str = "") -> Notice:
     data = {"device": device.mac}
     return Notice(
         title=_("Not called in yet. Confirm the mounting only?"),
         tone=Tone.WARNING,
         lines=(place_words(device),),
         buttons=(
-            Button("install_form", _("Mounting only"), {**data, "mounting_only": "true"}),
+            Button("install_form", _("Mounting only"), {**data, "mounting_only": "true", "note": note[:200]}),
             Button("job", _("Wait"), data),
         ),
         subject=device.mac,

@@ -212,3 +212,13 @@ async def test_removed_and_added_again_keeps_state(house: House, dana: Someone, 
     assert "it needs a factory reset before it can be provisioned" in back.all
     refused = await dana.says("issue 2.20")
     assert "cannot be provisioned again until it is reset" in refused.all
+
+
+async def test_the_note_of_an_install_stays_through_mounting_only(house: House, dana: Someone, sam: Someone) -> None:
+    await dana.says("add 80-5E-C0-77-00-01 Rome/1/1.01")
+    await dana.says("issue rome to Sam")
+    await sam.says("install 1.01 behind the pillar")
+    form = await sam.presses("Mounting only")
+    assert form.inputs["note"]["value"] == "behind the pillar"
+    saved = await sam.presses("Save", on=form, checked="false")
+    assert "behind the pillar" in saved.all
