@@ -207,6 +207,8 @@ def saved_card(saved: Saved, now: datetime, actor: str) -> Notice:
     server = saved.device.provisioned_at
     known = _("called in {time}", time=clock(server, now)) if server else _("has not called in yet")
     lines = [_("{place}: installed; the device {known}.", place=place_words(saved.device), known=known)]
+    if not word.checked:
+        lines.append(_("Not ticked: mounted, cabled, screen on."))
     if word.note:
         lines.append(escape(word.note))
     return Notice(
@@ -253,7 +255,7 @@ def problem_sent(device: Device) -> Notice:
     return Notice(
         title=_("Problem sent"),
         tone=Tone.WARNING,
-        lines=(f"{place_words(device)}: {problem_words(device)}", _("The admins and the channel know.")),
+        lines=(f"{place_words(device)}: {problem_words(device)}", _("The admins are told.")),
         subject=device.mac,
         revision=device.version,
     )

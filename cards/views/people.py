@@ -164,14 +164,20 @@ def ended_card(ended: Ended, now: datetime) -> Notice:
     lines = [ngettext("{n} code dead", "{n} codes dead", ended.codes)]
     if ended.jobs and ended.heir:
         heir = escape(ended.heir.name)
-        lines.append(
-            ngettext("{n} job to {heir} with new codes", "{n} jobs to {heir} with new codes", ended.jobs, heir=heir)
-        )
+        lines.append(_moved(ended, heir))
     elif ended.jobs:
         lines.append(ngettext("{n} job with nobody now", "{n} jobs with nobody now", ended.jobs))
     return Notice(
         title=_("{name} has no access since {time}.", name=name, time=clock(now, now)), lines=(", ".join(lines) + ".",)
     )
+
+
+def _moved(ended: Ended, heir: str) -> str:
+    """Only a live code that died is followed by a new one."""
+    if ended.codes >= ended.jobs:
+        return ngettext("{n} job to {heir} with new codes", "{n} jobs to {heir} with new codes", ended.jobs, heir=heir)
+    moved = ngettext("{n} job to {heir}", "{n} jobs to {heir}", ended.jobs, heir=heir)
+    return _("{moved}, {count} with new codes", moved=moved, count=ended.codes) if ended.codes else moved
 
 
 def unreachable_card(person: Person, work: Workload) -> Notice:

@@ -96,3 +96,13 @@ async def test_back_keeps_the_site_of_a_rollout(house: House, dana: Someone) -> 
     await dana.says("add 80-5E-C0-11-22-33 Oslo/2/2.14")
     card = await dana.says("rollout oslo")
     assert (await dana.presses("Back", on=card)).title == "Oslo rollout"
+
+
+async def test_new_codes_are_promised_only_where_one_died(house: House, dana: Someone, sam: Someone) -> None:
+    await house.technician("Kim")
+    await dana.says("add 80-5E-C0-11-22-33 Oslo/2/2.14\n80-5E-C0-11-22-34 Oslo/2/2.16")
+    await dana.says("issue 2.14 to Sam")
+    await dana.says("assign oslo to Sam")
+    await dana.says("revoke access Sam to Kim")
+    ended = await dana.presses("Revoke now")
+    assert "1 code dead, 2 jobs to Kim, 1 with new codes." in ended.all
