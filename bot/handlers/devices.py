@@ -32,7 +32,7 @@ async def add(turn: Turn, lines: str = "") -> Reply:
 def _wanted(line: str) -> Wanted:
     """A line as it stands: a bad MAC is kept, so that its error names the line."""
     text = re.sub(r"^\s*/?add\s+", "", line, flags=re.IGNORECASE).strip().strip(",;")
-    text = re.sub(r"^([0-9a-f:.\- ]+?)\s*[,;]\s*", r"\1 ", text, flags=re.IGNORECASE)  # a line of a pasted table
+    text = re.sub(r"^([0-9a-f:.\- ]+?)\s*[,;|]\s*", r"\1 ", text, flags=re.IGNORECASE)  # a line of a pasted table
     try:
         return Wanted(*split_mac(text))
     except BadInput:

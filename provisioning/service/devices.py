@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -30,23 +31,25 @@ from provisioning.untrusted import clean, clean_location
 AT_ONCE = 200  # devices in one message or form; more come as a file
 PAGE = 10
 
-FILTERS = {
-    "waiting": State.WAITING_FOR_ACTIVATION,
-    "activation": State.WAITING_FOR_ACTIVATION,
-    "waiting for activation": State.WAITING_FOR_ACTIVATION,
-    "awaiting activation": State.WAITING_FOR_ACTIVATION,
-    "waiting on activation": State.WAITING_FOR_ACTIVATION,
-    "sign-in": State.WAITING_FOR_SIGN_IN,
-    "sign in": State.WAITING_FOR_SIGN_IN,
-    "waiting for sign-in": State.WAITING_FOR_SIGN_IN,
-    "waiting for sign in": State.WAITING_FOR_SIGN_IN,
-    "awaiting sign-in": State.WAITING_FOR_SIGN_IN,
-    "awaiting sign in": State.WAITING_FOR_SIGN_IN,
-    "waiting on sign in": State.WAITING_FOR_SIGN_IN,
-    "signed-in": State.SIGNED_IN,
-    "signed in": State.SIGNED_IN,
-    "signed-out": State.SIGNED_OUT,
-    "signed out": State.SIGNED_OUT,
+FILTERS: Mapping[str, tuple[str, State | bool]] = {
+    "waiting": ("state", State.WAITING_FOR_ACTIVATION),
+    "activation": ("state", State.WAITING_FOR_ACTIVATION),
+    "waiting for activation": ("state", State.WAITING_FOR_ACTIVATION),
+    "awaiting activation": ("state", State.WAITING_FOR_ACTIVATION),
+    "waiting on activation": ("state", State.WAITING_FOR_ACTIVATION),
+    "sign-in": ("state", State.WAITING_FOR_SIGN_IN),
+    "sign in": ("state", State.WAITING_FOR_SIGN_IN),
+    "waiting for sign-in": ("state", State.WAITING_FOR_SIGN_IN),
+    "waiting for sign in": ("state", State.WAITING_FOR_SIGN_IN),
+    "awaiting sign-in": ("state", State.WAITING_FOR_SIGN_IN),
+    "awaiting sign in": ("state", State.WAITING_FOR_SIGN_IN),
+    "waiting on sign in": ("state", State.WAITING_FOR_SIGN_IN),
+    "signed-in": ("state", State.SIGNED_IN),
+    "signed in": ("state", State.SIGNED_IN),
+    "signed-out": ("state", State.SIGNED_OUT),
+    "signed out": ("state", State.SIGNED_OUT),
+    "problem": ("problem", True),
+    "problems": ("problem", True),
 }
 
 
@@ -193,16 +196,16 @@ class Devices(Lookup):
         return Listing(page.rows, total, page.after, names, words.strip(), first)
 
     async def _filter(self, words: str) -> tuple[dict[str, Any], str | None]:
-        """`waiting oslo`, `problem`, `yealink`: a state first, then a site where there is one, else text."""
+        """`waiting oslo`, `oslo waiting`, `problem`, `yealink`: a state, then a site where there is one, else text."""
         rest = " ".join(words.split())
         equals: dict[str, Any] = {}
-        for word in sorted(FILTERS, key=len, reverse=True):
-            if rest.casefold() == word or rest.casefold().startswith(word + " "):
-                equals["state"], rest = FILTERS[word], rest[len(word) :].strip()
+        for word, (index, value) in sorted(FILTERS.items(), key=lambda item: -len(item[0])):
+            said = re.fullmatch(
+                rf"{re.escape(word)}(?: (?P<after>.+))?|(?P<before>.+) {re.escape(word)}", rest, re.IGNORECASE
+            )
+            if said:
+                equals[index], rest = value, said["after"] or said["before"] or ""
                 break
-        else:
-            if rest.casefold().split(" ")[0] in ("problem", "problems"):
-                equals["problem"], rest = True, rest.partition(" ")[2]
         if rest and (site := await self.site(rest)):
             return {**equals, "site": site.casefold()}, None
         return equals, rest.casefold() or None

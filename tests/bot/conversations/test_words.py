@@ -241,3 +241,15 @@ async def test_text_no_person_types_is_refused_in_words(house: House, dana: Some
     for text in ("device a\x00b", "find \x00", "grant \x00 admin", "add 80-5E-C0-11-22-39 a\x00b"):
         answer = await dana.says(text)
         assert answer.texts and "fault is ours" not in answer.all, text
+
+
+@pytest.mark.parametrize("asked", ["devices waiting oslo", "devices oslo waiting", "devices Oslo awaiting activation"])
+async def test_state_and_site_are_said_in_either_order(house: House, dana: Someone, asked: str) -> None:
+    await dana.says("add 80-5E-C0-11-22-33 Oslo/2/2.14\n80-5E-C0-11-22-34 Bergen/1.01")
+    listed = await dana.says(asked)
+    assert listed.title.startswith("1 device") and "22-33" in listed.all
+
+
+async def test_a_pasted_row_with_bars_is_split_at_them(house: House, dana: Someone) -> None:
+    await dana.says("add 80-5E-C0-11-22-33 | Oslo/2/2.14")
+    assert "Oslo, floor 2, room 2.14" in (await dana.says("device 22:33")).all
