@@ -69,7 +69,7 @@ async def identity() -> AsyncIterator[FakeIdentity]:
 
 
 def local() -> Adapter:
-    return Adapter(None, allowed_service_hosts=(), body_seconds=0.2)
+    return Adapter(None, allowed_service_hosts=(), body_seconds=1.0)
 
 
 def guarded(identity: FakeIdentity, password: str = APP_PASSWORD) -> Adapter:

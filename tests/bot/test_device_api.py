@@ -101,7 +101,7 @@ async def door() -> Door:
 @pytest.fixture
 async def client(aiohttp_client: Callable[..., Awaitable[Client]], door: Door) -> Client:
     app = web.Application(middlewares=[problems])
-    app.add_routes(device_api.routes(door, trusted_proxies=[ip_network("127.0.0.0/8")], body_seconds=0.05))
+    app.add_routes(device_api.routes(door, trusted_proxies=[ip_network("127.0.0.0/8")]))
     return await aiohttp_client(app)
 
 
@@ -488,7 +488,7 @@ HEAD = b"POST /api/v1/provision HTTP/1.1\r\nHost: x\r\nContent-Type: application
 async def hasty(aiohttp_client: Callable[..., Awaitable[Client]], door: Door) -> Client:
     """A server that does not linger for the rest of a body which it has refused."""
     app = web.Application(middlewares=[problems])
-    app.add_routes(device_api.routes(door, body_seconds=0.05))
+    app.add_routes(device_api.routes(door, body_seconds=0.5))
     server = TestServer(app)
     await server.start_server(lingering_time=0.0)
     return await aiohttp_client(server)

@@ -18,7 +18,7 @@ Start = Callable[[operations.Check], Awaitable[Client]]
 def start(aiohttp_client: Callable[..., Awaitable[Client]]) -> Start:
     async def serve(check: operations.Check) -> Client:
         app = web.Application()
-        app.add_routes(operations.routes(check, "1.2.3", check_seconds=0.05))
+        app.add_routes(operations.routes(check, "1.2.3", check_seconds=0.5))
         return await aiohttp_client(app)
 
     return serve
