@@ -200,7 +200,6 @@ class Person:
     reachable: bool = True  # false once their chat answered 403
     locale: str = ""
     timezone: str = ""
-    muted: bool = False
     guest: bool = False  # of the tenant, as Teams says; guests have no role
     current: str = ""  # MAC of the one device whose code their phone shows
     access_ended_at: datetime | None = None
@@ -318,7 +317,6 @@ class MessageKind(StrEnum):
     CODE_LOCKED = "code_locked"  # to admins: too many wrong codes, the code was revoked
     PROBLEM_REPORTED = "problem_reported"  # to admins and to the channel's thread
     UNREACHABLE = "unreachable"  # to admins: somebody's chat answered 403
-    ROLLOUT_CARD = "rollout_card"  # to a channel: the living card, again
     ROLLOUT_STARTED = "rollout_started"  # thread
     MILESTONE = "milestone"  # thread
     CODES_ENDED = "codes_ended"  # thread: more than five codes died

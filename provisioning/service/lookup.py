@@ -160,10 +160,6 @@ class Lookup(UseCases):
             if after is None:
                 return rows
 
-    async def sites(self) -> list[str]:
-        """Every site that has a listed device, as the tally spells it (case-folded)."""
-        return sorted({row.site for row in await self.store.tally() if row.count})
-
     # -------------------------------------------------------------- people
 
     async def person(self, text: str) -> Person:
