@@ -73,9 +73,10 @@ class Watch(Protocol):
 class Store(Protocol):
     """Committed state, read and changed in units that apply all or nothing.
 
-    Errors: `Conflict` (a version was not the one read), `Duplicate` (a new record's key exists), `Unavailable`, and
-    `UnreadableText` for a string with U+0000 or half a surrogate pair. Nothing else leaves a store, but ValueError for
-    a fault in the caller: an unknown index, a limit out of bounds, a time without a zone. Times are aware, in UTC.
+    Errors: `Conflict` (a version was not the one read), `Duplicate` (a new record's key exists), `Unavailable`,
+    `UnreadableText` for a string with U+0000 or half a surrogate pair, and `TextTooLong` for one of more than 65 536
+    characters, or too long for an index (2 600 bytes). Nothing else leaves a store, but ValueError for a fault in the
+    caller: an unknown index, a limit out of bounds, a time without a zone. Times are aware, in UTC.
     """
 
     async def get(self, kind: type[R], key: str) -> R | None:

@@ -10,7 +10,8 @@ from enum import Enum
 from typing import Any, get_type_hints
 
 from provisioning.model import Device, OutboxMessage, Record
-from storage.records import KINDS, Kind, Plain, decode, decode_event, micros
+from storage.kinds import KINDS, Kind, columns_of
+from storage.records import Plain, decode, decode_event, micros
 
 COLUMNS = "id INTEGER PRIMARY KEY, doc TEXT NOT NULL, crc INTEGER NOT NULL"  # of every table
 AUDIT, SEEN = "audit", "seen"
@@ -77,7 +78,8 @@ _OUTBOX_INDEXES = (
 )
 
 
-def _outbox_times(message: OutboxMessage) -> tuple[Any, ...]:
+def outbox_times(message: OutboxMessage) -> tuple[Any, ...]:
+    """When a claim may take it and until when it is taken, in microseconds."""
     return micros(message.due_at), micros(message.leased_until) if message.leased_until else None
 
 
@@ -86,13 +88,9 @@ def _outbox_times(message: OutboxMessage) -> tuple[Any, ...]:
 
 def values_of(kind: Kind, record: Record, version: int) -> tuple[Any, ...]:
     """The columns of a record that will be stored as this version."""
-    row: list[Any] = [record.key, version]
-    if kind.order:
-        row.append(kind.order(record))
-    row += [index(record) for index in kind.indexes.values()]
-    if isinstance(record, OutboxMessage):
-        row += _outbox_times(record)
-    return tuple(row)
+    key, *beside = columns_of(kind, record)
+    times = outbox_times(record) if isinstance(record, OutboxMessage) else ()
+    return (key, version, *beside, *times)
 
 
 def _plannable(kind: Kind) -> dict[str, str]:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from provisioning.model import OutboxMessage
-from storage.records import KINDS, decode, encode, from_micros, micros, to_json
+from storage.kinds import KINDS
+from storage.records import decode, encode, from_micros, micros, to_json
 from storage.tinydb_engine import RowTable
 from storage.tinydb_layout import values_of
 from storage.tinydb_rows import RowStorage

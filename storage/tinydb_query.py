@@ -8,7 +8,8 @@ from enum import Enum
 from typing import Any
 
 from provisioning.ports import IndexValue, Span
-from storage.records import Kind, check_text, micros
+from storage.kinds import Kind
+from storage.records import check_text, micros
 from storage.tinydb_layout import quoted
 
 _BROAD = 2  # from this rank on, a range of times leads to fewer rows

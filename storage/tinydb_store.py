@@ -16,7 +16,8 @@ from provisioning.errors import Unavailable
 from provisioning.model import Change, Device, OutboxMessage, Record, State
 from provisioning.ports import AuditRow, Clock, IndexValue, Page, Span, TallyRow, Watch
 from provisioning.texts import N_, to_operator
-from storage.records import KINDS, check_question, check_text, decode, decode_event, numbered
+from storage.kinds import KINDS, check_question, numbered
+from storage.records import check_text, decode, decode_event
 from storage.tinydb_engine import RowDB, RowTable
 from storage.tinydb_file import LONG_READS
 from storage.tinydb_layout import AUDIT, SEEN

@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from provisioning.model import Change, MessageStatus, OutboxMessage, Record
-from storage.records import KINDS, Plain, encode, encode_event, time_text, to_json
+from storage.kinds import KINDS
+from storage.records import Plain, encode, encode_event, record_json, time_text, to_json
 from storage.tinydb_engine import RowTable
 from storage.tinydb_layout import audit_values, values_of
 
@@ -34,14 +35,14 @@ class Unit:
 
     @classmethod
     def of(cls, change: Change, tables: Mapping[type[Any], RowTable], audit: RowTable) -> Unit:
-        """Raises `UnreadableText` for a string that cannot be stored."""
+        """Raises `UnreadableText` and `TextTooLong` for a string that cannot be stored."""
         topics = {record.key for record in change.puts}
         if any(isinstance(record, OutboxMessage) for record in change.puts):
             topics.add("outbox")
         return cls(
             tuple(_put(record, tables[type(record)]) for record in change.puts),
             tuple((tables[type(record)], record.key, record.version) for record in change.deletes),
-            tuple((to_json(plain), audit_values(plain)) for plain in map(encode_event, change.events)),
+            tuple((record_json(plain), audit_values(plain)) for plain in map(encode_event, change.events)),
             audit,
             frozenset(topics),
         )
@@ -64,7 +65,7 @@ def _put(record: Record, table: RowTable) -> _Put:
     plain: Plain = encode(record) | {"version": version}
     adding = isinstance(record, OutboxMessage) and record.version == 0
     unique = record.unique if adding and isinstance(record, OutboxMessage) else ""
-    return _Put(table, to_json(plain), values_of(KINDS[type(record)], record, version), unique)
+    return _Put(table, record_json(plain), values_of(KINDS[type(record)], record, version), unique)
 
 
 def _waits_already(connection: sqlite3.Connection, unique: str) -> bool:

@@ -16,7 +16,8 @@ from provisioning.errors import Conflict, Duplicate
 from provisioning.events import Event
 from provisioning.model import Change, Device, MessageStatus, OutboxMessage, Record
 from provisioning.ports import AuditRow, IndexValue, Page, Span, TallyRow, Watch
-from storage.records import KINDS, check_question, check_text, encode, encode_event, micros, numbered, to_json
+from storage.kinds import KINDS, check_question, columns_of, numbered
+from storage.records import check_text, encode, encode_event, micros, record_json
 from storage.watch import Topics
 
 R = TypeVar("R", bound=Record)
@@ -120,7 +121,8 @@ class MemoryStore:
         rows = {kind: dict(of_kind) for kind, of_kind in self._rows.items()}
         woken = set()
         for record in change.puts:
-            to_json(encode(record))
+            record_json(encode(record))
+            columns_of(KINDS[type(record)], record)
             of_kind, stored = rows[type(record)], rows[type(record)].get(record.key)
             if record.version == 0 and stored:
                 raise Duplicate("key", record.key)
@@ -135,7 +137,7 @@ class MemoryStore:
             if not stored or stored.version != record.version:
                 raise Conflict
         for event in change.events:
-            to_json(encode_event(event))
+            record_json(encode_event(event))
         self._rows = rows
         for key in rows[OutboxMessage].keys() - self._entered.keys():
             self._entered[key] = 0

@@ -41,7 +41,8 @@ from provisioning.model import ActivationCode, Device, OutboxMessage, Record
 from provisioning.ports import Store
 from provisioning.service import Provisioning
 from storage import open_store
-from storage.records import KINDS, encode
+from storage.kinds import KINDS
+from storage.records import encode
 from tests.cards.rules import assert_good, of_type
 from tests.connector import BOT_ID, TENANT, Call, FakeConnector, Fault
 from tests.fakes import FakeClock

@@ -41,9 +41,10 @@ async def main(folder: str) -> None:
     big = [device(1000 + n, notes="x" * 2000) for n in range(100)]
     outcomes = await asyncio.gather(*(store.save(Change(puts=(one,))) for one in big), return_exceptions=True)
     acknowledged = [one for one, outcome in zip(big, outcomes, strict=True) if outcome is None]
+    many = tuple(device(5000 + n, notes="y" * 50_000) for n in range(100))
     found = {
         "reasons": sorted({type(outcome).__name__ for outcome in outcomes if outcome is not None}),
-        "check": await refusal(store.save(Change(puts=(device(5000, notes="y" * 5_000_000),)))),
+        "check": await refusal(store.save(Change(puts=many))),
         "readable": all([await store.get(Device, one.mac) == stored(one) for one in kept + acknowledged]),
     }
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))

@@ -6,7 +6,7 @@ from datetime import UTC, timedelta
 
 import pytest
 
-from provisioning.errors import Conflict, Duplicate, UnreadableText
+from provisioning.errors import Conflict, Duplicate, TextTooLong, UnreadableText
 from provisioning.events import DeviceAdded, DeviceMoved
 from provisioning.model import (
     Attempts,
@@ -21,7 +21,7 @@ from provisioning.model import (
     stored,
 )
 from provisioning.ports import Span, TallyRow
-from storage.records import INDEXES
+from storage.kinds import INDEXES
 from tests.storage.samples import CODE, NOW, device, message, one_of_each, rich_device
 
 LEASE = timedelta(seconds=30)
@@ -333,6 +333,35 @@ async def test_hostile_text_is_refused_wherever_it_comes_in(store, hostile):
         with pytest.raises(UnreadableText):
             await refused
     assert await store.get(Device, first.mac) is None
+
+
+@pytest.mark.parametrize(
+    "long",
+    [
+        device(2, notes="n" * 1_000_000),
+        device(2, "Oslo/" + "\N{GRINNING FACE}" * 1000),
+        device(2, technician="t" * 3000),
+    ],
+    ids=["notes", "location", "technician"],
+)
+async def test_text_that_is_too_long_is_refused_with_its_unit(store, long):
+    with pytest.raises(TextTooLong):
+        await store.save(Change(puts=(device(1), long)))
+    assert await store.count(Device) == 0
+
+
+async def test_a_fact_that_is_too_long_is_refused_with_its_unit(store):
+    fact = DeviceMoved(at=NOW, actor="d", subject="s", before="b" * 1_000_000, after="")
+    with pytest.raises(TextTooLong):
+        await store.save(Change(puts=(device(1),), events=(fact,)))
+    assert await store.count(Device) == 0
+
+
+async def test_the_longest_location_people_may_type_is_kept(store):
+    """200 characters, every second one a digit, which the natural order writes out at length."""
+    one = device(1, "Ω7" * 100)
+    await store.save(Change(puts=(one,)))
+    assert (await store.find(Device, site=one.location.casefold())).rows == (stored(one),)
 
 
 # ------------------------------------------------------------------ counts

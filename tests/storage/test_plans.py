@@ -4,7 +4,7 @@ import pytest
 
 from provisioning.model import Device, OutboxMessage
 from provisioning.ports import Span
-from storage.records import INDEXES, KINDS
+from storage.kinds import INDEXES, KINDS
 from storage.tinydb_engine import RowDB
 from storage.tinydb_store import TinyStore
 from tests.fakes import FakeClock

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from provisioning.errors import UnreadableText
 from provisioning.events import Event
-from storage.records import INDEXES, KINDS, decode, decode_event, encode, encode_event, natural, to_json
+from storage.kinds import INDEXES, KINDS, natural
+from storage.records import decode, decode_event, encode, encode_event, to_json
 from tests.storage.samples import NOW, device, one_of_each
 
 TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=20)

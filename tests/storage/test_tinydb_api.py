@@ -10,7 +10,8 @@ from tinydb.table import Document
 
 from provisioning.errors import Duplicate
 from provisioning.model import Change, Device, stored
-from storage.records import KINDS, encode
+from storage.kinds import KINDS
+from storage.records import encode
 from storage.tinydb_engine import RowDB
 from storage.tinydb_layout import LAYOUTS
 from storage.tinydb_query import equality

@@ -334,7 +334,8 @@ async def test_no_digit_of_a_code_stands_anywhere_in_clear(site: World) -> None:
 
 
 async def _serialised(world: World) -> str:
-    from storage.records import KINDS, encode, encode_event, to_json
+    from storage.kinds import KINDS
+    from storage.records import encode, encode_event, to_json
 
     records = [row for kind in KINDS for row in (await world.store.find(kind, limit=1000)).rows]
     facts = [row.event for row in (await world.store.history(limit=1000)).rows]

@@ -1,0 +1,201 @@
+"""The kinds of records there are, and the named indexes by which they are found: one table for every store."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from provisioning.errors import TextTooLong
+from provisioning.model import (
+    Attempts,
+    Batch,
+    Device,
+    Operation,
+    OutboxMessage,
+    Person,
+    Post,
+    Rollout,
+)
+from storage.records import micros
+
+IndexedValue = str | int | bool | None
+LONGEST_INDEXED = 2_600  # bytes of an index's value and its place together: PostgreSQL's B-tree takes 2 704
+
+_BEHIND = "\x1f"  # sorts before everything people type, so "2.1" comes before "2.1 left"
+_LATEST = 10**17  # microseconds; newest first is "least time left until then" first
+_DIGITS = re.compile(r"\d+")
+
+
+def natural(text: str) -> str:
+    """A form whose plain order is the order people expect: 2.9 before 2.14."""
+    return _DIGITS.sub(lambda run: run.group().zfill(12), text.casefold())
+
+
+def _newest_first(moment: datetime, key: str) -> str:
+    return f"{_LATEST - micros(moment):018d}{_BEHIND}{key}"
+
+
+def _code_until(device: Device) -> int | None:
+    return micros(device.code.expires_at) if device.code and device.code.sealed is not None else None
+
+
+def _hashed_until(device: Device) -> int | None:
+    code = device.code
+    return micros(code.expires_at) if code and code.sealed is None and code.digest is not None else None
+
+
+def _device_text(device: Device) -> str:
+    pairs = [device.mac[i : i + 2] for i in range(0, len(device.mac), 2)]
+    written = (device.mac, "-".join(pairs), ":".join(pairs), device.account, device.asset_tag, device.notes)
+    return "\n".join((device.location, *written, device.model, *device.tags)).casefold()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How the records of one class are kept: their table, their indexes, their order (None: as they came in)."""
+
+    cls: type[Any]
+    table: str
+    indexes: Mapping[str, Callable[[Any], IndexedValue]]
+    order: Callable[[Any], str] | None = None
+    narrow: frozenset[str] = frozenset()  # indexes of which one value names a handful of records
+    broad: frozenset[str] = frozenset()  # those of which one value names a good part of them
+    flags: frozenset[str] = frozenset()  # yes or no
+    rare: frozenset[str] = frozenset()  # flags of which a yes names a handful
+    small: bool = False  # there are never many records of this kind
+
+
+_KINDS = (
+    Kind(
+        Device,
+        "devices",
+        {
+            "site": lambda device: device.site.casefold(),
+            "place": lambda device: device.place.casefold(),
+            "location": lambda device: device.location.casefold(),
+            "suffix": lambda device: device.mac[-4:].upper(),
+            "state": lambda device: device.state.value,
+            "technician": lambda device: device.technician,
+            "token": lambda device: device.token or device.reset_token or None,
+            "code_until": _code_until,
+            "hashed_until": _hashed_until,
+            "installed": lambda device: device.installed is not None,
+            "problem": lambda device: device.problem is not None,
+            "removed": lambda device: device.removed,
+            "open": lambda device: device.open_job,
+            "text": _device_text,
+        },
+        order=lambda device: f"{natural(device.location)}{_BEHIND}{device.mac}",
+        narrow=frozenset({"place", "location", "suffix", "token"}),
+        broad=frozenset({"state"}),
+        flags=frozenset({"installed", "problem", "removed", "open"}),
+        rare=frozenset({"problem"}),
+    ),
+    Kind(
+        Person,
+        "people",
+        {
+            "name": lambda person: person.name.casefold(),
+            "upn": lambda person: person.upn.casefold() or None,
+            "teams_id": lambda person: person.teams_id or None,
+            "admin": lambda person: "admin" in person.roles,
+            "technician": lambda person: "technician" in person.roles,
+            "asked": lambda person: person.asked_at is not None,
+            "text": lambda person: f"{person.name}\n{person.upn}".casefold(),
+        },
+        order=lambda person: f"{person.name.casefold()}{_BEHIND}{person.id}",
+        narrow=frozenset({"name", "upn", "teams_id"}),
+        flags=frozenset({"admin", "technician", "asked"}),
+        rare=frozenset({"admin", "asked"}),
+    ),
+    Kind(
+        Rollout,
+        "rollouts",
+        {"site": lambda rollout: rollout.site.casefold()},
+        order=lambda rollout: rollout.key,
+        small=True,
+    ),
+    Kind(
+        Post,
+        "posts",
+        {
+            "reader": lambda post: post.reader,
+            "subject": lambda post: post.subject,
+            "shows_code": lambda post: post.shows_code,
+            "message": lambda post: post.message or None,
+            "view": lambda post: post.view,
+            "conversation": lambda post: post.conversation.id,
+        },
+        order=lambda post: _newest_first(post.posted_at, post.key),
+        narrow=frozenset({"message", "subject"}),
+        broad=frozenset({"view"}),
+        flags=frozenset({"shows_code"}),
+        rare=frozenset({"shows_code"}),
+    ),
+    Kind(
+        Batch,
+        "batches",
+        {"by": lambda batch: batch.by, "kind": lambda batch: batch.kind},
+        order=lambda batch: _newest_first(batch.at, batch.id),
+        broad=frozenset({"kind"}),
+    ),
+    Kind(Attempts, "attempts", {}, order=lambda attempts: attempts.slot),
+    Kind(Operation, "operations", {"at": lambda operation: micros(operation.at)}, order=lambda operation: operation.id),
+    Kind(
+        OutboxMessage,
+        "outbox",
+        {
+            "status": lambda message: message.status.value,
+            "recipient": lambda message: message.recipient,
+            "subject": lambda message: message.subject,
+            "lane": lambda message: message.lane,
+            "unique": lambda message: message.unique or None,
+            "kind": lambda message: message.kind.value,
+        },
+        narrow=frozenset({"unique", "lane"}),
+        broad=frozenset({"status", "kind"}),
+    ),
+)
+
+KINDS: Mapping[type[Any], Kind] = {kind.cls: kind for kind in _KINDS}
+INDEXES: Mapping[type[Any], Mapping[str, Callable[[Any], IndexedValue]]] = {k.cls: k.indexes for k in _KINDS}
+
+
+def columns_of(kind: Kind, record: Any) -> tuple[IndexedValue, ...]:
+    """What stands beside a record: its key, its place in the order (where the kind has one), its indexes.
+
+    Errors: `TextTooLong` for what is longer than an index can hold.
+    """
+    place = kind.order(record) if kind.order else ""
+    values = {name: index(record) for name, index in kind.indexes.items()}
+    longest = max(
+        (value for name, value in values.items() if isinstance(value, str) and name != "text"), key=len, default=""
+    )
+    for key in (record.key, longest):
+        if len(key) + len(place) > LONGEST_INDEXED // 4:  # else it is short enough in any script
+            _check_length(key + place)
+    return (record.key, *([place] if kind.order else []), *values.values())
+
+
+def _check_length(indexed: str) -> None:
+    length = len(indexed.encode(errors="replace"))
+    if length > LONGEST_INDEXED:
+        raise TextTooLong(length=length, limit=LONGEST_INDEXED)
+
+
+def numbered(after: str) -> int | None:
+    """A place in a list that is ordered by number; None for one that no page of it ever named."""
+    return int(after) if re.fullmatch("[0-9]{1,18}", after) else None
+
+
+def check_question(kind: type[Any], names: set[str], limit: int = 1) -> Kind:
+    """The kind's entry; ValueError (a fault in the caller) for an unknown index or a limit outside 1 … 1000."""
+    entry = KINDS[kind]
+    if unknown := names - entry.indexes.keys():
+        raise ValueError(f"{kind.__name__} has no index {', '.join(sorted(unknown))}")
+    if not 1 <= limit <= 1000:
+        raise ValueError(f"1 to 1000 rows at once, not {limit}")
+    return entry
