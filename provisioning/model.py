@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from provisioning.bookkeeping import Attempts, Lease, Operation, Segment
+
 if TYPE_CHECKING:
     from provisioning.events import Event
 
@@ -272,34 +274,6 @@ class Batch:
         return self.id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempts:
-    """Failures counted in one slot of a fixed table (see throttle.py)."""
-
-    slot: str
-    failures: int = 0
-    since: datetime | None = None
-    blocked_until: datetime | None = None
-    version: int = 0
-
-    @property
-    def key(self) -> str:
-        return self.slot
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """Says that an intent took effect: stored in the unit that carried it out, so a second delivery finds it."""
-
-    id: str
-    at: datetime
-    version: int = 0
-
-    @property
-    def key(self) -> str:
-        return self.id
-
-
 def stored(record: R) -> R:
     """The record as it stands once the unit that put it was saved."""
     return replace(record, version=record.version + 1)
@@ -354,7 +328,7 @@ class OutboxMessage:
         return self.id
 
 
-Record = Device | Person | Rollout | Post | Batch | Attempts | Operation | OutboxMessage
+Record = Device | Person | Rollout | Post | Batch | Attempts | Operation | Lease | Segment | OutboxMessage
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,21 @@ class Store(Protocol):
         """Audit rows, newest first."""
         ...
 
+    async def seal(self, now: datetime, limit: int = 5000) -> int:
+        """Chains up to `limit` committed audit rows that stand in no segment yet into the next one; returns how many.
+
+        One segment at a time, whichever instance asks; where another is at it, 0. The head of a segment is SHA-256
+        over the head before it and the digests of its rows, so that a row changed, added or taken away later is found.
+        """
+        ...
+
+    async def drop_audit(self, before: datetime, now: datetime) -> int:
+        """Drops the rows of the oldest segment that has any, if all are from before `before`; returns how many.
+
+        Its head stays. Segments go in the order they came, so one that is kept keeps all that came after it.
+        """
+        ...
+
     async def claim(self, now: datetime, lease: timedelta, limit: int) -> Sequence[OutboxMessage]:
         """Lease the due head of each lane that has none under way; a lease that ran out may be claimed again.
 
@@ -144,6 +159,13 @@ class Store(Protocol):
 
     async def check(self) -> None:
         """Raises `Unavailable`, whose `reason` is for the operator, where the store cannot be written or is damaged."""
+        ...
+
+    async def verify(self) -> None:
+        """Reads everything through: raises `Unavailable` with the first fault found, after which nothing is written.
+
+        Checks what stands beside the records, the counts, and the chain of the audit. Runs beside reads and writes.
+        """
         ...
 
     async def close(self) -> None: ...

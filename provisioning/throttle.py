@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 from math import ceil
 
+from provisioning.bookkeeping import Attempts
 from provisioning.codes import Keyring
-from provisioning.model import Attempts
 
 SLOTS = 65_536
 KNOWN_FOR = timedelta(hours=24)  # after a success a network shares the second fleet-wide budget

@@ -8,17 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from provisioning.bookkeeping import Attempts, Lease, Operation, Segment
 from provisioning.errors import TextTooLong
-from provisioning.model import (
-    Attempts,
-    Batch,
-    Device,
-    Operation,
-    OutboxMessage,
-    Person,
-    Post,
-    Rollout,
-)
+from provisioning.model import Batch, Device, OutboxMessage, Person, Post, Rollout
 from storage.records import micros
 
 IndexedValue = str | int | bool | None
@@ -65,6 +57,7 @@ class Kind:
     broad: frozenset[str] = frozenset()  # those of which one value names a good part of them
     flags: frozenset[str] = frozenset()  # yes or no
     rare: frozenset[str] = frozenset()  # flags of which a yes names a handful
+    times: frozenset[str] = frozenset()  # indexes that hold moments, in microseconds
     small: bool = False  # there are never many records of this kind
 
 
@@ -93,6 +86,7 @@ _KINDS = (
         broad=frozenset({"state"}),
         flags=frozenset({"installed", "problem", "removed", "open"}),
         rare=frozenset({"problem"}),
+        times=frozenset({"code_until", "hashed_until"}),
     ),
     Kind(
         Person,
@@ -143,7 +137,22 @@ _KINDS = (
         broad=frozenset({"kind"}),
     ),
     Kind(Attempts, "attempts", {}, order=lambda attempts: attempts.slot),
-    Kind(Operation, "operations", {"at": lambda operation: micros(operation.at)}, order=lambda operation: operation.id),
+    Kind(
+        Operation,
+        "operations",
+        {"at": lambda operation: micros(operation.at)},
+        order=lambda operation: operation.id,
+        times=frozenset({"at"}),
+    ),
+    Kind(Lease, "leases", {}, order=lambda lease: lease.name, small=True),
+    Kind(
+        Segment,
+        "segments",
+        {"dropped": lambda segment: segment.dropped, "newest": lambda segment: micros(segment.newest)},
+        order=lambda segment: segment.key,
+        flags=frozenset({"dropped"}),
+        times=frozenset({"newest"}),
+    ),
     Kind(
         OutboxMessage,
         "outbox",
@@ -154,9 +163,11 @@ _KINDS = (
             "lane": lambda message: message.lane,
             "unique": lambda message: message.unique or None,
             "kind": lambda message: message.kind.value,
+            "settled": lambda message: micros(message.settled_at) if message.settled_at else None,
         },
         narrow=frozenset({"unique", "lane"}),
         broad=frozenset({"status", "kind"}),
+        times=frozenset({"settled"}),
     ),
 )
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any, get_type_hints
 
 from provisioning.model import Device, OutboxMessage, Record
+from storage.audit import digest
 from storage.kinds import KINDS, Kind, columns_of
 from storage.records import Plain, decode, decode_event, micros
 
@@ -130,24 +129,15 @@ def _of_kind(kind: Kind) -> Layout:
     )
 
 
-def digest(plain: Plain) -> str:
-    """SHA-256 of an audit row in canonical form (sorted keys, no spaces, UTF-8), hex.
-
-    The row's number is no part of it, so that a move to another store leaves every digest as it is.
-    """
-    canonical = json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
 def audit_values(plain: Plain) -> tuple[Any, ...]:
-    return plain["subject"], micros(decode_event(plain).at), digest(plain), None
+    return plain["subject"], micros(decode_event(plain).at), digest(plain)
 
 
 LAYOUTS = (
     *(_of_kind(kind) for kind in KINDS.values()),
     Layout(
         AUDIT,
-        ("subject", "at", "digest", "segment"),  # segment: filled in by the sealer, once a row is chained
+        ("subject", "at", "digest"),
         audit_values,
         unique=None,
         indexes=(("subject", "(subject, id)"),),

@@ -12,12 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from provisioning.bookkeeping import Segment
 from provisioning.errors import Unavailable
 from provisioning.model import Change, Device, OutboxMessage, Record, State
 from provisioning.ports import AuditRow, Clock, IndexValue, Page, Span, TallyRow, Watch
 from provisioning.texts import N_, to_operator
 from storage.kinds import KINDS, check_question, numbered
 from storage.records import check_text, decode, decode_event
+from storage.tinydb_audit import drop, seal
 from storage.tinydb_engine import RowDB, RowTable
 from storage.tinydb_file import LONG_READS
 from storage.tinydb_layout import AUDIT, SEEN
@@ -157,6 +159,14 @@ class TinyStore:
         """As the port says. A cancelled call may have taken effect; watchers are woken whenever it did."""
         unit = UnitOfWork.of(change, self._tables, self._audit)
         await self._commit(unit.write, unit.topics)
+
+    async def seal(self, now: datetime, limit: int = 5000) -> int:
+        segments = self._tables[Segment]
+        return await self._commit(lambda connection: seal(connection, segments, now, limit))
+
+    async def drop_audit(self, before: datetime, now: datetime) -> int:
+        segments = self._tables[Segment]
+        return await self._commit(lambda connection: drop(connection, segments, before, now))
 
     async def claim(self, now: datetime, lease: timedelta, limit: int) -> Sequence[OutboxMessage]:
         table = self._tables[OutboxMessage]

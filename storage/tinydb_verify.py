@@ -6,14 +6,17 @@ import json
 import sqlite3
 from collections.abc import Iterator
 
+from provisioning.bookkeeping import Segment
 from provisioning.texts import to_operator
-from storage.tinydb_layout import Layout, quoted
+from storage.audit import Chain
+from storage.records import decode
+from storage.tinydb_layout import AUDIT, Layout, quoted
 from storage.tinydb_rows import RowStorage, checksum, other_checksum
 from storage.tinydb_schema import sql_name
 
 # ruff: noqa: S608 - statements are put together from our own table and column names; every value is bound
 
-_LATER = {"segment"}  # filled in after the row was written
+_DIGESTS = 'SELECT digest FROM "doc:audit" WHERE id > ? AND id <= ? ORDER BY id'
 _TALLY = "SELECT site, state, installed, problem, count FROM tally"
 _RECOUNT = """SELECT ix_site, ix_state, ix_installed, ix_problem, count(*) FROM "doc:devices"
     WHERE NOT ix_removed GROUP BY 1, 2, 3, 4"""
@@ -46,6 +49,9 @@ def _faults(rows: RowStorage, connection: sqlite3.Connection, deep: bool) -> Ite
             yield from _rows_of(connection, name, layout)
             if deep and layout:
                 yield from _columns_of(connection, name, layout)
+        if AUDIT in rows.layouts:
+            _go_on(rows)
+            yield from _chain(connection)
         if "devices" in rows.layouts and set(connection.execute(_TALLY)) != set(connection.execute(_RECOUNT)):
             yield to_operator("the counts beside the devices are not those of the devices")
     finally:
@@ -69,9 +75,16 @@ def _rows_of(connection: sqlite3.Connection, name: str, layout: Layout | None) -
 
 
 def _columns_of(connection: sqlite3.Connection, name: str, layout: Layout) -> Iterator[str]:
-    beside = [column for column in layout.columns if column not in _LATER]
-    columns = ", ".join(map(quoted, beside))
+    columns = ", ".join(map(quoted, layout.columns))
     for doc_id, text, *stands in connection.execute(f"SELECT id, doc, {columns} FROM {sql_name(name)}"):
-        values = dict(zip(layout.columns, layout.values(json.loads(text)), strict=True))
-        if stands != [values[column] for column in beside]:
+        if tuple(stands) != layout.values(json.loads(text)):
             yield to_operator('what stands beside row {row} of "{table}" does not match it', row=doc_id, table=name)
+
+
+def _chain(connection: sqlite3.Connection) -> Iterator[str]:
+    chain = Chain()
+    for (text,) in connection.execute('SELECT doc FROM "doc:segments" ORDER BY ord'):
+        segment = decode(Segment, json.loads(text))
+        rows = connection.execute(_DIGESTS, (chain.last, segment.last))
+        if said := chain.fault(segment, [each for (each,) in rows]):
+            yield said

@@ -12,10 +12,12 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, TypeVar
 
+from provisioning.bookkeeping import Segment
 from provisioning.errors import Conflict, Duplicate
 from provisioning.events import Event
 from provisioning.model import Change, Device, MessageStatus, OutboxMessage, Record
 from provisioning.ports import AuditRow, IndexValue, Page, Span, TallyRow, Watch
+from storage.audit import Unsealed, digest, next_segment
 from storage.kinds import KINDS, check_question, columns_of, numbered
 from storage.records import check_text, encode, encode_event, micros, record_json
 from storage.watch import Topics
@@ -57,6 +59,7 @@ class MemoryStore:
         self._rows: dict[type[Record], dict[str, Record]] = {kind: {} for kind in KINDS}
         self._entered: dict[str, int] = {}  # outbox key → place in the queue
         self._audit: list[Event] = []
+        self._sealed = self._dropped = 0  # how many facts, from the first
         self._seen: dict[str, datetime] = {}
         self._sequence = count(1)
         self._topics = Topics()
@@ -154,9 +157,28 @@ class MemoryStore:
         rows = [
             AuditRow(sequence, event)
             for sequence, event in reversed(list(enumerate(self._audit, start=1)))
-            if sequence < end and subject in (None, event.subject)
+            if self._dropped < sequence < end and subject in (None, event.subject)
         ]
         return Page(tuple(rows[:limit]), str(rows[limit - 1].sequence) if len(rows) > limit else None)
+
+    async def seal(self, now: datetime, limit: int = 5000) -> int:
+        events = self._audit[self._sealed : self._sealed + limit]
+        if events:
+            plains = [(event.at, digest(encode_event(event))) for event in events]
+            rows = [Unsealed(self._sealed + n, micros(at), text) for n, (at, text) in enumerate(plains, start=1)]
+            former = max(self._rows[Segment].values(), key=lambda each: each.key, default=None)
+            await self.save(Change(puts=(next_segment(former, rows, now),)))  # type: ignore[arg-type]
+            self._sealed += len(rows)
+        return len(events)
+
+    async def drop_audit(self, before: datetime, now: datetime) -> int:
+        kept = [each for each in self._rows[Segment].values() if isinstance(each, Segment) and not each.dropped]
+        oldest = min(kept, key=lambda each: each.number, default=None)
+        if oldest is None or oldest.newest >= before:
+            return 0
+        await self.save(Change(puts=(replace(oldest, dropped_at=now),)))
+        self._dropped = oldest.last
+        return oldest.count
 
     def _heads(self) -> list[OutboxMessage]:
         waiting = [m for m in self._rows[OutboxMessage].values() if _waits(m)]
@@ -188,6 +210,9 @@ class MemoryStore:
 
     async def check(self) -> None:
         """Nothing can be wrong with a dictionary."""
+
+    async def verify(self) -> None:
+        """Nor does one rot."""
 
     async def close(self) -> None:
         self._topics.wake_all()

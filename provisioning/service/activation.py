@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from provisioning import codes, lifecycle, throttle
+from provisioning.bookkeeping import Attempts
 from provisioning.errors import (
     CodeExpired,
     CodeRefused,
@@ -21,7 +22,7 @@ from provisioning.errors import (
 )
 from provisioning.events import CodeLocked, Event, ProvisionRefused, ProvisionRepeated
 from provisioning.mac import normalise
-from provisioning.model import Actor, Attempts, Change, Device, State, stored
+from provisioning.model import Actor, Change, Device, State, stored
 from provisioning.service.unit import UseCases
 from provisioning.untrusted import clean
 

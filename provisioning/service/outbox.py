@@ -9,18 +9,10 @@ from datetime import timedelta
 from functools import partial
 
 from provisioning import notifications
+from provisioning.bookkeeping import Operation
 from provisioning.errors import Conflict, DeliveryError, Duplicate, Unreachable
 from provisioning.events import CodeEnded
-from provisioning.model import (
-    Change,
-    Device,
-    MessageKind,
-    MessageStatus,
-    Operation,
-    OutboxMessage,
-    Post,
-    Rollout,
-)
+from provisioning.model import Change, Device, MessageKind, MessageStatus, OutboxMessage, Post, Rollout
 from provisioning.notifications import edit, settled, tell
 from provisioning.ports import Span
 from provisioning.service.people import SERVICE, People

@@ -11,6 +11,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import TypeVar
 
 from provisioning import notifications
+from provisioning.bookkeeping import Operation
 from provisioning.codes import Keyring
 from provisioning.errors import AlreadyDone, Conflict, Duplicate, Unavailable
 from provisioning.events import (
@@ -31,7 +32,7 @@ from provisioning.events import (
     ProvisionRefused,
     ProvisionRepeated,
 )
-from provisioning.model import Actor, Change, Device, Operation, Person, Post, Role, Rollout, site_of
+from provisioning.model import Actor, Change, Device, Person, Post, Role, Rollout, site_of
 from provisioning.ports import Clock, Store
 
 T = TypeVar("T")

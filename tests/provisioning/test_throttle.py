@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from provisioning.bookkeeping import Attempts
 from provisioning.codes import Key, Keyring
-from provisioning.model import Attempts
 from provisioning.throttle import FLEET, NETWORK, PAIR, SLOTS, Limit, blanks, failed, network_of, slots, wait
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)

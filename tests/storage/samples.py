@@ -3,16 +3,16 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from provisioning.bookkeeping import Attempts, Lease, Operation, Segment
 from provisioning.model import (
     ActivationCode,
-    Attempts,
     Batch,
     Conversation,
     ConversationKind,
     Device,
     Installation,
     MessageKind,
-    Operation,
+    MessageStatus,
     OutboxMessage,
     Person,
     Post,
@@ -88,5 +88,8 @@ def one_of_each() -> tuple[Record, ...]:
         Batch(id="b1", kind="add", by="dana", by_name="Dana", at=NOW, macs=("805EC0000001",)),
         Attempts(slot="00ff", failures=3, since=NOW),
         Operation(id="op1", at=NOW),
+        Lease(name="sweep", holder="i1", until=NOW),
+        Segment(number=1, first=1, last=9, count=9, newest=NOW, head="ab" * 32, sealed_at=NOW),
         message("m1", unique="edit:1"),
+        message("m2", status=MessageStatus.SENT, settled_at=NOW),
     )

@@ -6,22 +6,14 @@ from datetime import UTC, timedelta
 
 import pytest
 
+from provisioning.bookkeeping import Attempts, Segment
 from provisioning.errors import Conflict, Duplicate, TextTooLong, UnreadableText
 from provisioning.events import DeviceAdded, DeviceMoved
-from provisioning.model import (
-    Attempts,
-    Batch,
-    Change,
-    Device,
-    MessageStatus,
-    OutboxMessage,
-    Person,
-    Post,
-    State,
-    stored,
-)
+from provisioning.model import Batch, Change, Device, MessageStatus, OutboxMessage, Person, Post, State, stored
 from provisioning.ports import Span, TallyRow
+from storage.audit import digest, head
 from storage.kinds import INDEXES
+from storage.records import encode_event
 from tests.storage.samples import CODE, NOW, device, message, one_of_each, rich_device
 
 LEASE = timedelta(seconds=30)
@@ -411,6 +403,52 @@ async def test_history_is_newest_first_and_by_subject(store):
 async def test_facts_of_one_unit_keep_their_order(store):
     await store.save(Change(events=(added(device(1), "first"), added(device(1), "second"))))
     assert [row.event.location for row in (await store.history()).rows] == ["second", "first"]
+
+
+# ------------------------------------------------------------------ the audit's chain
+
+
+async def test_committed_facts_are_chained_segment_by_segment(store):
+    assert await store.seal(NOW) == 0
+    await store.save(Change(events=tuple(added(device(n)) for n in range(5))))
+    assert [await store.seal(NOW, limit=3), await store.seal(NOW, limit=3), await store.seal(NOW, limit=3)] == [3, 2, 0]
+    first, second = (await store.find(Segment)).rows
+    assert [(s.number, s.count, s.last - s.first) for s in (first, second)] == [(1, 3, 2), (2, 2, 1)]
+    assert second.first > first.last
+    assert first.sealed_at == first.newest == NOW
+    digests = [digest(encode_event(added(device(n)))) for n in range(5)]
+    assert first.head == head("", digests[:3])
+    assert second.head == head(first.head, digests[3:])
+    await store.verify()
+
+
+async def test_old_segments_are_dropped_whole_and_their_heads_stay(store):
+    for day in range(3):
+        at = NOW + timedelta(days=day)
+        await store.save(Change(events=(replace(added(device(day)), at=at), replace(added(device(9)), at=at))))
+        await store.seal(at)
+    late = NOW + timedelta(days=9)
+    assert await store.drop_audit(NOW, late) == 0
+    assert await store.drop_audit(NOW + timedelta(days=1, seconds=1), late) == 2
+    assert await store.drop_audit(NOW + timedelta(days=1, seconds=1), late) == 2
+    assert await store.drop_audit(NOW + timedelta(days=1, seconds=1), late) == 0
+    assert [row.event.at for row in (await store.history()).rows] == [NOW + timedelta(days=2)] * 2
+    assert [segment.dropped_at for segment in (await store.find(Segment)).rows] == [late, late, None]
+    assert await store.count(Segment, dropped=False) == 1
+    await store.verify()
+    await store.save(Change(events=(added(device(4)),)))
+    assert await store.seal(late) == 1
+    await store.verify()
+
+
+async def test_a_fact_older_than_its_neighbours_waits_for_them(store):
+    """A segment goes when its newest fact is old enough, and none goes before the one in front of it."""
+    await store.save(Change(events=(added(device(1)),)))
+    await store.seal(NOW)
+    await store.save(Change(events=(replace(added(device(2)), at=NOW - timedelta(days=9)),)))
+    await store.seal(NOW)
+    assert await store.drop_audit(NOW, NOW) == 0
+    assert len((await store.history()).rows) == 2
 
 
 # ------------------------------------------------------------------ the outbox

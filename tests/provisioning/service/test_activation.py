@@ -6,6 +6,7 @@ from ipaddress import ip_network
 
 import pytest
 
+from provisioning.bookkeeping import Attempts
 from provisioning.errors import (
     CodeExpired,
     CodeRefused,
@@ -16,7 +17,7 @@ from provisioning.errors import (
     SlowDown,
     TokenRefused,
 )
-from provisioning.model import Attempts, Change, MessageKind, State
+from provisioning.model import Change, MessageKind, State
 from provisioning.service import Policy, Provisioning
 from provisioning.service.activation import ProvisionCall
 from provisioning.service.lookup import Target

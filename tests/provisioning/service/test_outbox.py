@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from provisioning.bookkeeping import Operation
 from provisioning.errors import Conflict, PostGone, Throttled, TryAgain, Unreachable
-from provisioning.model import MessageKind, MessageStatus, Operation, OutboxMessage, Post
+from provisioning.model import MessageKind, MessageStatus, OutboxMessage, Post
 from tests.provisioning.world import DANA, SAM, A, B, World, channel
 
 
