@@ -1,29 +1,19 @@
-"""What is to be told, and the cards that stand in chats: claim, settle, remember, and the sweep of what ended."""
+"""What is to be told, and the cards that stand in chats: claim, settle, remember."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 
 from provisioning import notifications
-from provisioning.bookkeeping import Operation
 from provisioning.errors import Conflict, DeliveryError, Duplicate, Unreachable
-from provisioning.events import CodeEnded
-from provisioning.model import Change, Device, MessageKind, MessageStatus, OutboxMessage, Post, Rollout
+from provisioning.model import Change, Device, MessageKind, MessageStatus, OutboxMessage, Post
 from provisioning.notifications import edit, settled, tell
-from provisioning.ports import Span
 from provisioning.service.people import SERVICE, People
 
 LEASE = timedelta(seconds=60)
 AT_ONCE = 32  # messages under way together, each in its own lane
-SWEEP = 500
-MANY_ENDED = 5  # more codes than this ending together is worth a reply in the channel
-REMEMBER_HASH = timedelta(days=7)
-KEEP_SETTLED = timedelta(days=7)
-REMEMBER_OPERATION = timedelta(days=2)
 
 
 class Outbox(People):
@@ -133,68 +123,6 @@ class Outbox(People):
         done = settled(message, MessageStatus.DROPPED, self.now())
         await self.store.save(Change(puts=(done, *asked), deletes=(post,)))
         return False
-
-    # -------------------------------------------------------------- the sweep
-
-    async def sweep(self) -> int:
-        """Codes that ended lose their sealed copy, and their cards change; old marks go. Returns codes ended."""
-        ended = await self._end_codes()
-        await self._forget_hashes()
-        await self._prune()
-        return ended
-
-    async def _end_codes(self) -> int:
-        total = 0
-        while True:
-            page = await self.store.find(Device, span=Span("code_until", until=self.now()), limit=SWEEP)
-            if not page.rows:
-                return total
-            total += await self.unit(SERVICE, partial(self._decide_end, page.rows))
-
-    async def _decide_end(self, rows: Sequence[Device]) -> tuple[Change, int]:
-        now, puts, events, sites = self.now(), [], [], Counter[str]()
-        for row in rows:
-            device = await self.store.get(Device, row.mac)
-            code = device.code if device else None
-            if device is None or code is None or code.sealed is None or code.live(now):
-                continue
-            puts.append(replace(device, code=replace(code, sealed=None)))
-            events.append(CodeEnded(at=now, actor="service", subject=device.mac, issue=code.issue))
-            sites[device.site.casefold()] += 1
-        return Change(puts=(*puts, *await self._many_ended(sites)), events=tuple(events)), len(puts)
-
-    async def _many_ended(self, sites: Counter[str]) -> tuple[OutboxMessage, ...]:
-        """Channels hear of more than five codes that ended together."""
-        rollouts = (await self.store.find(Rollout, limit=1000)).rows
-        counts = {r.key: sites[r.site.casefold()] if r.site else sum(sites.values()) for r in rollouts}
-        return tuple(
-            tell(MessageKind.CODES_ENDED, key, key, self.now(), count=str(count))
-            for key, count in counts.items()
-            if count > MANY_ENDED
-        )
-
-    async def _forget_hashes(self) -> None:
-        """Seven days after its end even the right code is a wrong one."""
-        span = Span("hashed_until", until=self.now() - REMEMBER_HASH)
-        for row in (await self.store.find(Device, span=span, limit=SWEEP)).rows:
-            await self._quietly(Change(puts=(replace(row, code=None),)))
-
-    async def _prune(self) -> None:
-        span = Span("at", until=self.now() - REMEMBER_OPERATION)
-        rows = (await self.store.find(Operation, span=span, limit=SWEEP)).rows
-        await self._quietly(Change(deletes=rows))
-        for status in (MessageStatus.SENT, MessageStatus.DROPPED):
-            oldest = (await self.store.find(OutboxMessage, status=status, limit=SWEEP)).rows
-            past = tuple(m for m in oldest if m.settled_at and self.now() - m.settled_at > KEEP_SETTLED)
-            await self._quietly(Change(deletes=past))
-
-    async def _quietly(self, change: Change) -> None:
-        """Housekeeping gives way to whoever was faster; the next sweep finds it again."""
-        if change:
-            try:
-                await self.store.save(change)
-            except Conflict:
-                return
 
 
 def _standing(post: Post, known: Post | None) -> Post:

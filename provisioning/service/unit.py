@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -74,6 +75,7 @@ class Policy:
     trusted_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     any_tenant: bool = False  # local mode
     samples: tuple[tuple[str, str], ...] = SAMPLES
+    keep_audit: timedelta | None = timedelta(days=730)  # None: for ever
     invite_link: str = ""  # where somebody installs the app for themselves; empty in local mode
 
 
@@ -82,6 +84,7 @@ class UseCases:
 
     def __init__(self, store: Store, clock: Clock, keys: Keyring, policy: Policy) -> None:
         self.store, self.clock, self.keys, self.policy = store, clock, keys, policy
+        self.instance = secrets.token_hex(8)  # tells this one from others on the same store
         self._slower = asyncio.Lock()
         self._seen: dict[str, datetime] = {}  # MAC → last call, not yet in the store
 

@@ -1,11 +1,10 @@
-"""Messages: claimed, sent, tried again, given up; cards that stand in chats; what the sweep ends."""
+"""Messages: claimed, sent, tried again, given up; cards that stand in chats."""
 
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from provisioning.bookkeeping import Operation
 from provisioning.errors import Conflict, PostGone, Throttled, TryAgain, Unreachable
 from provisioning.model import MessageKind, MessageStatus, OutboxMessage, Post
 from tests.provisioning.world import DANA, SAM, A, B, World, channel
@@ -177,42 +176,7 @@ async def test_a_channels_deleted_card_is_posted_again_once_then_the_admins_are_
     assert isinstance(PostGone().code, str)
 
 
-# ------------------------------------------------------------------ the sweep
-
-
-async def test_ended_codes_lose_their_sealed_copy_and_their_cards_change(waiting: World) -> None:
-    await waiting.delivers()
-    card = await waiting.shows(SAM, A, code=True)
-    waiting.later(hours=23, minutes=59)
-    assert await waiting.core.sweep() == 0
-    waiting.later(minutes=1)
-    assert await waiting.core.sweep() == 1
-    device = await waiting.device(A)
-    assert device.code is not None
-    assert (device.code.sealed, bool(device.code.digest)) == (None, True)
-    assert [m.subject for m in await waiting.told()] == [card.key]
-    assert (await waiting.facts(A))[-1] == "CodeEnded"
-    assert await waiting.core.sweep() == 0
-
-
-@pytest.mark.parametrize(("ended", "told"), [(5, []), (6, ["6"])])
-async def test_more_than_five_codes_that_ended_are_told_to_the_channel(
-    world: World, ended: int, told: list[str]
-) -> None:
-    await world.add(*((f"805EC01100{n:02X}", f"Oslo/1/{n}") for n in range(ended)), (A, "Bergen/1"))
-    await world.issue("all", SAM)
-    await world.core.connect(await world.dana(), channel(), "oslo")
-    await world.delivers()
-    world.later(hours=24)
-    assert await world.core.sweep() == ended + 1
-    assert [dict(m.params)["count"] for m in await world.told(MessageKind.CODES_ENDED)] == told
-
-
-async def test_marks_of_presses_go_after_two_days(waiting: World) -> None:
-    assert await waiting.store.count(Operation)
-    waiting.clock.advance(timedelta(days=2))
-    await waiting.core.sweep()
-    assert await waiting.store.count(Operation) == 0
+# ------------------------------------------------------------------ what people see of it
 
 
 async def test_a_technician_can_be_reminded(waiting: World) -> None:

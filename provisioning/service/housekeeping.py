@@ -1,0 +1,199 @@
+"""What is done without being asked: codes that ended, marks that are old, the audit's seal and age, verification.
+
+Several instances may share one store. A job that one of them does at a time is taken by a lease.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
+
+from provisioning.bookkeeping import Lease, Operation
+from provisioning.errors import Conflict, Duplicate
+from provisioning.events import CodeEnded
+from provisioning.model import Change, Device, MessageKind, MessageStatus, OutboxMessage, Record, Rollout
+from provisioning.notifications import tell
+from provisioning.ports import Page, Span
+from provisioning.service.people import SERVICE
+from provisioning.service.unit import UseCases
+
+R = TypeVar("R", bound=Record)
+
+CHUNK = 500  # rows of one unit, so that other writers get their turns
+CHUNKS = 60  # of one kind in one sweep: 90 000 rows a minute, ten times what 3 000 activations a minute leave behind
+SEGMENTS = 20  # sealed or dropped in one sweep
+
+MANY_ENDED = 5  # more codes than this ending together is worth a reply in the channel
+REMEMBER_HASH = timedelta(days=7)
+REMEMBER_OPERATION = timedelta(days=2)
+KEEP_SETTLED = {
+    MessageStatus.SENT: timedelta(days=7),
+    MessageStatus.DROPPED: timedelta(days=7),
+    MessageStatus.UNDELIVERABLE: timedelta(days=30),
+}  # and no message longer than the audit
+
+SWEEP, AUDIT, VERIFY = "sweep", "audit", "verify"  # names of leases
+SWEEP_LEASE = timedelta(minutes=1)
+SEAL_EVERY = timedelta(minutes=15)  # a segment costs a row for ever: 96 a day at most where little happens
+VERIFY_LEASE = timedelta(hours=20)  # whoever verified spares the others that day
+
+
+class Housekeeping(UseCases):
+    _seal_due: datetime | None = None  # None: at once
+    verified_at: datetime | None = None  # when this instance last found the whole store in order
+
+    # -------------------------------------------------------------- leases
+
+    async def holds(self, name: str, for_: timedelta) -> bool:
+        """Whether the job `name` is this instance's for so long from now: one read and one conditional save.
+
+        Whoever has it has it again. A lease that nobody can have taken for so long was written by a clock that was
+        wrong, and does not count.
+        """
+        now, known = self.now(), await self.store.get(Lease, name)
+        if known and known.holder != self.instance and now < known.until <= now + 2 * for_:
+            return False
+        return await self._write_lease(known, name, now + for_)
+
+    async def let_go(self, name: str) -> None:
+        """Any other instance may have the job now; nothing happens where it was not this one's."""
+        known = await self.store.get(Lease, name)
+        if known and known.holder == self.instance:
+            await self._write_lease(known, name, self.now())
+
+    async def _write_lease(self, known: Lease | None, name: str, until: datetime) -> bool:
+        version = known.version if known else 0
+        try:
+            lease = Lease(name=name, holder=self.instance, until=until, version=version)
+            await self.store.save(Change(puts=(lease,)))
+        except (Conflict, Duplicate):
+            return False
+        return True
+
+    async def rest(self) -> None:
+        """Nothing is done by itself from here on: another instance need not wait until the leases run out."""
+        for name in (SWEEP, AUDIT):
+            await self.let_go(name)
+
+    # -------------------------------------------------------------- the sweep
+
+    async def sweep(self) -> int:
+        """Codes that ended lose their sealed copy, and their cards change; what is old goes. Returns codes ended.
+
+        One instance at a time; what is too much for one sweep is left for the next.
+        """
+        if not await self.holds(SWEEP, SWEEP_LEASE):
+            return 0
+        ended = await self._end_codes()
+        await self._forget_hashes()
+        await self._prune()
+        await self._care_for_audit()
+        return ended
+
+    async def _end_codes(self) -> int:
+        total = 0
+        while True:
+            page = await self.store.find(Device, span=Span("code_until", until=self.now()), limit=CHUNK)
+            ended = await self.unit(SERVICE, partial(self._decide_end, page.rows))
+            total += ended
+            if not ended or not await self.holds(SWEEP, SWEEP_LEASE):
+                return total
+
+    async def _decide_end(self, rows: Sequence[Device]) -> tuple[Change, int]:
+        now, puts, events, sites = self.now(), [], [], Counter[str]()
+        for row in rows:
+            device = await self.store.get(Device, row.mac)
+            code = device.code if device else None
+            if device is None or code is None or code.sealed is None or code.live(now):
+                continue
+            puts.append(replace(device, code=replace(code, sealed=None)))
+            events.append(CodeEnded(at=now, actor="service", subject=device.mac, issue=code.issue))
+            sites[device.site.casefold()] += 1
+        return Change(puts=(*puts, *await self._many_ended(sites)), events=tuple(events)), len(puts)
+
+    async def _many_ended(self, sites: Counter[str]) -> tuple[OutboxMessage, ...]:
+        """Channels hear of more than five codes that ended together."""
+        if sites.total() <= MANY_ENDED:
+            return ()
+        rollouts = (await self.store.find(Rollout, limit=1000)).rows
+        counts = {r.key: sites[r.site.casefold()] if r.site else sites.total() for r in rollouts}
+        return tuple(
+            tell(MessageKind.CODES_ENDED, key, key, self.now(), count=str(count))
+            for key, count in counts.items()
+            if count > MANY_ENDED
+        )
+
+    async def _forget_hashes(self) -> None:
+        """Seven days after its end even the right code is a wrong one."""
+        span = Span("hashed_until", until=self.now() - REMEMBER_HASH)
+        await self._change(
+            lambda: self.store.find(Device, span=span, limit=CHUNK),
+            lambda row: Change(puts=(replace(row, code=None),)),
+        )
+
+    async def _prune(self) -> None:
+        """Marks of what was done, and messages that were settled long ago."""
+        past = Span("at", until=self.now() - REMEMBER_OPERATION)
+        await self._change(
+            lambda: self.store.find(Operation, span=past, limit=CHUNK), lambda row: Change(deletes=(row,))
+        )
+        for status, kept in KEEP_SETTLED.items():
+            past = Span("settled", until=self.now() - min(kept, self.policy.keep_audit or kept))
+            find = partial(self.store.find, OutboxMessage, status=status.value, span=past, limit=CHUNK)
+            await self._change(find, lambda row: Change(deletes=(row,)))
+
+    async def _change(self, find: Callable[[], Awaitable[Page[R]]], change: Callable[[R], Change]) -> None:
+        """Changes what is found, a chunk at a time, until there is no more of it or it is enough for one sweep."""
+        for _ in range(CHUNKS):
+            changes = [change(row) for row in (await find()).rows]
+            moved = await self._quietly(sum(changes, Change()))
+            if not moved:  # somebody was faster with one of them: the others go one by one
+                moved = any([await self._quietly(each) for each in changes])
+            if not moved or len(changes) < CHUNK or not await self.holds(SWEEP, SWEEP_LEASE):
+                return
+
+    async def _quietly(self, change: Change) -> bool:
+        """Housekeeping gives way to whoever was faster; the next sweep finds it again."""
+        if not change:
+            return False
+        try:
+            await self.store.save(change)
+        except Conflict:
+            return False
+        return True
+
+    # -------------------------------------------------------------- the audit
+
+    async def _care_for_audit(self) -> None:
+        """Facts are sealed, and segments older than facts are kept are dropped: now and then, until all is done."""
+        now = self.now()
+        if (self._seal_due and now < self._seal_due) or not await self.holds(AUDIT, SEAL_EVERY):
+            return
+        done = await self._until_none(self.store.seal, now)
+        if self.policy.keep_audit:
+            done &= await self._until_none(self.store.drop_audit, now - self.policy.keep_audit, now)
+        self._seal_due = now + SEAL_EVERY if done else None
+
+    async def _until_none(self, work: Callable[..., Awaitable[int]], *moments: datetime) -> bool:
+        for _ in range(SEGMENTS):
+            if not await work(*moments):
+                return True
+        return False
+
+    # -------------------------------------------------------------- verification
+
+    async def verify(self) -> None:
+        """Reads the whole store through. `Unavailable` says what is wrong; then nothing is written any more."""
+        await self.store.verify()
+        self.verified_at = self.now()
+
+    async def verify_in_turn(self) -> bool:
+        """As `verify`, on one instance a day; False: another one did it, or is at it."""
+        if not await self.holds(VERIFY, VERIFY_LEASE):
+            return False
+        await self.verify()
+        return True
