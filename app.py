@@ -73,6 +73,7 @@ def build_provisioning(settings: Settings, store: Store, clock: Clock) -> Provis
         admins=frozenset(settings.admins),
         code_digits=settings.code_digits,
         code_lifetime=settings.code_lifetime,
+        keep_audit=settings.keep_audit,
         trusted_networks=settings.trusted_networks,
         any_tenant=settings.local and not settings.tenant_id,
         samples=tuple(zip(LOCAL_DEVICE_MACS, LOCAL_PLACES, strict=True)) if settings.local else SAMPLES,

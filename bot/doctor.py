@@ -156,6 +156,8 @@ def _hints(settings: Settings | None, environ: Mapping[str, str], env_file: Path
         yield from _store_hints(settings)
         if not settings.local and not settings.public_url:
             yield _("PUBLIC_URL is not set: give the https address under which devices reach this service.")
+        if settings.keep_audit is None:
+            yield _("KEEP_AUDIT=forever: the record of who did what only ever grows. Watch the disk.")
         if any(network.prefixlen == 0 for network in settings.trusted_proxies):
             yield _("TRUSTED_PROXIES trusts everybody: any caller can then claim any address.")
 

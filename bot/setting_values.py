@@ -19,6 +19,8 @@ _HOST_NAME: Final = re.compile(
     r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 )
 _LIFETIME: Final = re.compile(r"([0-9]{1,5}) ?(m|h|d)")
+FOREVER: Final = "forever"
+LONGEST_KEPT: Final = 3650  # days
 _UNITS: Final = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
@@ -47,6 +49,22 @@ def lifetime(text: str) -> timedelta:
     if not timedelta(hours=1) <= lifetime <= timedelta(days=7):
         raise ValueError(_('"{text}" is not a time a code can live. Say 1h to 7d, for example 24h.', text=text))
     return lifetime
+
+
+def kept(text: str) -> timedelta | None:
+    """How long something is kept; None: for ever."""
+    if text.lower() == FOREVER:
+        return None
+    match = _LIFETIME.fullmatch(text.lower())
+    if not match or match[2] != "d" or not 1 <= int(match[1]) <= LONGEST_KEPT:
+        raise ValueError(
+            _(
+                '"{text}" is not a time to keep facts for. Say 1d to {longest}d, or forever.',
+                text=text,
+                longest=LONGEST_KEPT,
+            )
+        )
+    return timedelta(days=int(match[1]))
 
 
 def listed(text: str) -> list[str]:

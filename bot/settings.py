@@ -40,6 +40,7 @@ EVERYWHERE: Final = {
     "STORE_URL": "tinydb:var/store",
     "CODE_DIGITS": "12",
     "CODE_LIFETIME": "24h",
+    "KEEP_AUDIT": "730d",
     "TRUSTED_NETWORKS": "127.0.0.0/8,::1/128",
     "LOG_LEVEL": "info",
 }
@@ -96,6 +97,7 @@ class Settings(BaseSettings):
     code_key_file: Path | None = None
     code_digits: Annotated[int, BeforeValidator(read.whole(8, 16))]
     code_lifetime: Annotated[timedelta, BeforeValidator(read.lifetime)]
+    keep_audit: Annotated[timedelta | None, BeforeValidator(read.kept)]  # None: for ever
     oidc_issuer: Annotated[str, BeforeValidator(read.url)] = ""  # empty: the demo provider of local mode
     oidc_client_id: str = ""
     oidc_client_secret: SecretStr = SecretStr("")

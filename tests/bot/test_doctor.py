@@ -113,6 +113,13 @@ def test_trusting_every_proxy_is_noticed() -> None:
     assert "trusts everybody" in examine({"TRUSTED_PROXIES": "0.0.0.0/0"})[1]
 
 
+def test_keeping_everything_for_ever_is_noticed() -> None:
+    code, text = examine({"KEEP_AUDIT": "forever"})
+    assert code == 0
+    assert "only ever grows" in text
+    assert "only ever grows" not in examine({})[1]
+
+
 @pytest.mark.parametrize(
     ("digits", "said"),
     [

@@ -54,7 +54,7 @@ def test_nothing_set_is_local_mode() -> None:
     assert settings.oidc_issuer == ""
     assert settings.allowed_service_hosts == settings.allowed_file_hosts == ("localhost", "127.0.0.1", "::1")
     assert ip_network("127.0.0.0/8") in settings.trusted_networks
-    assert settings.log_level == "info"
+    assert (settings.log_level, settings.keep_audit) == ("info", timedelta(days=730))
 
 
 def test_credentials_make_it_teams() -> None:
@@ -148,6 +148,9 @@ def test_a_file_that_is_no_text_is_one(tmp_path: Path) -> None:
         ("CODE_LIFETIME", "48H", timedelta(hours=48)),
         ("CODE_LIFETIME", "7d", timedelta(days=7)),
         ("CODE_LIFETIME", "90m", timedelta(minutes=90)),
+        ("KEEP_AUDIT", "1d", timedelta(days=1)),
+        ("KEEP_AUDIT", "3650 D", timedelta(days=3650)),
+        ("KEEP_AUDIT", "Forever", None),
         ("CODE_DIGITS", "8", 8),
         ("CODE_DIGITS", "16", 16),
         ("PORT", "65535", 65535),
@@ -172,6 +175,7 @@ def test_good_values(name: str, text: str, value: object) -> None:
 
 BAD_VALUES = {
     "CODE_LIFETIME": ("59m", "0h", "8d", "169h", "24", "-1h", "1h30m", "forever", "99999d"),
+    "KEEP_AUDIT": ("0d", "3651d", "24h", "730", "-1d", "never", "1d2d"),
     "CODE_DIGITS": ("7", "17", "12.0", "-8", "٨", "twelve"),
     "PORT": ("0", "65536", "http", "-1", "3978/tcp"),
     "HOST": ("0.0.0.0", "::", "localhost", "10.0.0.1", "127.0.0.1:3978", "[::1]", "127.1", "256.0.0.1", "a b"),
