@@ -1,13 +1,8 @@
-"""What was acknowledged is there: after kill -9, on a full disk, beside a second process, under a flipped byte."""
+"""One process at a time, commits that are written through, and damage that is said. For crashes see test_crash.py."""
 
 import asyncio
-import json
-import random
 import re
 import sqlite3
-import subprocess
-import sys
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,12 +13,10 @@ from provisioning.model import Change, Device, OutboxMessage, stored
 from storage import open_store
 from storage.tinydb_engine import RowDB
 from storage.tinydb_file import network_file_system
-from storage.tinydb_query import Where
+from tests.crash.killed import writing
 from tests.fakes import FakeClock
 from tests.pseudo import CLOSE, OPEN, pseudo_operator
 from tests.storage.samples import device, message, one_of_each
-
-HOUSE = Path(__file__).parents[2]
 
 
 def reopened(folder):
@@ -41,64 +34,11 @@ def brackets():
         yield
 
 
-@contextmanager
-def child(module, *arguments):
-    command = [sys.executable, "-m", f"tests.storage.{module}", *map(str, arguments)]
-    process = subprocess.Popen(command, cwd=HOUSE, stdout=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
-def killed_after(count, folder, how):
-    """What a writing process named before it was killed, at the moment `count` names had been read."""
-    with child("crashing", folder, how) as process:
-        assert process.stdout.readline() == "ready\n"
-        first = [process.stdout.readline().strip() for _ in range(count)]
-        process.kill()
-        # the last line may be cut short
-        return first + [line.strip() for line in process.stdout.readlines() if line.endswith("\n")]
-
-
-# ------------------------------------------------------------------ kill -9
-
-
-@pytest.mark.parametrize("trial", range(5))
-async def test_no_acknowledged_unit_is_lost_when_the_process_is_killed(folder, trial):
-    acknowledged = killed_after(random.Random(trial).randrange(1, 1500), folder, "honest")
-    store = await reopened(folder)
-    try:
-        lost = [mac for mac in acknowledged if await store.get(Device, mac) is None]
-        assert lost == []
-        # no half units either: every device came with its fact, and the counts beside them hold
-        devices = await store.count(Device)
-        assert devices == store.db.row_table("audit").count_where(Where()) >= len(acknowledged)
-        assert sum(row.count for row in await store.tally()) == devices
-        await store.verify(deep=True)
-        await store.save(Change(puts=(device(0xFFFFFF),)))
-    finally:
-        await store.close()
-
-
-async def test_a_store_that_acknowledged_early_would_be_found_out(folder):
-    """The control: were a unit named before it is on disk, the same trial would find it missing."""
-    acknowledged = killed_after(5, folder, "early")
-    store = await reopened(folder)
-    try:
-        assert any([await store.get(Device, mac) is None for mac in acknowledged])
-        await store.verify(deep=True)
-    finally:
-        await store.close()
-
-
 # ------------------------------------------------------------------ one process
 
 
 async def test_a_second_process_is_refused_and_told_what_to_do(folder):
-    with child("crashing", folder, "hold") as process:
+    with writing(folder, "hold") as process:
         assert process.stdout.readline() == "ready\n"
         with pytest.raises(Unavailable) as refusal:
             await reopened(folder)
@@ -259,21 +199,6 @@ async def test_many_units_are_folded_into_the_file_while_they_come(file_store, f
         await file_store.save(Change(puts=tuple(device(n) for n in range(start, start + 500))))
     assert (folder / "store.sqlite3").stat().st_size > 1_000_000
     await file_store.verify(deep=True)
-
-
-# ------------------------------------------------------------------ a full disk
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="limits on file sizes are POSIX")
-def test_a_full_disk_is_said_loses_nothing_and_heals(folder):
-    command = [sys.executable, "-m", "tests.storage.full_disk", str(folder)]
-    done = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found["reasons"] == ["Unavailable"]
-    assert "store.sqlite3" in found["check"]
-    assert found["readable"]
-    assert found["devices"] == 51
 
 
 # ------------------------------------------------------------------ damage

@@ -1,0 +1,94 @@
+"""A small round of `make crash`: what was acknowledged is there after a crash, and every control is found out."""
+
+import asyncio
+
+import pytest
+
+from tests.crash import damaged, killed, power, stock
+from tests.crash.full import full
+from tests.crash.stories import opened, unit
+from tests.crash.together import together
+from tests.crash.vfs import Op, delayed_sync, hidden, recording
+
+watched = pytest.mark.skipif(bool(hidden()), reason=hidden() or "-")
+
+
+def held(result):
+    if result.skipped:
+        pytest.skip(result.skipped)
+    assert result.passed, (result.name, result.figures, result.violations[:5])
+
+
+async def test_no_acknowledged_unit_is_lost_when_the_process_is_killed():
+    held(await killed.random_kills(3, seed=1))
+
+
+async def test_nor_when_it_is_killed_at_the_worst_moments():
+    held(await killed.named_kills(len(killed.POINTS) + 1, seed=1))
+
+
+async def test_no_power_loss_takes_what_was_acknowledged():
+    held(await power.power_losses_of_ours(5, seed=1))
+
+
+@pytest.mark.parametrize("changed", [damaged.cut_log, damaged.cut_database, damaged.flipped_log])
+async def test_a_file_that_is_cut_or_changed_is_never_served_wrongly(changed):
+    held(await changed(5, seed=1))
+
+
+async def test_a_changed_byte_of_the_database_is_never_served():
+    held(await damaged.flipped_database(10, seed=1))
+
+
+def test_a_full_disk_is_said_loses_nothing_and_heals():
+    held(full(1))
+
+
+async def test_writers_share_commits_and_lose_nothing():
+    held(await together(4, seed=1))
+
+
+# ------------------------------------------------------------------ the controls
+
+
+async def test_commits_that_are_not_synced_would_be_found_out():
+    held(await power.power_losses_when_careless(1, seed=1))
+
+
+async def test_a_writer_that_acknowledges_early_would_be_found_out():
+    held(await power.power_losses_when_early(1, seed=1))
+    held(await killed.early_kills(3, seed=1))
+
+
+def test_stock_tinydb_would_be_found_out():
+    held(stock.stock_after_power_losses(3, seed=1))
+    held(stock.stock_after_kills(1))
+
+
+# ------------------------------------------------------------------ the tools
+
+
+@watched
+async def test_file_calls_are_watched_in_order_and_only_within_the_context(tmp_path):
+    log: list[Op] = []
+    with recording(log):
+        async with opened(tmp_path / "store") as store:
+            begun = len(log)
+            await store.save(unit(1, 0))
+            kinds = [op.kind for op in log[begun:]]
+    assert kinds.count("sync") == 1
+    assert kinds.index("sync") >= 2
+    assert log[0] == Op("link", "store.sqlite3")
+    closed = len(log)
+    async with opened(tmp_path / "store") as store:
+        await store.save(unit(1, 1))
+    assert len(log) == closed
+
+
+@watched
+async def test_a_slow_disk_can_be_played(tmp_path):
+    with delayed_sync(0.05):
+        async with opened(tmp_path / "store") as store:
+            began = asyncio.get_running_loop().time()
+            await store.save(unit(1, 0))
+            assert asyncio.get_running_loop().time() - began >= 0.05
