@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from provisioning.texts import N_, _, speak_to_operator, speech_of
+from storage.commands import Ground
+from storage.commands import cli as storage_commands
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -31,6 +33,7 @@ LOCAL_URL = "http://127.0.0.1:3978/"  # of a service that was started without an
 DRAIN_SECONDS = 8.0  # what is under way when SIGTERM comes may take this long
 
 cli = typer.Typer(add_completion=False, no_args_is_help=False, pretty_exceptions_enable=False)
+cli.add_typer(storage_commands)
 
 
 class SystemClock:
@@ -205,8 +208,19 @@ def _settings() -> Settings:
         raise _fail(bad.faults) from None
 
 
+def _store_url() -> str:
+    """Of all settings only this one: a store can be saved whatever else is wrong."""
+    from bot.settings import BadConfiguration, gather
+
+    try:
+        return gather(os.environ)["STORE_URL"].value
+    except BadConfiguration as bad:
+        raise _fail(bad.faults) from None
+
+
 @cli.callback(invoke_without_command=True, help=N_("Provision Teams devices from chat. Without a command: serve."))
 def without_command(context: typer.Context) -> None:
+    context.obj = Ground(_store_url, SystemClock())
     if context.invoked_subcommand is None:
         serve()
 

@@ -196,3 +196,14 @@ class ChannelConnected(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelDisconnected(Event):
     site: str
+
+
+# ------------------------------------------------------------------ the state as a whole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreRestored(Event):
+    """The state of a backup took the place of the present one; `codes` that lived in it were voided before."""
+
+    taken_at: datetime | None  # None: a database was put back by its own tools
+    codes: int

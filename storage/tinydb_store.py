@@ -17,9 +17,11 @@ from provisioning.errors import Unavailable
 from provisioning.model import Change, Device, OutboxMessage, Record, State
 from provisioning.ports import AuditRow, Clock, IndexValue, Page, Span, TallyRow, Watch
 from provisioning.texts import N_, to_operator
-from storage.kinds import KINDS, check_question, numbered
+from storage import tinydb_restore
+from storage.kinds import KINDS, check_question, names_asked, numbered
 from storage.records import check_text, decode, decode_event
 from storage.tinydb_audit import drop, seal
+from storage.tinydb_backup import FileFault
 from storage.tinydb_engine import RowDB, RowTable
 from storage.tinydb_file import LONG_READS
 from storage.tinydb_layout import AUDIT, SEEN
@@ -37,6 +39,7 @@ T = TypeVar("T")
 _FEW = 100  # rows that may be read on the event loop
 _CHECK_SECONDS = 1.0
 _CHUNK = 500  # rows of one unit in bulk work, so that other writers get their turn
+_RESTORE_SECONDS = 1.0  # so often a running store looks for a restore that waits
 
 
 class TinyStore:
@@ -52,6 +55,7 @@ class TinyStore:
         self._topics = Topics()
         self._checked = float("-inf")  # when a write was last seen to work, by the loop's clock
         self._long_reads = ThreadPoolExecutor(2, thread_name_prefix=LONG_READS)
+        self._looking: asyncio.Task[None] | None = None
 
     # ------------------------------------------------------------------ reading
 
@@ -81,7 +85,7 @@ class TinyStore:
 
         What may touch many rows is read in a thread, so that the event loop stays free.
         """
-        entry = check_question(kind, _names(contains, span, equals), limit)
+        entry = check_question(kind, names_asked(contains, span, equals), limit)
         place: Any = after
         if after is not None:
             check_text(after)
@@ -109,7 +113,7 @@ class TinyStore:
     async def count(
         self, kind: type[R], /, *, contains: str | None = None, span: Span | None = None, **equals: IndexValue
     ) -> int:
-        entry = check_question(kind, _names(contains, span, equals))
+        entry = check_question(kind, names_asked(contains, span, equals))
         where = matching(entry, contains, span, equals)
         return await self._in_thread(lambda: self._tables[kind].count_where(where))
 
@@ -184,7 +188,7 @@ class TinyStore:
             chunk = rows[start : start + _CHUNK]
             await self._commit(partial(write_seen, table=self._seen, seen=chunk))
 
-    async def _commit(self, work: Work[T], topics: Iterable[str] = ()) -> T:
+    async def _commit(self, work: Work[T], topics: Iterable[str] = (), *, alone: bool = False) -> T:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
@@ -200,7 +204,7 @@ class TinyStore:
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(finish, value, error)
 
-        self.db.rows.writer.submit(Unit(work, settle))
+        self.db.rows.writer.submit(Unit(work, settle, alone))
         return await future
 
     # ------------------------------------------------------------------ the rest
@@ -232,8 +236,29 @@ class TinyStore:
         """
         await self._in_thread(lambda: verify(self.db.rows, deep=deep))
 
+    async def begin(self) -> None:
+        """Applies a restore that waits, before anybody reads; and from now on within a second of its coming."""
+        await self._restore()
+        self._looking = asyncio.create_task(self._look_for_restores())
+
+    async def _look_for_restores(self) -> None:
+        while True:
+            await self._clock.sleep(_RESTORE_SECONDS)
+            await self._restore()
+
+    async def _restore(self) -> None:
+        """The old state is kept where the file cannot be applied; whoever handed it over is told why."""
+        if not tinydb_restore.waits(self.db.rows.file.folder):
+            return
+        with suppress(FileFault, OSError, Unavailable):
+            await self._commit(lambda writer: tinydb_restore.apply(self.db, writer, self._clock.now()), alone=True)
+        self._checked = float("-inf")
+        self._topics.wake_all()
+
     async def close(self) -> None:
         """Finishes what was submitted, ends long reads, releases the watchers and the lock. May be called twice."""
+        if self._looking:
+            self._looking.cancel()
         self._topics.wake_all()
         # Said on the loop, whose own look-ups are between two steps now: from here on none of them begins, so that
         # the thread below never closes a connection that is just being read (SQLite would crash the process).
@@ -245,10 +270,12 @@ class TinyStore:
         self.db.close()
 
 
-def _names(contains: str | None, span: Span | None, equals: Mapping[str, IndexValue]) -> set[str]:
-    return {*equals, *(["text"] if contains is not None else []), *([span.index] if span else [])}
-
-
 async def open_tiny_store(folder: Path, *, clock: Clock) -> TinyStore:
     """Opens or makes the store in `folder`. Raises `Unavailable` where another process has it, or it is damaged."""
-    return TinyStore(await asyncio.to_thread(RowDB, folder), clock)
+    store = TinyStore(await asyncio.to_thread(tinydb_restore.open_db, folder, clock.now()), clock)
+    try:
+        await store.begin()
+    except BaseException:
+        await store.close()
+        raise
+    return store

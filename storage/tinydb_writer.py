@@ -30,6 +30,7 @@ _OF_THE_UNIT = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingEr
 class Unit:
     work: Work[Any]
     settle: Settle  # called in the writer's thread once the unit is on disk, or was refused
+    alone: bool = False  # by itself, outside of any transaction, even on a damaged file
 
 
 class Writer:
@@ -82,13 +83,15 @@ class Writer:
         while more:
             unit = self._next()
             batch: list[Unit] = []
-            while unit is not None:
+            while unit is not None and not unit.alone:
                 batch.append(unit)
                 if len(batch) == _TOGETHER or self._queue.empty():
                     break
                 unit = self._queue.get()
             more = unit is not None
             self._commit(batch)
+            if unit is not None and unit.alone:
+                self._run_alone(unit)
         if not self._file.damage:
             self._file.close_readers()
             self._fold("TRUNCATE")
@@ -136,16 +139,31 @@ class Writer:
         for unit, outcome in zip(batch, outcomes, strict=True):
             unit.settle(*outcome)
 
+    def _run_alone(self, unit: Unit) -> None:
+        """After a failure nothing is known of the handle, so the next unit opens a new one."""
+        outcome: tuple[Any, BaseException | None]
+        try:
+            outcome = unit.work(self._connection or self._reopen()), None
+        except sqlite3.Error as error:
+            outcome = None, self._drop(error)
+        except Exception as error:
+            self._let_go()
+            outcome = None, error
+        unit.settle(*outcome)
+
     def _reopen(self) -> sqlite3.Connection:
         self._connection, self._folded = self._file.writer(), 0
         return self._connection
 
     def _drop(self, error: sqlite3.Error) -> Unavailable:
+        self._let_go()
+        return self._file.trouble(error)
+
+    def _let_go(self) -> None:
         if self._connection:
             with suppress(sqlite3.Error):
                 self._connection.close()
         self._connection = None
-        return self._file.trouble(error)
 
 
 def _apply(connection: sqlite3.Connection, unit: Unit) -> tuple[Any, BaseException | None]:

@@ -29,6 +29,10 @@ class TransferFault(Exception):
     """What keeps a transfer from being done, in one line for the operator; the target is as it was."""
 
 
+class NoSuchStore(TransferFault):
+    """An address that names no store."""
+
+
 class Source(Protocol):
     """One committed state of a store, held still from entering to leaving, whatever is written meanwhile."""
 
@@ -145,13 +149,13 @@ class _ChainCheck:
 
 
 def folder_of(url: str) -> Path | None:
-    """The folder of an embedded store; None for a PostgreSQL database. Errors: `TransferFault` for anything else."""
+    """The folder of an embedded store; None for a PostgreSQL database. Errors: `NoSuchStore` for anything else."""
     form, _, rest = url.partition(":")
     if form in ("postgresql", "postgres"):
         return None
     if form == "tinydb" and rest:
         return Path(rest)
-    raise TransferFault(to_operator('"{url}" names no store.', url=shown(url)) + f" {to_operator(_FORMS)}")
+    raise NoSuchStore(to_operator('"{url}" names no store.', url=shown(url)) + f" {to_operator(_FORMS)}")
 
 
 def shown(url: str) -> str:
@@ -188,7 +192,6 @@ def open_target(url: str) -> Target:
     from storage.tinydb_transfer import TinyTarget
 
     return TinyTarget(folder)
-
 
 
 def _postgres() -> ModuleType:

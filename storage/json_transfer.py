@@ -1,0 +1,231 @@
+"""A JSON file as source and as target of a transfer: one that stock TinyDB opens, `TinyDB(file)`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import types
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any, Self, TextIO, Union, get_args, get_origin, get_type_hints
+
+from provisioning.errors import ProvisioningError
+from provisioning.events import Event
+from provisioning.texts import N_, to_operator
+from storage.kinds import KINDS, columns_of
+from storage.records import Plain, decode, decode_event, record_json
+from storage.tinydb_backup import sync
+from storage.transfer import AUDIT, CHUNK, SEEN, TABLES, Chunk, TransferFault, bad_row, check_counts
+
+ABOUT, FORMAT = "provisioning-bot", 1  # a table of one row that says what the file is; it comes first
+
+
+class JsonTarget:
+    """A file that is written row by row, so that never more than a chunk is in memory; it gets its name at the end."""
+
+    def __init__(self, path: Path, *, force: bool = False) -> None:
+        self._path, self._force = path, force
+        self._part = path.with_name(f"{path.name}.part")
+
+    async def __aenter__(self) -> Self:
+        if self._path.exists() and not self._force:
+            said = to_operator("{path} is there already. Name another file, or say --force.", path=self._path)
+            raise TransferFault(said)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.to_thread(self._part.unlink, missing_ok=True)
+
+    async def fill(self, tables: Mapping[str, AsyncIterator[Chunk]], sizes: Mapping[str, int]) -> Mapping[str, int]:
+        file, counts = await asyncio.to_thread(self._begin), {}
+        try:
+            for table, chunks in tables.items():
+                file.write(f",\n{json.dumps(table)}: {{")
+                counts[table] = 0
+                async for chunk in chunks:
+                    await asyncio.to_thread(file.writelines, _lines(chunk, first=not counts[table]))
+                    counts[table] += len(chunk)
+                file.write("}")
+            check_counts(sizes, counts)
+            file.write("}\n")
+            await asyncio.to_thread(self._finish, file)
+        finally:
+            file.close()
+        return counts
+
+    def _begin(self) -> TextIO:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._part.unlink(missing_ok=True)
+        descriptor = os.open(self._part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        file = os.fdopen(descriptor, "w", encoding="utf-8", newline="\n")
+        file.write(f'{{"{ABOUT}": {{"1": {{"format": {FORMAT}}}}}')
+        return file
+
+    def _finish(self, file: TextIO) -> None:
+        file.flush()
+        os.fsync(file.fileno())
+        file.close()
+        self._part.replace(self._path)
+        sync(self._path.parent)
+
+
+def _lines(chunk: Chunk, *, first: bool) -> Iterator[str]:
+    for number, plain in chunk:
+        yield f'{"" if first else ","}\n"{number}": {record_json(plain)}'
+        first = False
+
+
+class JsonSource:
+    """A file that is read into memory and looked through before anything of it is used."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._tables: dict[str, list[tuple[int, Plain]]] = {}
+
+    async def __aenter__(self) -> Self:
+        self._tables = await asyncio.to_thread(self._read)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._tables = {}
+
+    async def sizes(self) -> Mapping[str, int]:
+        return {table: len(self._tables.get(table, ())) for table in TABLES}
+
+    async def rows(self, table: str) -> AsyncIterator[Chunk]:
+        rows = self._tables.get(table, [])
+        for start in range(0, len(rows), CHUNK):
+            yield rows[start : start + CHUNK]
+
+    def _read(self) -> dict[str, list[tuple[int, Plain]]]:
+        try:
+            with self._path.open(encoding="utf-8-sig") as file:
+                data = json.load(file, parse_constant=_no_number)
+        except OSError as error:
+            said = to_operator("{path} cannot be read: {error}.", path=self._path, error=error.strerror or error)
+            raise TransferFault(said) from error
+        except (ValueError, RecursionError) as error:
+            said = to_operator("{path} is cut short or is no JSON: {error}.", path=self._path, error=error)
+            raise TransferFault(said) from error
+        self._check_format(data)
+        unknown = sorted(data.keys() - set(TABLES) - {ABOUT, "_default"})
+        if unknown:
+            said = to_operator('{path} has a table "{table}" that is not known.', path=self._path, table=unknown[0])
+            raise TransferFault(said)
+        return {table: _checked(table, data.get(table, {})) for table in TABLES}
+
+    def _check_format(self, data: Any) -> None:
+        """Errors: `TransferFault` for a file that `export-json` did not write, or that of a newer version did."""
+        about = data.get(ABOUT) if isinstance(data, dict) else None
+        first = about.get("1") if isinstance(about, dict) else None
+        number = first.get("format") if isinstance(first, dict) else None
+        if not isinstance(number, int):
+            said = N_('{path} was not written by export-json: it has no table "{table}".')
+            raise TransferFault(to_operator(said, path=self._path, table=ABOUT))
+        if number > FORMAT:
+            said = N_("{path} was written by a newer version (format {number}, this one knows {known}).")
+            raise TransferFault(to_operator(said, path=self._path, number=number, known=FORMAT))
+
+
+def _no_number(word: str) -> Any:
+    raise ValueError(word)
+
+
+# ------------------------------------------------------------------ every document looked through
+
+
+def _checked(table: str, rows: Any) -> list[tuple[int, Plain]]:
+    if not isinstance(rows, dict):
+        raise TransferFault(to_operator('"{table}" is no table: rows by their numbers are.', table=table))
+    check = _CHECKS[table]
+    found: dict[int, Plain] = {}
+    keys: set[str] = set()
+    for number, plain in rows.items():
+        try:
+            if not (number.isascii() and number.isdecimal() and 0 < int(number) < 2**63):
+                raise ValueError(to_operator("a row is numbered from 1"))
+            if not isinstance(plain, dict):
+                raise ValueError(to_operator("it is no document"))
+            key = check(plain)
+            if int(number) in found or (key and key in keys):
+                raise ValueError(to_operator('"{key}" is there twice', key=key or number))
+            record_json(plain)
+        except (ProvisioningError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            why = to_operator("{field} is missing", field=error) if isinstance(error, KeyError) else error
+            raise bad_row(table, number, why) from error
+        keys.add(key)
+        found[int(number)] = plain
+    return sorted(found.items())
+
+
+class _RecordCheck:
+    """Raises an error that says what is wrong with a document of this kind; else its key."""
+
+    def __init__(self, kind: type[Any]) -> None:
+        self._kind = kind
+
+    def __call__(self, plain: Plain) -> str:
+        _check_fits(self._kind, plain, "")
+        record: Any = decode(self._kind, plain)
+        if record.version < 1:
+            raise ValueError(to_operator("a version counts from 1"))
+        columns_of(KINDS[self._kind], record)
+        return str(record.key)
+
+
+def _check_fact(plain: Plain) -> str:
+    kind = Event.registry.get(plain["event"], Event)
+    _check_fits(kind, {name: value for name, value in plain.items() if name != "event"}, "")
+    decode_event(plain)
+    return ""
+
+
+def _check_seen(plain: Plain) -> str:
+    _check_fits(str, plain["mac"], "mac")
+    _check_moment(plain["at"], "at")
+    return str(plain["mac"])
+
+
+_CHECKS = {kind.table: _RecordCheck(kind.cls) for kind in KINDS.values()} | {AUDIT: _check_fact, SEEN: _check_seen}
+
+
+def _check_fits(hint: Any, value: Any, place: str) -> None:
+    """Holds a plain value against the type it is to become. Errors: ValueError, TypeError that name the field."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        if value is not None:
+            (inner,) = (each for each in arguments if each is not type(None))
+            _check_fits(inner, value, place)
+    elif origin in (frozenset, tuple):
+        if not isinstance(value, list):
+            raise _misfit(place, value)
+        each = arguments[:1] * len(value) if origin is frozenset or arguments[-1] is Ellipsis else arguments
+        for one, part in zip(each, value, strict=True):
+            _check_fits(one, part, place)
+    elif isinstance(hint, type) and is_dataclass(hint):
+        if not isinstance(value, dict):
+            raise _misfit(place, value)
+        hints = get_type_hints(hint)
+        for field in fields(hint):
+            if field.name in value:  # one that is missing takes its default, or is missed by the decoder
+                _check_fits(hints[field.name], value[field.name], f"{place}.{field.name}".lstrip("."))
+    elif isinstance(hint, type) and issubclass(hint, Enum):
+        hint(value)
+    elif hint in (str, int, bool, float):
+        if type(value) is not hint and not (hint is float and type(value) is int):
+            raise _misfit(place, value)
+    else:
+        _check_moment(value, place)
+
+
+def _check_moment(value: Any, place: str) -> None:
+    if not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is None:
+        raise _misfit(place, value)
+
+
+def _misfit(place: str, value: Any) -> ValueError:
+    return ValueError(to_operator("{field} cannot be {value}", field=place, value=repr(value)[:40]))
