@@ -6,6 +6,8 @@ import asyncio
 import platform
 import tomllib
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +24,27 @@ Check = Callable[[], Awaitable[Sequence[str]]]  # one sentence per fault, with i
 CHECK_SECONDS: Final = 5.0
 PYPROJECT: Final = Path(__file__).parents[1] / "pyproject.toml"
 PROJECT: Final = "provisioning-bot"
+
+
+@dataclass(slots=True)
+class StoreState:
+    """What is known of the store between two questions. The operator is told of trouble once, and once when it ends."""
+
+    verified_at: datetime | None = None  # when all of it was last found in order
+    reason: str = ""
+
+    def trouble(self, reason: str) -> None:
+        if reason != self.reason:
+            log.error("the store cannot be used", reason=reason)
+        self.reason = reason
+
+    def well(self) -> None:
+        if self.reason:
+            log.info("the store can be used again")
+        self.reason = ""
+
+
+STORE: Final = web.AppKey("STORE", StoreState)  # put there by the workers
 
 
 def routes(check: Check, version: str, *, check_seconds: float = CHECK_SECONDS) -> list[web.RouteDef]:
@@ -46,10 +69,22 @@ class Operations:
         return _answer(200, {"status": "ok"})
 
     async def readiness(self, request: web.Request) -> web.Response:
-        faults = await self._faults()
+        """503 with the reasons while the store cannot be written, or once damage was found; else 200.
+
+        Reading a large store through takes seconds, and nothing read is served unless its checksum is right: so the
+        service is ready before the first verification has ended. `verified` says when the last one ended; null, none
+        yet. Whoever wants to wait for it does so by that.
+        """
+        state, faults = request.app.get(STORE), await self._faults()
         if faults:
+            if state:
+                state.trouble("\n".join(faults))
             return _answer(503, {"status": "not ready", "faults": faults})
-        return _answer(200, {"status": "ready"})
+        body: dict[str, Any] = {"status": "ready"}
+        if state:
+            state.well()
+            body["verified"] = state.verified_at.isoformat(timespec="seconds") if state.verified_at else None
+        return _answer(200, body)
 
     async def version(self, request: web.Request) -> web.Response:
         return _answer(200, {"name": PROJECT, "version": self._version, "python": platform.python_version()})

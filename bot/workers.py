@@ -1,4 +1,4 @@
-"""The loops that run beside the doors: the outbox relay and the sweep of codes that ended."""
+"""The loops that run beside the doors: the outbox relay, the sweep of what ended, the store's verification."""
 
 from __future__ import annotations
 
@@ -10,27 +10,58 @@ from typing import Any
 import structlog
 from aiohttp import web
 
+from bot.operations import STORE, StoreState
 from bot.relay import Relay
-from provisioning.errors import StoreError
+from provisioning.errors import StoreError, Unavailable
 from provisioning.service import Provisioning
 
 log = structlog.get_logger(__name__)
 
+Context = Callable[[web.Application], AsyncIterator[None]]
+
 SWEEP_SECONDS = 20.0
 AFTER_FAULT = 1.0
+VERIFY_AFTER = 2.0  # seconds; the first answers come first
+VERIFY_EVERY = 24 * 60 * 60.0
+VERIFY_AGAIN = 60.0  # where it could not be done, or found a fault
 
 
-async def sweep(provisioning: Provisioning, every: float = SWEEP_SECONDS) -> None:
+async def sweep(provisioning: Provisioning, state: StoreState, every: float = SWEEP_SECONDS) -> None:
     """Codes that ended lose their sealed copy and their cards say so, within `every` seconds."""
+    try:
+        while True:
+            try:
+                await provisioning.sweep()
+                state.well()
+            except Unavailable as fault:
+                state.trouble(fault.reason)
+            except StoreError as error:
+                log.warning("the sweep gives way", reason=str(error))
+            await provisioning.clock.sleep(every)
+    finally:
+        with contextlib.suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(AFTER_FAULT):
+                await provisioning.rest()
+
+
+async def verify(provisioning: Provisioning, state: StoreState) -> None:
+    """Reads the store through soon after the start and then once a day; a fault is told once.
+
+    Every instance looks for itself when it starts. Of several on one store, one does it on the days that follow.
+    """
+    await provisioning.clock.sleep(VERIFY_AFTER)
     while True:
         try:
-            await provisioning.sweep()
-        except StoreError as error:
-            log.warning("the sweep waits for the store", reason=str(error))
-        await provisioning.clock.sleep(every)
+            await (provisioning.verify_in_turn() if provisioning.verified_at else provisioning.verify())
+            state.verified_at = provisioning.verified_at
+            pause = VERIFY_EVERY
+        except Unavailable as fault:
+            state.trouble(fault.reason)
+            pause = VERIFY_AGAIN
+        await provisioning.clock.sleep(pause)
 
 
-def beside(loop: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[web.Application], AsyncIterator[None]]:
+def beside(loop: Callable[[], Coroutine[Any, Any, None]]) -> Context:
     """A loop for `app.cleanup_ctx`: begins with the service and ends with it; after a fault it begins anew."""
 
     async def context(_app: web.Application) -> AsyncIterator[None]:
@@ -52,5 +83,16 @@ async def _without_end(loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
             await asyncio.sleep(AFTER_FAULT)
 
 
-def of(provisioning: Provisioning, relay: Relay) -> list[Callable[[web.Application], AsyncIterator[None]]]:
-    return [beside(relay.run), beside(lambda: sweep(provisioning))]
+def of(provisioning: Provisioning, relay: Relay) -> list[Context]:
+    state = StoreState()
+
+    async def known(app: web.Application) -> AsyncIterator[None]:
+        app[STORE] = state
+        yield
+
+    return [
+        known,
+        beside(relay.run),
+        beside(lambda: sweep(provisioning, state)),
+        beside(lambda: verify(provisioning, state)),
+    ]
