@@ -11,21 +11,26 @@ from provisioning.texts import N_, to_operator
 if TYPE_CHECKING:
     from provisioning.ports import Clock, Store
 
-_FORMS = N_("STORE_URL takes tinydb:PATH, where PATH is a folder on a local disk, for example tinydb:var/store.")
+_FORMS = N_(
+    "STORE_URL takes tinydb:PATH, where PATH is a folder on a local disk, for example tinydb:var/store, "
+    "or postgresql://USER:PASSWORD@HOST/DATABASE."
+)
 
 
 async def open_store(url: str, *, clock: Clock) -> Store:
     """Opens the store that `url` names, making it where it is missing.
 
-    Raises `Unavailable`, whose `reason` says what to do: for an address of no known form, and where the store is in
-    use by another process, damaged, newer than this program, or on a network file system.
+    Raises `Unavailable`, whose `reason` says what to do: for an address of no known form; where an embedded store is
+    in use by another process, damaged, or on a network file system; where a database cannot be reached or used; and
+    where the store is newer than this program.
     """
     form, _, rest = url.partition(":")
     if form in ("postgresql", "postgres"):
-        said = to_operator("PostgreSQL comes later; this version cannot open it. {forms}", forms=to_operator(_FORMS))
-        raise Unavailable(said)
+        from storage.postgres_store import open_postgres_store
+
+        return await open_postgres_store(url)
     if form != "tinydb" or not rest:
-        raise Unavailable(to_operator('"{url}" names no store. {forms}', url=url, forms=to_operator(_FORMS)))
+        raise Unavailable(to_operator('"{form}" names no store. {forms}', form=form, forms=to_operator(_FORMS)))
     from storage.tinydb_store import open_tiny_store
 
     return await open_tiny_store(Path(rest), clock=clock)

@@ -11,6 +11,7 @@ from typing import Any
 from provisioning.bookkeeping import Attempts, Lease, Operation, Segment
 from provisioning.errors import TextTooLong
 from provisioning.model import Batch, Device, OutboxMessage, Person, Post, Rollout
+from provisioning.ports import Span
 from storage.records import micros
 
 IndexedValue = str | int | bool | None
@@ -200,6 +201,11 @@ def _check_length(indexed: str) -> None:
 def numbered(after: str) -> int | None:
     """A place in a list that is ordered by number; None for one that no page of it ever named."""
     return int(after) if re.fullmatch("[0-9]{1,18}", after) else None
+
+
+def names_asked(contains: str | None, span: Span | None, equals: Mapping[str, Any]) -> set[str]:
+    """The indexes that a question is about."""
+    return {*equals, *(["text"] if contains is not None else []), *([span.index] if span else [])}
 
 
 def check_question(kind: type[Any], names: set[str], limit: int = 1) -> Kind:

@@ -91,18 +91,18 @@ def _same(value: Any) -> Any:
     return value
 
 
-def _once(make: Callable[[Any], T]) -> Callable[[Any], T]:
+def once(make: Callable[[Any], T]) -> Callable[[Any], T]:
     """Made once for each class."""
     return cache(make)
 
 
-@_once
+@once
 def _plan(kind: Any) -> tuple[tuple[str, Convert | None, Convert | None], ...]:
     hints = get_type_hints(kind)
     return tuple((each.name, *_converters(hints[each.name])) for each in fields(kind))
 
 
-@_once
+@once
 def _encoder(kind: Any) -> Convert:
     names = tuple(name for name, _, _ in _plan(kind))
     convert = tuple((name, out) for name, out, _ in _plan(kind) if out)
@@ -119,7 +119,7 @@ def _encoder(kind: Any) -> Convert:
     return encode_one
 
 
-@_once
+@once
 def _decoder(kind: Any) -> Convert:
     names = {name for name, _, _ in _plan(kind)}
     convert = tuple((name, come_in) for name, _, come_in in _plan(kind) if come_in)

@@ -18,7 +18,7 @@ from provisioning.events import Event
 from provisioning.model import Change, Device, MessageStatus, OutboxMessage, Record
 from provisioning.ports import AuditRow, IndexValue, Page, Span, TallyRow, Watch
 from storage.audit import Unsealed, digest, next_segment
-from storage.kinds import KINDS, check_question, columns_of, numbered
+from storage.kinds import KINDS, check_question, columns_of, names_asked, numbered
 from storage.records import check_text, encode, encode_event, micros, record_json
 from storage.watch import Topics
 
@@ -79,7 +79,7 @@ class MemoryStore:
         limit: int = 50,
         **equals: IndexValue,
     ) -> Page[R]:
-        check_question(kind, _names(contains, span, equals), limit)
+        check_question(kind, names_asked(contains, span, equals), limit)
         if after is not None:
             check_text(after)
             if KINDS[kind].order is None and numbered(after) is None:
@@ -92,7 +92,7 @@ class MemoryStore:
     async def count(
         self, kind: type[R], /, *, contains: str | None = None, span: Span | None = None, **equals: IndexValue
     ) -> int:
-        check_question(kind, _names(contains, span, equals))
+        check_question(kind, names_asked(contains, span, equals))
         return sum(1 for _ in self._matching(kind, contains, span, equals))
 
     def _place(self, row: Record) -> str:
@@ -216,10 +216,6 @@ class MemoryStore:
 
     async def close(self) -> None:
         self._topics.wake_all()
-
-
-def _names(contains: str | None, span: Span | None, equals: Mapping[str, IndexValue]) -> set[str]:
-    return set(equals) | ({"text"} if contains is not None else set()) | ({span.index} if span else set())
 
 
 def _within(span: Span, value: Any) -> bool:

@@ -4,6 +4,7 @@ import pytest
 
 from storage import open_store
 from tests.fakes import FakeClock, MemoryStore
+from tests.storage import postgres
 
 
 @pytest.fixture
@@ -18,8 +19,27 @@ async def file_store(folder):
     await store.close()
 
 
-@pytest.fixture(params=["memory", "file"])
+@pytest.fixture
+def database():
+    """The address of an empty PostgreSQL schema; skipped, with the reason, where no server answers."""
+    with postgres.schema() as url:
+        yield url
+
+
+@pytest.fixture
+async def postgres_store(database):
+    store = await open_store(database, clock=FakeClock())
+    yield store
+    await store.close()
+
+
+@pytest.fixture(params=["memory", "file", "postgres"])
 async def store(request, folder):
-    opened = MemoryStore() if request.param == "memory" else await open_store(f"tinydb:{folder}", clock=FakeClock())
+    if request.param == "memory":
+        opened = MemoryStore()
+    elif request.param == "file":
+        opened = await open_store(f"tinydb:{folder}", clock=FakeClock())
+    else:
+        opened = await open_store(request.getfixturevalue("database"), clock=FakeClock())
     yield opened
     await opened.close()

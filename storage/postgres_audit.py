@@ -1,0 +1,51 @@
+"""The sealer of a PostgreSQL store: committed audit rows become segments of a chain (see audit.py)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from provisioning.bookkeeping import Segment
+from storage.audit import Unsealed, next_segment
+from storage.postgres_sql import about, parameters, queries
+from storage.records import decode
+
+
+async def seal(connection: AsyncConnection[Any], now: datetime, limit: int) -> int:
+    """As `Store.seal`. `Duplicate` leaves the caller's connection where another instance made this segment."""
+    horizon = await _horizon(connection)
+    former = await _segment(connection, "last_segment")
+    cursor = await connection.execute(queries()["unsealed"], (former.last if former else 0, horizon, limit))
+    rows = [Unsealed(*row) for row in await cursor.fetchall()]
+    if rows:
+        segment = next_segment(former, rows, now)
+        await connection.execute(about(Segment).insert, parameters(segment))
+    return len(rows)
+
+
+async def _horizon(connection: AsyncConnection[Any]) -> int:
+    """The newest fact below which none can appear any more: whoever has taken a number has committed or given up."""
+    async with connection.transaction(), connection.pipeline():
+        await connection.execute(queries()["wait_for_facts"])
+        cursor = await connection.execute(queries()["last_fact"])
+    ((last,),) = await cursor.fetchall()
+    return int(last)
+
+
+async def drop(connection: AsyncConnection[Any], before: datetime, now: datetime) -> int:
+    """As `Store.drop_audit`. `Conflict` where another instance is dropping the same segment."""
+    oldest = await _segment(connection, "oldest_segment")
+    if oldest is None or oldest.newest >= before:
+        return 0
+    async with connection.pipeline():
+        await connection.execute(about(Segment).replace, parameters(replace(oldest, dropped_at=now)))
+        cursor = await connection.execute(queries()["drop_facts"], (oldest.first, oldest.last))
+    return cursor.rowcount
+
+
+async def _segment(connection: AsyncConnection[Any], question: str) -> Segment | None:
+    row = await (await connection.execute(queries()[question])).fetchone()
+    return decode(Segment, row[0]) if row else None

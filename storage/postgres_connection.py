@@ -1,0 +1,171 @@
+"""Connections to PostgreSQL: how they are made, kept and given up, and what went wrong in an operator's words."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection, conninfo
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+
+from provisioning.errors import Conflict, Duplicate, ProvisioningError, TextTooLong, Unavailable
+from provisioning.texts import N_, to_operator
+from storage.kinds import LONGEST_INDEXED
+from storage.postgres_sql import queries
+
+_AT_ONCE = 10  # connections of one instance
+_WAIT_SECONDS = 3.0  # for a connection, before a caller is told that the database is away
+_CONFLICT, _DUPLICATE = "PB001", "PB002"  # raised by our own statements
+_AGAIN = {"40001", "40P01"}  # serialisation failure, deadlock: the unit is run again
+_INDEX_ROW_TOO_LONG = "54000"
+_READ_ONLY = "25006"  # what once was the primary: the next connection finds the new one
+_SAID = {
+    "53100": N_("the disk of the database server is full. Free some space there."),
+    "53300": N_("the server takes no more connections. Raise its max_connections, or start fewer instances."),
+    "57P03": N_("the server is starting up or shutting down."),
+    _READ_ONLY: N_(
+        "the server takes no writes: it is a standby. Name every host and target_session_attrs=read-write in STORE_URL."
+    ),
+}
+
+# A connection that hangs is given up within some ten seconds; what STORE_URL says about these counts more.
+_DEFAULTS: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    "application_name": "provisioning-bot",
+}
+
+
+def parameters_of(url: str) -> dict[str, Any]:
+    """What a connection is made with. Raises `Unavailable` for an address that is none; its password is never shown."""
+    try:
+        return _DEFAULTS | conninfo.conninfo_to_dict(url)
+    except psycopg.Error:
+        said = N_(
+            "STORE_URL is no address of a PostgreSQL database. It looks like postgresql://USER:PASSWORD@HOST/NAME."
+        )
+        raise Unavailable(to_operator(said)) from None
+
+
+def shown(parameters: dict[str, Any]) -> str:
+    """The database as an operator knows it, without the password."""
+    host = parameters.get("host") or parameters.get("hostaddr") or "localhost"
+    return f"postgresql://{host}:{parameters.get('port', 5432)}/{parameters.get('dbname', '')}"
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def trouble(error: psycopg.Error | OSError, where: str) -> ProvisioningError:
+    """What PostgreSQL, or the way to it, said: as our own error."""
+    code = getattr(error, "sqlstate", None)
+    primary = (error.diag.message_primary if isinstance(error, psycopg.Error) else None) or ""
+    if code == _CONFLICT or code in _AGAIN:
+        return Conflict()
+    if code == _DUPLICATE:
+        return Duplicate("key", primary)
+    if code == _INDEX_ROW_TOO_LONG and "index" in primary:
+        return TextTooLong(length=LONGEST_INDEXED + 1, limit=LONGEST_INDEXED)
+    said = to_operator(_SAID[code]) if code in _SAID else _first_line(error)
+    return Unavailable(f"{where}: {said}")
+
+
+async def _prepare(connection: AsyncConnection[Any]) -> None:
+    await connection.execute(queries()["prepare_connection"])
+
+
+async def connect(parameters: dict[str, Any]) -> AsyncConnection[Any]:
+    """A connection of its own, each statement a transaction. Raises `Unavailable`."""
+    try:
+        connection = await AsyncConnection.connect(**parameters, autocommit=True)
+    except (psycopg.Error, OSError) as error:
+        raise trouble(error, shown(parameters)) from error
+    await _prepare(connection)
+    return connection
+
+
+class _Connection(AsyncConnection[Any]):
+    """Remembers for the pool why a connection could not be made: the pool itself only says that none came in time."""
+
+    last_failure: BaseException | None = None
+
+    @classmethod
+    async def connect(cls, *args: Any, **named: Any) -> Any:
+        try:
+            made = await super().connect(*args, **named)
+        except BaseException as error:
+            cls.last_failure = error
+            raise
+        cls.last_failure = None
+        return made
+
+
+class Connections:
+    """A few connections that many use in turn. Errors: `Conflict`, `Duplicate`, `Unavailable`."""
+
+    def __init__(self, parameters: dict[str, Any]) -> None:
+        self.where = shown(parameters)
+        self._class = type("_Connection", (_Connection,), {})  # so that each pool remembers its own failure
+        self._pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
+            kwargs={**parameters, "autocommit": True, "prepare_threshold": 3},
+            connection_class=self._class,
+            configure=_prepare,
+            min_size=1,
+            max_size=_AT_ONCE,
+            timeout=_WAIT_SECONDS,
+            reconnect_timeout=_WAIT_SECONDS,  # then whoever asks next tries again, so nobody waits for a long pause
+            open=False,
+            name="store",
+        )
+        self._weeding: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        await self._pool.open()
+
+    @asynccontextmanager
+    async def take(self) -> AsyncIterator[AsyncConnection[Any]]:
+        """One of them; what goes wrong with it is told as our own errors."""
+        try:
+            async with self._pool.connection() as connection:
+                try:
+                    yield connection
+                except psycopg.Error as error:
+                    if error.sqlstate == _READ_ONLY:
+                        await connection.close()
+                    raise
+        except (PoolTimeout, PoolClosed) as error:
+            raise self._no_connection(error) from error
+        except (psycopg.Error, OSError) as error:
+            if isinstance(error, psycopg.OperationalError):
+                self._weed()
+            raise trouble(error, self.where) from error
+
+    def _no_connection(self, error: psycopg.Error) -> ProvisioningError:
+        if isinstance(error, PoolClosed):
+            return Unavailable(to_operator("{where}: the store was closed.", where=self.where))
+        failure = self._class.last_failure  # type: ignore[attr-defined]
+        return trouble(failure if isinstance(failure, psycopg.Error | OSError) else error, self.where)
+
+    def _weed(self) -> None:
+        """One connection was lost, so the others may be: they are looked at before somebody else takes them."""
+        if self._weeding is None or self._weeding.done():
+            self._weeding = asyncio.create_task(self._check())
+
+    async def _check(self) -> None:
+        with suppress(psycopg.Error, OSError):
+            await self._pool.check()
+
+    async def close(self) -> None:
+        if self._weeding:
+            self._weeding.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._weeding
+        await self._pool.close(timeout=_WAIT_SECONDS)

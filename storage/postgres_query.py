@@ -1,0 +1,59 @@
+"""Questions in PostgreSQL's SQL: named indexes, spans of time and keyset pages; every value is bound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from provisioning.ports import IndexValue, Span
+from storage.kinds import Kind
+from storage.records import check_text, micros
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Conditions joined by AND and the values they bind, in order."""
+
+    terms: tuple[str, ...] = ()
+    values: tuple[Any, ...] = ()
+
+    def __and__(self, other: Where) -> Where:
+        return Where(self.terms + other.terms, self.values + other.values)
+
+    def __str__(self) -> str:
+        return " AND ".join(self.terms) or "TRUE"
+
+
+NOTHING = Where(("FALSE",))
+
+
+def matching(kind: Kind, contains: str | None, span: Span | None, equals: Mapping[str, IndexValue]) -> Where:
+    """The rows that a `find` or `count` is about. A flag is said literally, as the indexes of its true rows say it."""
+    where = Where()
+    for name, value in equals.items():
+        where &= _equal(kind, name, value)
+    if span:
+        column = f"ix_{span.index}"
+        where &= Where((f"{column} IS NOT NULL",))
+        if span.after is not None:
+            where &= Where((f"{column} > %s",), (micros(span.after),))
+        if span.until is not None:
+            where &= Where((f"{column} <= %s",), (micros(span.until),))
+    if contains is not None:
+        check_text(contains)
+        where &= Where(("strpos(ix_text, %s) > 0",), (contains.casefold(),))
+    return where
+
+
+def _equal(kind: Kind, name: str, value: IndexValue | None) -> Where:
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, str):
+        check_text(value)
+    if value is None or (name in kind.times and not isinstance(value, int)):
+        return NOTHING
+    if name in kind.flags:
+        return Where((f"{'' if value else 'NOT '}ix_{name}",))
+    return Where((f"ix_{name} = %s",), (value,)) if isinstance(value, str) or name in kind.times else NOTHING

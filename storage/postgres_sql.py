@@ -1,0 +1,76 @@
+"""The statements of queries.sql: by name, and those about a kind of records with its table and columns put in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from provisioning.model import OutboxMessage, Record
+from storage.kinds import KINDS, Kind, columns_of
+from storage.records import encode, micros, once, record_json
+
+_FILE = Path(__file__).with_name("queries.sql")
+_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+
+
+@cache
+def queries() -> Mapping[str, str]:
+    """Name → statement."""
+    _head, *parts = _NAME.split(_FILE.read_text("utf-8"))
+    without_remarks = (re.sub(r"^--.*\n?", "", text, flags=re.MULTILINE).strip() for text in parts[1::2])
+    return dict(zip(parts[::2], without_remarks, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """What is said about one kind of records."""
+
+    get: str
+    insert: str
+    insert_once: str
+    replace: str
+    delete: str
+
+
+@once
+def about(kind: type[Any]) -> Statements:
+    entry = KINDS[kind]
+    types = columns_written(entry)
+    names = ", ".join(types)
+    values = ", ".join(f"%({name})s::{type_}" for name, type_ in types.items())
+    settings = ", ".join(f"{name} = %({name})s::{type_}" for name, type_ in types.items() if name != "key")
+
+    def filled(name: str) -> str:
+        return queries()[name].format(table=entry.table, columns=names, values=values, settings=settings)
+
+    return Statements(*map(filled, Statements.__slots__))
+
+
+def columns_written(kind: Kind) -> dict[str, str]:
+    """Every column that is written, in the order of `parameters`, with its type."""
+    indexes = {f"ix_{name}": _type(kind, name) for name in kind.indexes}
+    order = {"ord": "text"} if kind.order else {}
+    times = {"due_at": "bigint", "leased_until": "bigint"} if kind.cls is OutboxMessage else {}
+    return {"key": "text", **order, **indexes, **times, "version": "bigint", "doc": "jsonb"}
+
+
+def _type(kind: Kind, index: str) -> str:
+    return "boolean" if index in kind.flags else "bigint" if index in kind.times else "text"
+
+
+def parameters(record: Record) -> dict[str, Any]:
+    """What a put binds: the record as the version after the one it was read with.
+
+    Errors: `UnreadableText`, `TextTooLong`.
+    """
+    kind, version = KINDS[type(record)], record.version + 1
+    text = record_json(encode(record) | {"version": version})
+    times: tuple[Any, ...] = ()
+    if isinstance(record, OutboxMessage):
+        leased = record.leased_until
+        times = (micros(record.due_at), micros(leased) if leased else None)
+    return dict(zip(columns_written(kind), (*columns_of(kind, record), *times, version, text), strict=True))

@@ -1,0 +1,224 @@
+"""The `Store` that many instances share: committed state in PostgreSQL, one conditional statement per change."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import psycopg
+
+from provisioning.errors import Duplicate, Unavailable
+from provisioning.model import Change, Device, OutboxMessage, Record, State
+from provisioning.ports import AuditRow, IndexValue, Page, Span, TallyRow, Watch
+from storage.kinds import check_question, names_asked, numbered
+from storage.postgres_audit import drop, seal
+from storage.postgres_connection import Connections, connect, parameters_of, shown, trouble
+from storage.postgres_query import Where, matching
+from storage.postgres_schema import current_schema, examine, migrate
+from storage.postgres_sql import about, queries
+from storage.postgres_unit import Unit
+from storage.postgres_verify import first_fault
+from storage.postgres_wake import Wakes
+from storage.records import check_text, decode, decode_event, from_micros, micros, time_text
+
+R = TypeVar("R", bound=Record)
+
+_CHECK_SECONDS = 1.0
+_MANY_DIFFERENCES = 500  # rows of the tally beyond its groups, and they are folded together
+_CHUNK = 500
+
+
+class PostgresStore:
+    """Reads see committed state; a unit is acknowledged once PostgreSQL committed it. Belongs to one event loop.
+
+    Several instances may share one database, each schema of which holds one store. Errors as the port says.
+    """
+
+    def __init__(self, connections: Connections, wakes: Wakes) -> None:
+        self._connections, self._wakes = connections, wakes
+        self._checked = float("-inf")  # when a write was last seen to work, by the loop's clock
+        self._fault: str | None = None  # once found, nothing is written any more
+
+    # ------------------------------------------------------------------ reading
+
+    async def get(self, kind: type[R], key: str) -> R | None:
+        check_text(key)
+        rows = await self._ask(about(kind).get, (key,))
+        return decode(kind, rows[0][0]) if rows else None
+
+    async def find(
+        self,
+        kind: type[R],
+        /,
+        *,
+        contains: str | None = None,
+        span: Span | None = None,
+        after: str | None = None,
+        limit: int = 50,
+        **equals: IndexValue,
+    ) -> Page[R]:
+        """As the port says; ValueError for an index the kind does not have or a limit outside 1 … 1000."""
+        entry = check_question(kind, names_asked(contains, span, equals), limit)
+        order = "ord" if entry.order else "id"
+        where = matching(entry, contains, span, equals)
+        if after is not None:
+            check_text(after)
+            place = after if entry.order else numbered(after)
+            if place is None:
+                return Page((), None)
+            where &= Where((f"{order} > %s",), (place,))
+        statement = queries()["find"].format(table=entry.table, order=order, where=where)
+        rows = await self._ask(statement, (*where.values, limit + 1))
+        return Page(
+            tuple(decode(kind, plain) for plain, _ in rows[:limit]),
+            str(rows[limit - 1][1]) if len(rows) > limit else None,
+        )
+
+    async def count(
+        self, kind: type[R], /, *, contains: str | None = None, span: Span | None = None, **equals: IndexValue
+    ) -> int:
+        entry = check_question(kind, names_asked(contains, span, equals))
+        where = matching(entry, contains, span, equals)
+        rows = await self._ask(queries()["count"].format(table=entry.table, where=where), where.values)
+        return int(rows[0][0])
+
+    async def tally(self, site: str | None = None) -> Sequence[TallyRow]:
+        """Summed from differences, some hundred at most; whoever meets more folds them."""
+        where = Where() if site is None else Where(("site = %s",), (site,))
+        if site is not None:
+            check_text(site)
+        rows = await self._ask(queries()["tally"].format(where=where), where.values)
+        if sum(row[5] for row in rows) > _MANY_DIFFERENCES + len(rows):
+            await self._ask(queries()["fold_tally"])
+        return [TallyRow(row[0], State(row[1]), row[2], row[3], row[4]) for row in rows if row[4]]
+
+    async def history(self, subject: str | None = None, *, after: str | None = None, limit: int = 50) -> Page[AuditRow]:
+        check_question(Device, set(), limit)
+        where = Where()
+        if subject is not None:
+            check_text(subject)
+            where &= Where(("subject = %s",), (subject,))
+        if after is not None:
+            where &= Where(("id < %s",), (numbered(after) or 0,))
+        found = await self._ask(queries()["history"].format(where=where), (*where.values, limit + 1))
+        rows = tuple(AuditRow(sequence, decode_event(plain)) for sequence, plain in found[:limit])
+        return Page(rows, str(rows[-1].sequence) if len(found) > limit else None)
+
+    async def last_seen(self, macs: Sequence[str]) -> Mapping[str, datetime]:
+        for mac in macs:
+            check_text(mac)
+        rows = await self._ask(queries()["last_seen"], (list(macs),))
+        return {mac: from_micros(at) for mac, at in rows}
+
+    async def _ask(self, statement: str, values: Any = ()) -> list[Any]:
+        async with self._connections.take() as connection:
+            cursor = await connection.execute(statement, values)
+            return await cursor.fetchall() if cursor.description else []
+
+    # ------------------------------------------------------------------ writing
+
+    async def save(self, change: Change) -> None:
+        """As the port says: one round trip. A cancelled call may have taken effect, and wakes as if it had."""
+        unit = Unit.of(change)
+        if self._fault:
+            raise Unavailable(self._fault)
+        try:
+            async with self._connections.take() as connection:
+                await unit.write(connection)
+        except asyncio.CancelledError:
+            self._wakes.wake(unit.topics)
+            raise
+        except Unavailable:
+            self._checked = float("-inf")
+            raise
+        self._wakes.wake(unit.topics)
+
+    async def claim(self, now: datetime, lease: timedelta, limit: int) -> Sequence[OutboxMessage]:
+        until = now + lease
+        values = {"now": micros(now), "until": micros(until), "until_text": time_text(until), "limit": limit}
+        async with self._connections.take() as connection:
+            async with connection.pipeline():
+                await connection.execute(queries()["wait_for_claims"])
+                cursor = await connection.execute(queries()["claim"], values)
+            rows = await cursor.fetchall()
+        return [decode(OutboxMessage, plain) for _, _, plain in sorted(rows, key=lambda row: row[:2])]
+
+    async def next_due(self) -> datetime | None:
+        ((moment,),) = await self._ask(queries()["next_due"])
+        return None if moment is None else from_micros(moment)
+
+    async def record_seen(self, seen: Mapping[str, datetime]) -> None:
+        """In units of 500 devices. An earlier time than the one known changes nothing."""
+        rows = sorted(seen.items())
+        for mac, _ in rows:
+            check_text(mac)
+        for start in range(0, len(rows), _CHUNK):
+            chunk = rows[start : start + _CHUNK]
+            values = {"macs": [mac for mac, _ in chunk], "times": [micros(at) for _, at in chunk]}
+            await self._ask(queries()["record_seen"], values)
+
+    async def seal(self, now: datetime, limit: int = 5000) -> int:
+        async with self._connections.take() as connection:
+            try:
+                return await seal(connection, now, limit)
+            except Duplicate:  # another instance made this very segment
+                return 0
+
+    async def drop_audit(self, before: datetime, now: datetime) -> int:
+        async with self._connections.take() as connection:
+            return await drop(connection, before, now)
+
+    # ------------------------------------------------------------------ the rest
+
+    def watch(self, *topics: str) -> AbstractAsyncContextManager[Watch]:
+        return self._wakes.watch(*topics)
+
+    async def check(self) -> None:
+        """Writes at most once a second, so that it may be asked at any rate."""
+        now = asyncio.get_running_loop().time()
+        if now < self._checked + _CHECK_SECONDS:
+            return
+        ((self._fault,),) = await self._ask(queries()["beat"])
+        if self._fault:
+            raise Unavailable(self._fault)
+        self._checked = now
+
+    async def verify(self, *, deep: bool = False) -> None:
+        """Counts, versions and the audit's chain; `deep` works every column and digest out again.
+
+        What is found is remembered in the database: no instance is ready until a verification finds nothing.
+        """
+        async with self._connections.take() as connection:
+            fault = await first_fault(connection, deep=deep)
+            self._fault = f"{self._connections.where}: {fault}" if fault else None
+            await connection.execute(queries()["remember_fault"], (self._fault,))
+        self._checked = float("-inf")
+        if self._fault:
+            raise Unavailable(self._fault)
+
+    async def close(self) -> None:
+        """Releases the watchers, and the connections once they are back. May be called twice."""
+        await self._wakes.close()
+        await self._connections.close()
+
+
+async def open_postgres_store(url: str) -> PostgresStore:
+    """Opens the store at this address, making or migrating its schema. Raises `Unavailable` with the reason."""
+    parameters = parameters_of(url)
+    first = await connect(parameters)
+    try:
+        await examine(first, shown(parameters))
+        await migrate(first, shown(parameters))
+        channel = f"provisioning {await current_schema(first)}"
+    except (psycopg.Error, OSError) as error:
+        raise trouble(error, shown(parameters)) from error
+    finally:
+        await first.close()
+    connections = Connections(parameters)
+    await connections.open()
+    wakes = Wakes(connections, parameters, channel)
+    await wakes.open()
+    return PostgresStore(connections, wakes)

@@ -1,0 +1,82 @@
+"""A unit of work on its way to PostgreSQL: bound on the event loop, sent whole, applied in one round trip.
+
+The statements go out together and run as one transaction that is committed at the end of the batch; the first that
+does not find what it must find undoes all of it (https://www.postgresql.org/docs/current/libpq-pipeline-mode.html).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from provisioning.events import Event
+from provisioning.model import Change, OutboxMessage, Record
+from storage.audit import digest
+from storage.kinds import KINDS
+from storage.postgres_sql import about, parameters, queries
+from storage.records import encode_event, micros, record_json
+
+Step = tuple[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What `save` was given, as statements; whatever cannot be stored was refused before."""
+
+    steps: tuple[Step, ...]
+    topics: frozenset[str]
+
+    @classmethod
+    def of(cls, change: Change) -> Unit:
+        """Raises `UnreadableText` and `TextTooLong` for a string that cannot be stored."""
+        topics = {record.key for record in change.puts}
+        if any(isinstance(record, OutboxMessage) for record in change.puts):
+            topics.add("outbox")
+        return cls((*_records(change), *_facts(change.events)), frozenset(topics))
+
+    async def write(self, connection: AsyncConnection[Any]) -> None:
+        async with connection.pipeline():
+            for statement, values in self.steps:
+                await connection.execute(statement, values)
+
+
+def _records(change: Change) -> Iterator[Step]:
+    """In the order of table and key, so that two units never wait for each other; messages last, as they came in."""
+    changed = [(_place(record), _put(record)) for record in change.puts]
+    changed += [(_place(record), _delete(record)) for record in change.deletes]
+    yield from (step for _, step in sorted(changed, key=lambda each: each[0]))
+
+
+def _place(record: Record) -> tuple[bool, str, str]:
+    if isinstance(record, OutboxMessage):
+        return True, "", "" if record.version == 0 else record.id
+    return False, KINDS[type(record)].table, record.key
+
+
+def _put(record: Record) -> Step:
+    statements, values = about(type(record)), parameters(record)
+    if record.version:
+        return statements.replace, values
+    if isinstance(record, OutboxMessage) and record.unique:
+        return statements.insert_once, values | {"unique": record.unique}
+    return statements.insert, values
+
+
+def _delete(record: Record) -> Step:
+    return about(type(record)).delete, {"key": record.key, "version": record.version}
+
+
+def _facts(events: Sequence[Event]) -> Iterator[Step]:
+    if events:
+        plains = [encode_event(event) for event in events]
+        docs = [record_json(plain) for plain in plains]  # first, for it refuses what cannot be digested
+        values = {
+            "subjects": [event.subject for event in events],
+            "times": [micros(event.at) for event in events],
+            "digests": [digest(plain) for plain in plains],
+            "docs": docs,
+        }
+        yield queries()["record"], values

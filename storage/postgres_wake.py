@@ -1,0 +1,130 @@
+"""Wakes whoever waits, in every instance: LISTEN on a connection of its own, NOTIFY after the commit.
+
+A NOTIFY inside a unit would make all commits wait for each other (PostgreSQL queues them one at a time), so it is sent
+afterwards, for all units together that were committed meanwhile. An instance that dies in between wakes nobody, which
+costs those who wait elsewhere no more than their own time limit: nobody waits for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, suppress
+from hashlib import blake2b
+from secrets import token_hex
+from typing import Any
+
+import psycopg
+import structlog
+
+from provisioning.errors import StoreError
+from provisioning.ports import Watch
+from storage.postgres_connection import Connections, connect, trouble
+from storage.postgres_sql import queries
+from storage.watch import Topics
+
+log = structlog.get_logger(__name__)
+
+_PAYLOAD = 7_900  # bytes; PostgreSQL takes less than 8 000
+_AGAIN_SECONDS = 1.0  # until a lost listener is opened again, or a wake-up that could not be sent
+
+
+def _word(topic: str) -> str:
+    """A short form, so that many topics fit into one notification. Two that share one are woken together."""
+    return blake2b(topic.encode(), digest_size=6).hexdigest()
+
+
+class Wakes:
+    """The watchers of this instance, and its line to the others. Belongs to one event loop."""
+
+    def __init__(self, connections: Connections, parameters: dict[str, Any], channel: str) -> None:
+        self._connections, self._parameters, self._channel = connections, parameters, channel
+        self._topics = Topics()
+        self._instance = token_hex(4)
+        self._unsent: set[str] = set()
+        self._some = asyncio.Event()
+        self._listening = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._closed = False
+
+    async def open(self) -> None:
+        """Returns once other instances are heard."""
+        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._send())]
+        await self._listening.wait()
+
+    def watch(self, *topics: str) -> AbstractAsyncContextManager[Watch]:
+        return self._topics.watch(*map(_word, topics))
+
+    def wake(self, topics: Iterable[str]) -> None:
+        """Whoever waits here at once, whoever waits elsewhere as soon as it can be said."""
+        words = {_word(topic) for topic in topics}
+        if words:
+            self._topics.wake(words)
+            self._unsent |= words
+            self._some.set()
+
+    async def close(self) -> None:
+        """Says what is still to be said, then ends. May be called twice."""
+        self._topics.wake_all()
+        self._closed = True
+        self._some.set()
+        for task in self._tasks[:1]:  # the listener, which would wait for ever
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # ------------------------------------------------------------------ saying it
+
+    async def _send(self) -> None:
+        while not self._closed:
+            await self._some.wait()
+            self._some.clear()
+            words, self._unsent = self._unsent, set()
+            try:
+                await self._say(words)
+            except StoreError as error:
+                log.warning("other instances are told later", reason=error.values.get("reason"))
+                self._unsent |= words
+                self._some.set()
+                await self._pause()
+
+    async def _say(self, words: set[str]) -> None:
+        if words:
+            async with self._connections.take() as connection, connection.pipeline():
+                for payload in self._payloads(words):
+                    await connection.execute(queries()["wake"], (self._channel, payload))
+
+    async def _pause(self) -> None:
+        if not self._closed:
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+    def _payloads(self, words: set[str]) -> Iterator[str]:
+        """As many as it takes; each begins with who says it, for whoever says it has been woken already."""
+        waiting, at_once = sorted(words), (_PAYLOAD - len(self._instance)) // (len(_word("")) + 1)
+        for start in range(0, len(waiting), at_once):
+            yield " ".join((self._instance, *waiting[start : start + at_once]))
+
+    # ------------------------------------------------------------------ hearing it
+
+    async def _listen(self) -> None:
+        while not self._closed:
+            try:
+                await self._hear()
+            except StoreError as error:
+                log.warning("other instances are not heard", reason=error.values.get("reason"))
+            await self._pause()
+
+    async def _hear(self) -> None:
+        connection = await connect(self._parameters)
+        try:
+            await connection.execute(f'LISTEN "{self._channel}"')
+            self._listening.set()
+            self._topics.wake_all()  # whatever was said while nobody listened
+            async for notice in connection.notifies():
+                who, *words = notice.payload.split()
+                if who != self._instance:
+                    self._topics.wake(words)
+        except (psycopg.Error, OSError) as error:
+            raise trouble(error, self._connections.where) from error
+        finally:
+            with suppress(psycopg.Error, OSError):
+                await connection.close()

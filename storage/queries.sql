@@ -1,0 +1,186 @@
+-- Every statement of the PostgreSQL store, by name. {table}, {columns}, {values}, {settings} and {where} are put in
+-- from the kinds of records (storage/kinds.py) and their named indexes; whatever comes from outside is bound.
+
+-- name: get
+SELECT doc FROM {table} WHERE key = %s
+
+-- name: find
+SELECT doc, {order} FROM {table} WHERE {where} ORDER BY {order} LIMIT %s
+
+-- name: count
+SELECT count(*) FROM {table} WHERE {where}
+
+-- ── a unit of work: each statement ends the transaction where it does not find what it must find ──
+
+-- name: insert
+WITH done AS (
+  INSERT INTO {table} ({columns}) VALUES ({values}) ON CONFLICT (key) DO NOTHING RETURNING 1
+) SELECT must_be_new(count(*), %(key)s) FROM done
+
+-- name: replace
+WITH done AS (
+  UPDATE {table} SET {settings} WHERE key = %(key)s AND version = %(version)s - 1 RETURNING 1
+) SELECT must_be_one(count(*), %(key)s) FROM done
+
+-- name: delete
+WITH done AS (
+  DELETE FROM {table} WHERE key = %(key)s AND version = %(version)s RETURNING 1
+) SELECT must_be_one(count(*), %(key)s) FROM done
+
+-- A message whose word waits already is left out. The waiting row is locked: a claim that is under way either ends
+-- first, and then the row no longer waits unleased, or it passes the row over until this unit is committed.
+-- name: insert_once
+WITH waiting AS (
+  SELECT 1 FROM {table} WHERE ix_unique = %(unique)s AND ix_status = 'waiting' AND leased_until IS NULL
+  LIMIT 1 FOR SHARE
+), done AS (
+  INSERT INTO {table} ({columns}) SELECT {values} WHERE NOT EXISTS (SELECT 1 FROM waiting)
+  ON CONFLICT (key) DO NOTHING RETURNING 1
+) SELECT must_be_new((SELECT count(*) FROM done) + (SELECT count(*) FROM waiting), %(key)s)
+
+-- Facts take their numbers in turns that the sealer can wait for, so that what it seals has no gap.
+-- name: record
+WITH turn AS MATERIALIZED (
+  SELECT pg_advisory_xact_lock_shared(hashtextextended(current_schema(), 1))
+)
+INSERT INTO audit (subject, at, digest, doc)
+SELECT subject, at, digest, doc::jsonb
+FROM turn, unnest(%(subjects)s::text[], %(times)s::bigint[], %(digests)s::text[], %(docs)s::text[])
+  WITH ORDINALITY AS fact (subject, at, digest, doc, place)
+ORDER BY place
+
+-- ── the audit ──
+
+-- name: history
+SELECT id, doc FROM audit WHERE {where} ORDER BY id DESC LIMIT %s
+
+-- name: wait_for_facts
+SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 1))
+
+-- name: last_fact
+SELECT coalesce(max(id), 0) FROM audit
+
+-- name: last_segment
+SELECT doc FROM segments ORDER BY ord DESC LIMIT 1
+
+-- name: oldest_segment
+SELECT doc FROM segments WHERE NOT ix_dropped ORDER BY ord LIMIT 1
+
+-- name: unsealed
+SELECT id, at, digest FROM audit WHERE id > %s AND id <= %s ORDER BY id LIMIT %s
+
+-- name: drop_facts
+DELETE FROM audit WHERE id BETWEEN %s AND %s
+
+-- name: segments
+SELECT doc FROM segments ORDER BY ord
+
+-- name: other_versions
+SELECT key FROM {table} WHERE version <> (doc ->> 'version')::bigint LIMIT 1
+
+-- name: everything
+SELECT doc, {columns} FROM {table}
+
+-- name: digests
+SELECT id, digest, doc FROM audit WHERE id > %s AND id <= %s ORDER BY id
+
+-- ── the outbox ──
+
+-- One claim at a time, whichever instance: else two could each take a message of one lane.
+-- name: wait_for_claims
+SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 2))
+
+-- A lane's head is its oldest waiting row. Rows get their numbers before they are committed, so an older one may
+-- appear behind one that is under way already: the lane then waits for that.
+-- name: claim
+WITH heads AS (
+  SELECT key FROM outbox AS head
+  WHERE ix_status = 'waiting' AND due_at <= %(now)s AND (leased_until IS NULL OR leased_until <= %(now)s)
+    AND NOT EXISTS (
+      SELECT 1 FROM outbox AS older
+      WHERE older.ix_status = 'waiting' AND older.ix_lane = head.ix_lane AND older.id < head.id)
+    AND NOT EXISTS (
+      SELECT 1 FROM outbox AS other
+      WHERE other.ix_status = 'waiting' AND other.ix_lane = head.ix_lane AND other.leased_until > %(now)s)
+  ORDER BY due_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+UPDATE outbox SET leased_until = %(until)s, version = version + 1,
+  doc = doc || jsonb_build_object('leased_until', %(until_text)s::text, 'version', version + 1)
+FROM heads WHERE outbox.key = heads.key
+RETURNING due_at, id, doc
+
+-- name: next_due
+SELECT min(moment) FROM (
+  (SELECT due_at AS moment FROM outbox AS head
+    WHERE ix_status = 'waiting' AND leased_until IS NULL AND NOT EXISTS (
+      SELECT 1 FROM outbox AS older
+      WHERE older.ix_status = 'waiting' AND older.ix_lane = head.ix_lane AND older.id < head.id)
+    ORDER BY due_at, id LIMIT 1)
+  UNION ALL
+  (SELECT leased_until FROM outbox WHERE ix_status = 'waiting' AND leased_until IS NOT NULL
+    ORDER BY leased_until LIMIT 1)
+) AS moments
+
+-- ── beside the records ──
+
+-- name: tally
+SELECT site, state, installed, problem, sum(n)::bigint, count(*) FROM tally WHERE {where}
+GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+
+-- name: fold_tally
+WITH gone AS (
+  DELETE FROM tally WHERE (SELECT pg_try_advisory_xact_lock(hashtextextended(current_schema(), 3))) RETURNING *
+)
+INSERT INTO tally SELECT site, state, installed, problem, sum(n) FROM gone GROUP BY 1, 2, 3, 4 HAVING sum(n) <> 0
+
+-- name: miscounted
+SELECT count(*) FROM (
+  SELECT site, state, installed, problem, sum(n) AS n FROM tally GROUP BY 1, 2, 3, 4 HAVING sum(n) <> 0
+) AS kept FULL JOIN (
+  SELECT ix_site AS site, ix_state AS state, ix_installed AS installed, ix_problem AS problem, count(*) AS n
+  FROM devices WHERE NOT ix_removed GROUP BY 1, 2, 3, 4
+) AS counted USING (site, state, installed, problem)
+WHERE kept.n IS DISTINCT FROM counted.n
+
+-- name: record_seen
+INSERT INTO seen (key, at) SELECT * FROM unnest(%(macs)s::text[], %(times)s::bigint[])
+ON CONFLICT (key) DO UPDATE SET at = excluded.at WHERE seen.at < excluded.at
+
+-- name: last_seen
+SELECT key, at FROM seen WHERE key = ANY(%s)
+
+-- name: wake
+SELECT pg_notify(%s, %s)
+
+-- name: beat
+UPDATE pulse SET at = now() RETURNING fault
+
+-- name: remember_fault
+UPDATE pulse SET fault = %s
+
+-- ── the connection and the schema ──
+
+-- A commit is acknowledged once it is on the disk, whatever the server's default is; nothing waits without an end.
+-- name: prepare_connection
+SELECT set_config('synchronous_commit',
+    CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false),
+  set_config('statement_timeout', '20s', false),
+  set_config('lock_timeout', '10s', false),
+  set_config('idle_in_transaction_session_timeout', '20s', false)
+
+-- name: examine_server
+SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), current_setting('fsync'),
+  current_setting('full_page_writes'), current_setting('data_checksums'), pg_is_in_recovery(), current_schema()
+
+-- name: wait_for_migrations
+SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 4))
+
+-- name: make_migrations
+CREATE TABLE IF NOT EXISTS migrations (
+  number int PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())
+
+-- name: applied_migrations
+SELECT coalesce(max(number), 0) FROM migrations
+
+-- name: add_migration
+INSERT INTO migrations (number, name) VALUES (%s, %s)
