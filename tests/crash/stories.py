@@ -39,6 +39,7 @@ class Told:
         self.facts += change.events
 
 
+@lru_cache(20_000)
 def unit(writer: int, n: int) -> Change:
     """The n-th unit of a writer, counted from 0."""
     step, number = n % 4, writer * _EACH + n // 4 * 2
