@@ -1,0 +1,326 @@
+"""Everything is carried from one store, or file, to another: whole, in order, or not at all."""
+
+import json
+import stat
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from tinydb import Query, TinyDB
+
+from provisioning.bookkeeping import Segment
+from provisioning.errors import Unavailable
+from provisioning.events import DeviceAdded
+from provisioning.model import Change, Device, OutboxMessage
+from storage import json_transfer, open_store, transfer
+from storage.json_transfer import ABOUT, JsonSource, JsonTarget
+from storage.kinds import KINDS
+from storage.tinydb_transfer import TinySource, TinyTarget
+from storage.transfer import TABLES, NoSuchStore, TransferFault, check_counts, copy, folder_of, open_source, shown
+from tests.fakes import FakeClock
+from tests.storage.samples import NOW, device, message, one_of_each
+
+RECORDS = tuple(record for record in one_of_each() if not isinstance(record, Segment))
+TEXTS = ("Møterom “2.14”", "\\u0000", "line\nbreak", "😀", '"quoted"', "\u2028")
+
+
+def quiet(_what, _done, _total):
+    pass
+
+
+def in_use():
+    return pytest.raises(Unavailable, check=lambda error: "in use by another process" in error.reason)
+
+
+def opened(folder):
+    return open_store(f"tinydb:{folder}", clock=FakeClock())
+
+
+async def fill(folder):
+    """One of each kind, texts that are hard to write, holes in the numbers, two segments and rows in none."""
+    store = await opened(folder)
+    for record in RECORDS:
+        fact = DeviceAdded(at=NOW, actor="dana", subject=record.key, location="Oslo")
+        await store.save(Change(puts=(record,), events=(fact,)))
+    for number, text in enumerate(TEXTS, start=500):
+        await store.save(Change(puts=(device(number, notes=text),)))
+    await store.seal(NOW, limit=5)
+    await store.seal(NOW, limit=3)
+    await store.save(Change(puts=(message("gone"),)))
+    await store.save(Change(deletes=(await store.get(OutboxMessage, "gone"),)))
+    await store.save(Change(puts=(message("last"),)))
+    await store.record_seen({"805EC0000001": NOW})
+    return store
+
+
+async def everything(source):
+    async with source:
+        return {table: [row async for chunk in source.rows(table) for row in chunk] for table in TABLES}
+
+
+async def carried(source, target, progress=quiet):
+    async with source, target:
+        return await copy(source, target, progress)
+
+
+@pytest.fixture
+async def full(folder):
+    await (await fill(folder)).close()
+    return folder
+
+
+@pytest.fixture
+async def file(full, tmp_path):
+    path = tmp_path / "all.json"
+    await carried(TinySource(full), JsonTarget(path))
+    return path
+
+
+# ------------------------------------------------------------------ from store to store
+
+
+async def test_a_store_arrives_elsewhere_row_by_row_with_the_same_numbers(full, tmp_path):
+    said = []
+    counts = await carried(TinySource(full), TinyTarget(tmp_path / "other"), lambda *step: said.append(step))
+    there = await everything(TinySource(full))
+    assert await everything(TinySource(tmp_path / "other")) == there
+    assert counts == {table: len(rows) for table, rows in there.items()}
+    assert all(counts[kind.table] for kind in KINDS.values())
+    assert {(table, counts[table], counts[table]) for table in TABLES} <= set(said)
+
+
+async def test_what_arrived_goes_on_like_any_store(full, tmp_path):
+    await carried(TinySource(full), TinyTarget(tmp_path / "other"))
+    before = await everything(TinySource(full))
+    store = await opened(tmp_path / "other")
+    try:
+        await store.verify(deep=True)
+        for record in RECORDS:
+            assert await store.get(type(record), record.key) == replace(record, version=1)
+        assert (await store.find(Device, site="oslo", limit=100)).rows
+        assert await store.seal(NOW) == len(before["audit"]) - 8
+        assert len(await store.claim(NOW, timedelta(minutes=1), 10)) == 1  # "m1" and "last" share a lane
+        fact = DeviceAdded(at=NOW, actor="dana", subject="x", location="Oslo")
+        await store.save(Change(puts=(message("new"),), events=(fact,)))
+        await store.verify(deep=True)
+    finally:
+        await store.close()
+    after = await everything(TinySource(tmp_path / "other"))
+    assert after["outbox"][-1][0] == before["outbox"][-1][0] + 1
+    assert after["audit"][-1][0] == before["audit"][-1][0] + 1
+
+
+async def test_a_store_with_rows_is_not_filled(full, tmp_path):
+    await carried(TinySource(full), TinyTarget(tmp_path / "other"))
+    with pytest.raises(TransferFault, match='not empty: there are rows in "devices"'):
+        await carried(TinySource(full), TinyTarget(tmp_path / "other"))
+    await (await opened(tmp_path / "other")).close()  # it was let go
+
+
+async def test_an_empty_store_is_filled(full, tmp_path):
+    await (await opened(tmp_path / "other")).close()
+    assert (await carried(TinySource(full), TinyTarget(tmp_path / "other")))["devices"] == 2 + len(TEXTS)
+
+
+class Ends(TinySource):
+    """A source that ends in the middle: of a table, or with one row less than it said."""
+
+    def __init__(self, folder, how):
+        super().__init__(folder)
+        self._how = how
+
+    async def rows(self, table):
+        async for chunk in super().rows(table):
+            if table == "audit" and self._how == "breaks":
+                raise OSError("the cable was pulled")
+            yield chunk[1:] if table == "operations" and self._how == "lacks" else chunk
+
+
+@pytest.mark.parametrize(("how", "said"), [("breaks", "cable"), ("lacks", '"operations" has 1 rows .* and 0 where')])
+async def test_what_does_not_arrive_whole_leaves_nothing(full, tmp_path, how, said):
+    with pytest.raises((OSError, TransferFault), match=said):
+        await carried(Ends(full, how), TinyTarget(tmp_path / "other"))
+    assert not (tmp_path / "other").exists()
+    await (await opened(tmp_path / "there")).close()
+    with pytest.raises((OSError, TransferFault)):
+        await carried(Ends(full, how), TinyTarget(tmp_path / "there"))
+    assert not any((await everything(TinySource(tmp_path / "there"))).values())
+
+
+async def test_a_broken_chain_is_not_carried_on(full, tmp_path):
+    store = await opened(full)
+    store.db.table("audit").update({"actor": "mallory"}, doc_ids=[2])
+    await store.close()
+    with pytest.raises(TransferFault, match="segment 1 of the audit were changed"):
+        await carried(TinySource(full), TinyTarget(tmp_path / "other"))
+
+
+async def test_a_source_holds_one_state_while_the_store_goes_on(folder):
+    store = await fill(folder)
+    try:
+        async with TinySource(folder) as source:
+            before = await source.sizes()
+            await store.save(Change(puts=(device(9000),)))
+            assert await source.sizes() == before
+            assert sum([len(chunk) async for chunk in source.rows("devices")]) == before["devices"]
+        with in_use():
+            await everything(TinySource(folder, alone=True))
+    finally:
+        await store.close()
+
+
+async def test_a_source_alone_keeps_the_service_away(full):
+    async with TinySource(full, alone=True):
+        with in_use():
+            await opened(full)
+    await (await opened(full)).close()
+
+
+async def test_where_there_is_no_store_none_is_made(tmp_path):
+    with pytest.raises(TransferFault, match="holds no store"):
+        await everything(TinySource(tmp_path / "none", alone=True))
+    assert not (tmp_path / "none").exists()
+
+
+def test_counts_are_compared_table_by_table():
+    check_counts({"devices": 2}, {"devices": 2, "people": 0})
+    with pytest.raises(TransferFault, match='"people" has 1 rows where it comes from and 0 where it went'):
+        check_counts({"devices": 2, "people": 1}, {"devices": 2})
+
+
+def test_an_address_says_which_store_and_is_shown_without_its_password():
+    assert folder_of("tinydb:var/store").as_posix() == "var/store"
+    assert folder_of("postgresql://bot:secret@db/x") is None
+    for url in ("postgresql://bot:secret@db:5432/x?password=secret", "mysql://bot:secret@db/x", "bot:secret@db"):
+        assert "secret" not in shown(url)
+    assert shown("postgresql://bot:secret@db:5432/x?password=secret") == "postgresql://bot@db:5432/x"
+    for url in ("tinydb:", "mysql://bot:secret@db/x", ""):
+        with pytest.raises(NoSuchStore, match="names no store") as refused:
+            open_source(url)
+        assert "secret" not in str(refused.value)
+
+
+# ------------------------------------------------------------------ JSON
+
+
+async def test_a_file_comes_back_as_it_went(full, file, tmp_path):
+    await carried(JsonSource(file), TinyTarget(tmp_path / "other"))
+    assert await everything(TinySource(tmp_path / "other")) == await everything(TinySource(full))
+    store = await opened(tmp_path / "other")
+    try:
+        await store.verify(deep=True)
+        assert await store.seal(NOW) > 0
+        await store.verify(deep=True)
+    finally:
+        await store.close()
+
+
+async def test_stock_tinydb_opens_the_file(file):
+    with TinyDB(file) as db:
+        assert db.tables() == {ABOUT, *TABLES}
+        found = db.table("devices").get(Query().notes == TEXTS[0])
+        assert found["mac"] == device(500).mac
+        assert len(db.table("audit")) == len(RECORDS)
+
+
+async def test_a_file_that_stock_tinydb_wrote_is_taken(file, tmp_path):
+    with TinyDB(file) as db:
+        db.table("devices").update({"notes": "seen to"}, Query().mac == device(500).mac)
+        db.insert({"a note": "of one's own"})
+    await carried(JsonSource(file), TinyTarget(tmp_path / "other"))
+    store = await opened(tmp_path / "other")
+    try:
+        assert (await store.get(Device, device(500).mac)).notes == "seen to"
+        await store.verify(deep=True)
+    finally:
+        await store.close()
+
+
+async def test_only_its_owner_may_read_the_file_and_no_other_is_overwritten(full, file):
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    before = file.read_bytes()
+    with pytest.raises(TransferFault, match="is there already"):
+        await carried(TinySource(full), JsonTarget(file))
+    with pytest.raises(OSError, match="cable"):
+        await carried(Ends(full, "breaks"), JsonTarget(file, force=True))
+    assert (file.read_bytes(), list(file.parent.glob("*.part"))) == (before, [])
+    await carried(TinySource(full), JsonTarget(file, force=True))
+    assert file.read_bytes() == before
+
+
+def changed(file, change):
+    data = json.loads(file.read_text("utf-8"))
+    change(data)
+    file.write_text(json.dumps(data), "utf-8")
+
+
+def put(table, row, **fields):
+    return lambda data: data[table][row].update(fields)
+
+
+BAD = {
+    "no number": (lambda d: d["devices"].update({"x": {}}), r'row x of "devices".*numbered'),
+    "no document": (lambda d: d["devices"].update({"1": 5}), r'row 1 of "devices".*no document'),
+    "no table": (lambda d: d.update(devices=[]), r'"devices" is no table'),
+    "a table of others": (lambda d: d.update(invoices={}), '"invoices" that is not known'),
+    "a field is missing": (lambda d: d["devices"]["2"].pop("location"), 'row 2 of "devices".*location'),
+    "a field of another type": (put("devices", "1", location=5), 'row 1 of "devices".*location cannot be 5'),
+    "an inner field": (lambda d: d["devices"]["1"]["code"].update(issue="x"), r'row 1 of "devices".*code\.issue'),
+    "a list": (put("devices", "1", tags="lobby"), 'row 1 of "devices".*tags'),
+    "a state": (put("devices", "1", state="lost"), 'row 1 of "devices".*lost'),
+    "a time": (put("devices", "1", added_at="today"), 'row 1 of "devices".*today'),
+    "a time without zone": (put("devices", "1", added_at="2026-03-02T08:00:00"), 'row 1 of "devices".*added_at'),
+    "a yes or no": (put("people", "1", guest="no"), 'row 1 of "people".*guest'),
+    "a version": (put("devices", "1", version=0), 'row 1 of "devices".*version'),
+    "twice the same": (lambda d: d["devices"].update({"99": d["devices"]["1"]}), 'row 99 of "devices".*twice'),
+    "hostile text": (put("devices", "1", notes="a\x00b"), 'row 1 of "devices"'),
+    "too long": (put("devices", "1", location="x" * 3000), 'row 1 of "devices"'),
+    "a fact": (lambda d: d["audit"]["3"].pop("at"), 'row 3 of "audit".*at'),
+    "a fact that was changed": (put("audit", "3", actor="mallory"), "segment 1 of the audit"),
+    "a call": (put("seen", "1", at=5), 'row 1 of "seen".*at cannot be 5'),
+    "newer": (put(ABOUT, "1", format=2), "newer version"),
+    "not ours": (lambda d: d.pop(ABOUT), "not written by export-json"),
+    "not ours at all": (lambda d: d.update({ABOUT: 5}), "not written by export-json"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+async def test_a_bad_file_is_refused_and_leaves_nothing(file, tmp_path, case):
+    change, said = BAD[case]
+    changed(file, change)
+    with pytest.raises(TransferFault, match=f"(?s){said}"):
+        await carried(JsonSource(file), TinyTarget(tmp_path / "other"))
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "5", "null", '{"devices": ', "not json", '{"a": NaN}', "[" * 100_000, "\xff"]
+)
+async def test_what_is_no_file_of_ours_is_refused(tmp_path, text):
+    file = tmp_path / "x.json"
+    file.write_text(text, "latin-1")
+    with pytest.raises(TransferFault, match=r"x\.json"):
+        await everything(JsonSource(file))
+
+
+async def test_a_file_that_is_cut_anywhere_is_refused(file):
+    whole = file.read_bytes()
+    for length in range(0, len(whole) - 2, 97):
+        file.write_bytes(whole[:length])
+        with pytest.raises(TransferFault, match="cut short"):
+            await everything(JsonSource(file))
+
+
+async def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(TransferFault, match=r"none\.json cannot be read"):
+        await everything(JsonSource(tmp_path / "none.json"))
+
+
+async def test_long_tables_go_in_chunks(folder, tmp_path, monkeypatch):
+    for module in (json_transfer, transfer):
+        monkeypatch.setattr(module, "CHUNK", 3)
+    await (await fill(folder)).close()
+    await carried(TinySource(folder), JsonTarget(tmp_path / "x.json"))
+    steps = []
+    await carried(JsonSource(tmp_path / "x.json"), TinyTarget(tmp_path / "other"), lambda *step: steps.append(step))
+    assert len([step for step in steps if step[0] == "audit"]) > 3
