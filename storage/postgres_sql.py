@@ -51,7 +51,7 @@ def about(kind: type[Any]) -> Statements:
 
 
 def columns_written(kind: Kind) -> dict[str, str]:
-    """Every column that is written, in the order of `parameters`, with its type."""
+    """Every column that is written, in the order of `row_of`, with its type."""
     indexes = {f"ix_{name}": _type(kind, name) for name in kind.indexes}
     order = {"ord": "text"} if kind.order else {}
     times = {"due_at": "bigint", "leased_until": "bigint"} if kind.cls is OutboxMessage else {}
@@ -67,10 +67,15 @@ def parameters(record: Record) -> dict[str, Any]:
 
     Errors: `UnreadableText`, `TextTooLong`.
     """
-    kind, version = KINDS[type(record)], record.version + 1
-    text = record_json(encode(record) | {"version": version})
+    version = record.version + 1
+    row = row_of(record, version, record_json(encode(record) | {"version": version}))
+    return dict(zip(columns_written(KINDS[type(record)]), row, strict=True))
+
+
+def row_of(record: Record, version: int, text: str) -> tuple[Any, ...]:
+    """A record as its columns in the order of `columns_written`; `text` is its document. Errors: `TextTooLong`."""
     times: tuple[Any, ...] = ()
     if isinstance(record, OutboxMessage):
         leased = record.leased_until
         times = (micros(record.due_at), micros(leased) if leased else None)
-    return dict(zip(columns_written(kind), (*columns_of(kind, record), *times, version, text), strict=True))
+    return (*columns_of(KINDS[type(record)], record), *times, version, text)

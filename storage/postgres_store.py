@@ -220,5 +220,9 @@ async def open_postgres_store(url: str) -> PostgresStore:
     connections = Connections(parameters)
     await connections.open()
     wakes = Wakes(connections, parameters, channel)
-    await wakes.open()
+    try:
+        await wakes.open()
+    except BaseException:
+        await connections.close()
+        raise
     return PostgresStore(connections, wakes)

@@ -17,8 +17,9 @@ from typing import Any
 import psycopg
 import structlog
 
-from provisioning.errors import StoreError
+from provisioning.errors import StoreError, Unavailable
 from provisioning.ports import Watch
+from provisioning.texts import N_, to_operator
 from storage.postgres_connection import Connections, connect, trouble
 from storage.postgres_sql import queries
 from storage.watch import Topics
@@ -45,12 +46,16 @@ class Wakes:
         self._some = asyncio.Event()
         self._listening = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._shut_out: Unavailable | None = None
         self._closed = False
 
     async def open(self) -> None:
-        """Returns once other instances are heard."""
-        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._send())]
+        """Returns once other instances are heard. Raises `Unavailable` where the store is being carried elsewhere."""
+        self._tasks = [asyncio.create_task(self._send()), asyncio.create_task(self._listen())]
         await self._listening.wait()
+        if self._shut_out:
+            await self.close()
+            raise self._shut_out
 
     def watch(self, *topics: str) -> AbstractAsyncContextManager[Watch]:
         return self._topics.watch(*map(_word, topics))
@@ -68,7 +73,7 @@ class Wakes:
         self._topics.wake_all()
         self._closed = True
         self._some.set()
-        for task in self._tasks[:1]:  # the listener, which would wait for ever
+        for task in self._tasks[1:]:  # the listener, which would wait for ever
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
@@ -117,6 +122,7 @@ class Wakes:
         connection = await connect(self._parameters)
         try:
             await connection.execute(f'LISTEN "{self._channel}"')
+            await self._be_known(connection)
             self._listening.set()
             self._topics.wake_all()  # whatever was said while nobody listened
             async for notice in connection.notifies():
@@ -128,3 +134,12 @@ class Wakes:
         finally:
             with suppress(psycopg.Error, OSError):
                 await connection.close()
+
+    async def _be_known(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        """Holds a lock with the other instances, so that nobody carries the store elsewhere under their hands."""
+        ((held,),) = await (await connection.execute(queries()["be_an_instance"])).fetchall()
+        said = N_("{where} is being carried to or from another store. Start again when that is done.")
+        self._shut_out = None if held else Unavailable(to_operator(said, where=self._connections.where))
+        if self._shut_out:
+            self._listening.set()
+            raise self._shut_out

@@ -158,6 +158,27 @@ UPDATE pulse SET at = now() RETURNING fault
 -- name: remember_fault
 UPDATE pulse SET fault = %s
 
+-- ── a store carried elsewhere ──
+
+-- name: every_record
+SELECT {number}, doc FROM {table} ORDER BY {order}
+
+-- name: every_fact
+SELECT id, doc FROM audit ORDER BY id
+
+-- name: every_call
+SELECT row_number() OVER (ORDER BY key), key, at FROM seen ORDER BY key
+
+-- name: go_on_counting
+SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM {table}), false)
+
+-- Every running instance holds this lock together with the others, for as long as it listens.
+-- name: be_an_instance
+SELECT pg_try_advisory_lock_shared(hashtextextended(current_schema(), 5))
+
+-- name: keep_instances_away
+SELECT pg_try_advisory_lock(hashtextextended(current_schema(), 5))
+
 -- ── the connection and the schema ──
 
 -- A commit is acknowledged once it is on the disk, whatever the server's default is; nothing waits without an end.

@@ -173,10 +173,10 @@ def shown(url: str) -> str:
 
 
 def open_source(url: str, *, alone: bool = False) -> Source:
-    """What a store holds; `alone` refuses an embedded store that a process is using, and keeps others away."""
+    """What a store holds; `alone` refuses a store that a service is using, and keeps others away."""
     folder = folder_of(url)
     if folder is None:
-        source: Source = _postgres().postgres_source(url)
+        source: Source = _postgres().postgres_source(url, alone=alone)
         return source
     from storage.tinydb_transfer import TinySource
 
