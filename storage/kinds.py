@@ -60,6 +60,7 @@ class Kind:
     rare: frozenset[str] = frozenset()  # flags of which a yes names a handful
     times: frozenset[str] = frozenset()  # indexes that hold moments, in microseconds
     small: bool = False  # there are never many records of this kind
+    revision: int = 1  # one more where an index or the order comes out otherwise for a record that is stored already
 
 
 _KINDS = (

@@ -21,7 +21,7 @@ from provisioning.errors import Unavailable
 from provisioning.texts import N_, to_operator
 
 FILE, LOCK = "store.sqlite3", "store.lock"
-SCHEMA = 1
+SCHEMA = 2  # with each, a fixture for tests/storage/test_schema_versions.py
 LONG_READS = "store-reader"  # how threads that read long lists are called
 _APPLICATION = 0x50424F54  # "PBOT": what `file` shows, and what tells our file from another program's
 _FULL = 2
