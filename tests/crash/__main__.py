@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from tests.crash import Result
-from tests.crash.damaged import cut_database, cut_log, flipped_database, flipped_log
+from tests.crash.damaged import cut_beside_log, cut_database, cut_log, flipped_database, flipped_log
 from tests.crash.full import full
 from tests.crash.killed import early_kills, named_kills, random_kills
 from tests.crash.power import power_losses_of_ours, power_losses_when_careless, power_losses_when_early
@@ -51,7 +51,7 @@ async def _full(trials: int, _seed: int) -> Result:
 EXPERIMENTS: dict[str, Sequence[Trial]] = {
     "killed": (random_kills, named_kills, _early_kills, _stock_kills),
     "power": (power_losses_of_ours, _careless_power, _early_power, _stock_power),
-    "cut": (cut_log, cut_database),
+    "cut": (cut_log, cut_database, cut_beside_log),
     "flipped": (flipped_log, flipped_database),
     "full": (_full,),
     "together": (together,),
@@ -64,7 +64,7 @@ async def run(names: Sequence[str], trials: int, seed: int) -> list[Result]:
     for name in names:
         for trial in EXPERIMENTS[name]:
             result = await trial(trials, seed)
-            print(f"{result.name:27} {result.figures:100} {result.verdict}", flush=True)
+            print(f"{result.name:33} {result.figures:100} {result.verdict}", flush=True)
             if not result.passed:
                 print(*(f"    {violation}" for violation in result.violations[:_SHOWN]), sep="\n")
             results.append(result)

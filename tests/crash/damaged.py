@@ -13,7 +13,7 @@ from provisioning.errors import Unavailable
 from provisioning.model import Device
 from storage import tinydb_writer
 from tests.crash import Result, scratch, swapped
-from tests.crash.disk import Image, after, write_out
+from tests.crash.disk import Image, after, read_in, write_out
 from tests.crash.stories import examine, opened, read_all, told_after, unit, violations
 from tests.crash.vfs import Op, hidden, recording
 
@@ -26,14 +26,20 @@ _EACH = 5  # places for each trial asked for
 
 
 async def written(folder: Path, units: int) -> tuple[Image, Image]:
-    """A store with its units in the log, and the same store after it was closed, all in the database file."""
+    """A new store with its units in the log, and the same store after it was closed, all in the database file."""
+    in_log = await written_on(folder, 0, units)
+    return in_log, read_in(folder)
+
+
+async def written_on(folder: Path, begun: int, units: int) -> Image:
+    """The store while these units stand in its log."""
+    there = read_in(folder)
     log: list[Op] = []
     with recording(log), swapped(tinydb_writer, "_IDLE_SECONDS", 600):
         async with opened(folder) as store:
-            for n in range(units):
+            for n in range(begun, begun + units):
                 await store.save(unit(_WRITER, n))
-            open_log = after(log)
-    return open_log, after(log)
+            return after(log, there)
 
 
 def commits(log: bytes) -> list[int]:
@@ -103,6 +109,25 @@ async def cut_database(trials: int, seed: int) -> Result:
         for cut in cuts:
             await found.look(folder / "cut", content[:cut], f"cut at {cut}", must_be_found=any(content[cut:]))
     return Result(name, f"{len(cuts)} cuts of {len(content)} bytes: {found.figures}", found.violations)
+
+
+async def cut_beside_log(trials: int, seed: int) -> Result:
+    """What is cut off may stand in the log too; then everything is there, and else the store is refused."""
+    name = "cut: the database beside its log"
+    if reason := hidden():
+        return Result(name, "", skipped=reason)
+    rng, said, whole = random.Random(seed), list[str](), 0
+    with scratch() as folder:
+        await written(folder / "written", _MANY)
+        image, units = await written_on(folder / "written", _MANY, _FEW), _MANY + _FEW
+        for _ in range(trials):
+            cut = rng.randrange(1, len(image[_DATABASE]))
+            write_out(image | {_DATABASE: image[_DATABASE][:cut]}, folder / "cut")
+            found = await examine(folder / "cut", {_WRITER: units})
+            shutil.rmtree(folder / "cut")
+            whole += not found.violations
+            said += [] if found.refused else [f"cut at {cut}: {what}" for what in found.violations]
+    return Result(name, f"{trials} cuts: {whole} mended from the log, the others refused", said)
 
 
 # ------------------------------------------------------------------ flipped

@@ -58,7 +58,8 @@ class Disk:
 
     def _settle(self, kept: Sequence[Pending]) -> None:
         self.names, self.contents = self._with(kept)
-        self.pending = [each for each in self.pending if each not in kept]
+        settled = set(map(id, kept))
+        self.pending = [each for each in self.pending if id(each) not in settled]
 
     def image(self, kept: Iterable[Pending]) -> Image:
         """What is found after a power loss that let these of the pending operations reach the disk."""
@@ -98,6 +99,11 @@ def after(log: Iterable[Op], start: Image | None = None) -> Image:
     for op in log:
         disk.apply(op)
     return disk.image(disk.pending)
+
+
+def read_in(folder: Path) -> Image:
+    """The files of SQLite that lie there."""
+    return {path.name: path.read_bytes() for path in folder.glob("*.sqlite3*")}
 
 
 def write_out(image: Image, folder: Path) -> None:

@@ -170,10 +170,10 @@ async def _open_and_close(folder: Path) -> None:
 
 async def while_opening(folder: Path, disk: Disk, found: Findings) -> None:
     """An existing store may open and be read, or be refused; one that is yet to be made is refused."""
-    disk.fill(folder / _DATABASE)
+    new = folder.parent / "new"
+    disk.fill(new / _DATABASE)
     # of a full disk under its shared memory SQLite only says "disk I/O error"
     found.refusal("opening what exists", await failure(_open_and_close(folder)), cure="disk I/O error")
-    new = folder.parent / "new"
     found.expect("made on a full disk", found.refusal("making", await failure(_open_and_close(new))))
     disk.free()
     for place in (folder, new):

@@ -19,7 +19,7 @@ from tests.crash.vfs import hidden
 HOUSE = Path(__file__).parents[2]
 READY_SECONDS = 5
 _LIVES = 5  # of a folder
-_LINES = 3000  # acknowledged units before a random kill, at most
+_LINES = 1500  # acknowledged units before a random kill, at most
 
 # What is going on when the process dies: (kind of call, end of the file's name, before or after it, up to which one)
 POINTS = {

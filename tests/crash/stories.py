@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from provisioning.errors import Unavailable
 from provisioning.events import DeviceAdded, Event
 from provisioning.model import Change, Device, OutboxMessage, Record, stored
 from storage import open_store
@@ -120,6 +121,7 @@ class Examined:
     violations: list[str]
     units: dict[int, int]
     seconds: float = 0.0
+    refused: bool = False  # by `Unavailable`, which is one of the violations then
 
 
 async def examine(folder: Path, acknowledged: Mapping[int, int]) -> Examined:
@@ -131,5 +133,7 @@ async def examine(folder: Path, acknowledged: Mapping[int, int]) -> Examined:
             await store.verify(deep=True)
             found = await read_all(store)
     except Exception as error:
-        return Examined([f"unreadable: {type(error).__name__}: {error}"], {})
+        refused = isinstance(error, Unavailable)
+        said = error.reason if isinstance(error, Unavailable) else error
+        return Examined([f"unreadable: {type(error).__name__}: {said}"], {}, refused=refused)
     return Examined(violations(found, acknowledged), {writer: len(told.facts) for writer, told in found.items()}, ready)
