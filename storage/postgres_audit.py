@@ -10,6 +10,7 @@ from psycopg import AsyncConnection
 
 from provisioning.bookkeeping import Segment
 from storage.audit import Unsealed, next_segment
+from storage.postgres_connection import at_one_go
 from storage.postgres_sql import about, parameters, queries
 from storage.records import decode
 
@@ -28,7 +29,7 @@ async def seal(connection: AsyncConnection[Any], now: datetime, limit: int) -> i
 
 async def _horizon(connection: AsyncConnection[Any]) -> int:
     """The newest fact below which none can appear any more: whoever has taken a number has committed or given up."""
-    async with connection.transaction(), connection.pipeline():
+    async with at_one_go(connection):
         await connection.execute(queries()["wait_for_facts"])
         cursor = await connection.execute(queries()["last_fact"])
     ((last,),) = await cursor.fetchall()
@@ -40,7 +41,7 @@ async def drop(connection: AsyncConnection[Any], before: datetime, now: datetime
     oldest = await _segment(connection, "oldest_segment")
     if oldest is None or oldest.newest >= before:
         return 0
-    async with connection.pipeline():
+    async with at_one_go(connection):
         await connection.execute(about(Segment).replace, parameters(replace(oldest, dropped_at=now)))
         cursor = await connection.execute(queries()["drop_facts"], (oldest.first, oldest.last))
     return cursor.rowcount

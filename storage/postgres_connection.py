@@ -92,6 +92,30 @@ async def connect(parameters: dict[str, Any]) -> AsyncConnection[Any]:
     return connection
 
 
+@asynccontextmanager
+async def at_one_go(connection: AsyncConnection[Any]) -> AsyncIterator[None]:
+    """What is executed within goes out together and is one transaction, committed at the end: one round trip.
+
+    The first statement that fails undoes all of it and is what is raised
+    (https://www.postgresql.org/docs/current/libpq-pipeline-mode.html).
+    """
+    failure: psycopg.Error | None = None
+    try:
+        async with connection.pipeline():
+            try:
+                yield
+            except psycopg.Error as error:
+                failure = error  # raised below: leaving the pipeline with it would log what follows from it
+    except psycopg.Error as error:
+        failure = failure or error
+    if failure:
+        if not connection.broken:
+            # there is nothing left to roll back, but psycopg then forgets which statements it prepared: those behind
+            # the one that failed never were
+            await connection.execute("ROLLBACK")
+        raise failure
+
+
 class _Connection(AsyncConnection[Any]):
     """Remembers for the pool why a connection could not be made: the pool itself only says that none came in time."""
 

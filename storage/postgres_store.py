@@ -15,7 +15,7 @@ from provisioning.model import Change, Device, OutboxMessage, Record, State
 from provisioning.ports import AuditRow, IndexValue, Page, Span, TallyRow, Watch
 from storage.kinds import check_question, names_asked, numbered
 from storage.postgres_audit import drop, seal
-from storage.postgres_connection import Connections, connect, parameters_of, shown, trouble
+from storage.postgres_connection import Connections, at_one_go, connect, parameters_of, shown, trouble
 from storage.postgres_query import Where, matching
 from storage.postgres_schema import current_schema, examine, migrate
 from storage.postgres_sql import about, queries
@@ -140,7 +140,7 @@ class PostgresStore:
         until = now + lease
         values = {"now": micros(now), "until": micros(until), "until_text": time_text(until), "limit": limit}
         async with self._connections.take() as connection:
-            async with connection.pipeline():
+            async with at_one_go(connection):
                 await connection.execute(queries()["wait_for_claims"])
                 cursor = await connection.execute(queries()["claim"], values)
             rows = await cursor.fetchall()

@@ -1,8 +1,4 @@
-"""A unit of work on its way to PostgreSQL: bound on the event loop, sent whole, applied in one round trip.
-
-The statements go out together and run as one transaction that is committed at the end of the batch; the first that
-does not find what it must find undoes all of it (https://www.postgresql.org/docs/current/libpq-pipeline-mode.html).
-"""
+"""A unit of work on its way to PostgreSQL: bound on the event loop, sent whole, applied in one round trip."""
 
 from __future__ import annotations
 
@@ -16,6 +12,7 @@ from provisioning.events import Event
 from provisioning.model import Change, OutboxMessage, Record
 from storage.audit import digest
 from storage.kinds import KINDS
+from storage.postgres_connection import at_one_go
 from storage.postgres_sql import about, parameters, queries
 from storage.records import encode_event, micros, record_json
 
@@ -38,7 +35,7 @@ class Unit:
         return cls((*_records(change), *_facts(change.events)), frozenset(topics))
 
     async def write(self, connection: AsyncConnection[Any]) -> None:
-        async with connection.pipeline():
+        async with at_one_go(connection):
             for statement, values in self.steps:
                 await connection.execute(statement, values)
 

@@ -20,7 +20,7 @@ import structlog
 from provisioning.errors import StoreError, Unavailable
 from provisioning.ports import Watch
 from provisioning.texts import N_, to_operator
-from storage.postgres_connection import Connections, connect, trouble
+from storage.postgres_connection import Connections, at_one_go, connect, trouble
 from storage.postgres_sql import queries
 from storage.watch import Topics
 
@@ -94,7 +94,7 @@ class Wakes:
 
     async def _say(self, words: set[str]) -> None:
         if words:
-            async with self._connections.take() as connection, connection.pipeline():
+            async with self._connections.take() as connection, at_one_go(connection):
                 for payload in self._payloads(words):
                     await connection.execute(queries()["wake"], (self._channel, payload))
 

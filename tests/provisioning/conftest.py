@@ -1,4 +1,4 @@
-"""Each story is told twice: over memory, and over the real files."""
+"""Each story is told over memory, over the real files, and over PostgreSQL where a server answers."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,6 +10,7 @@ from provisioning.service import Provisioning
 from storage import open_store
 from tests.fakes import FakeClock, MemoryStore
 from tests.provisioning.world import KEYS, POLICY, World
+from tests.storage import postgres
 
 
 @pytest.fixture
@@ -17,9 +18,12 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture(params=["memory", "files"])
+@pytest.fixture(params=["memory", "files", "postgres"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> AsyncIterator[Store]:
-    kept: Store = MemoryStore() if request.param == "memory" else await open_store(f"tinydb:{tmp_path}", clock=clock)
+    kept: Store = MemoryStore()
+    if request.param != "memory":
+        url = f"tinydb:{tmp_path}" if request.param == "files" else postgres.emptied()
+        kept = await open_store(url, clock=clock)
     yield kept
     await kept.close()
 

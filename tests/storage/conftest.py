@@ -27,8 +27,8 @@ def database():
 
 
 @pytest.fixture
-async def postgres_store(database):
-    store = await open_store(database, clock=FakeClock())
+async def postgres_store():
+    store = await open_store(postgres.emptied(), clock=FakeClock())
     yield store
     await store.close()
 
@@ -40,6 +40,6 @@ async def store(request, folder):
     elif request.param == "file":
         opened = await open_store(f"tinydb:{folder}", clock=FakeClock())
     else:
-        opened = await open_store(request.getfixturevalue("database"), clock=FakeClock())
+        opened = await open_store(postgres.emptied(), clock=FakeClock())
     yield opened
     await opened.close()
