@@ -15,7 +15,7 @@ DEV := $(call stamp,dev,requirements-dev.txt)
 E2E := $(call stamp,e2e,requirements-e2e.txt)
 NODE := tests/e2e/node_modules/$(notdir $(call stamp,npm,tests/e2e/package-lock.json))
 
-.PHONY: help run test check format e2e bench crash messages readme package lock install chromium node clean
+.PHONY: help run test check format e2e bench scale crash messages readme package lock install chromium node clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,9 @@ e2e: $(E2E) chromium node ## run the browser and identity provider tests
 
 bench: $(DEV) ## measure
 	$(PY) -m tests.benchmarks $(ARGS)
+
+scale: $(DEV) ## fill a store with 200 000 devices and ask it everything (ARGS="--devices 20000 --audit 50000")
+	$(PY) -m tests.scale $(ARGS)
 
 crash: $(DEV) ## kill the store, cut the power, damage its files (ARGS="--only power")
 	$(PY) -m tests.crash $(ARGS)
