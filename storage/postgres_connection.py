@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -17,11 +19,12 @@ from storage.kinds import LONGEST_INDEXED
 from storage.postgres_sql import queries
 
 _AT_ONCE = 10  # connections of one instance
-_WAIT_SECONDS = 3.0  # for a connection, before a caller is told that the database is away
+_WAIT_SECONDS = 2.0  # for a connection, before a caller is told that the database is away
 _CONFLICT, _DUPLICATE = "PB001", "PB002"  # raised by our own statements
 _AGAIN = {"40001", "40P01"}  # serialisation failure, deadlock: the unit is run again
 _INDEX_ROW_TOO_LONG = "54000"
 _READ_ONLY = "25006"  # what once was the primary: the next connection finds the new one
+_LOST = {None, "57P01", "57P02"}  # no answer at all; the server, or this one connection, was told to end
 _SAID = {
     "53100": N_("the disk of the database server is full. Free some space there."),
     "53300": N_("the server takes no more connections. Raise its max_connections, or start fewer instances."),
@@ -30,6 +33,13 @@ _SAID = {
         "the server takes no writes: it is a standby. Name every host and target_session_attrs=read-write in STORE_URL."
     ),
 }
+
+_WHILE_CONNECTING = {
+    "too many clients": "53300",
+    "remaining connection slots": "53300",
+    "too many connections": "53300",
+}
+_ADDRESS = re.compile(r'(?:connection failed: )?connection to server at "[^"]*"(?: \([^)]*\))?, port \d+ failed: ')
 
 # A connection that hangs is given up within some ten seconds; what STORE_URL says about these counts more.
 _DEFAULTS: dict[str, Any] = {
@@ -40,6 +50,10 @@ _DEFAULTS: dict[str, Any] = {
     "tcp_user_timeout": 10_000,
     "application_name": "provisioning-bot",
 }
+
+
+class ConnectionLost(Unavailable):
+    """The connection ended before its answer came. What was said on it may have taken effect."""
 
 
 def parameters_of(url: str) -> dict[str, Any]:
@@ -59,9 +73,10 @@ def shown(parameters: dict[str, Any]) -> str:
     return f"postgresql://{host}:{parameters.get('port', 5432)}/{parameters.get('dbname', '')}"
 
 
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+def _in_one_line(error: BaseException) -> str:
+    """libpq's words; the address they repeat was said before them, and hints on a line of their own are left out."""
+    lines = [_ADDRESS.sub("", line.strip()) for line in str(error).splitlines() if not line.startswith("\t")]
+    return " ".join(line for line in lines if line) or type(error).__name__
 
 
 def trouble(error: psycopg.Error | OSError, where: str) -> ProvisioningError:
@@ -74,8 +89,11 @@ def trouble(error: psycopg.Error | OSError, where: str) -> ProvisioningError:
         return Duplicate("key", primary)
     if code == _INDEX_ROW_TOO_LONG and "index" in primary:
         return TextTooLong(length=LONGEST_INDEXED + 1, limit=LONGEST_INDEXED)
-    said = to_operator(_SAID[code]) if code in _SAID else _first_line(error)
-    return Unavailable(f"{where}: {said}")
+    said = _in_one_line(error)
+    for words, cure in _WHILE_CONNECTING.items():  # a refused connection brings no code, and its text is English
+        if code is None and words in said:
+            code = cure
+    return Unavailable(f"{where}: {to_operator(_SAID[code]) if code in _SAID else said}")
 
 
 async def _prepare(connection: AsyncConnection[Any]) -> None:
@@ -137,6 +155,7 @@ class Connections:
 
     def __init__(self, parameters: dict[str, Any]) -> None:
         self.where = shown(parameters)
+        logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # each try of many; whoever asks is told by us
         self._class = type("_Connection", (_Connection,), {})  # so that each pool remembers its own failure
         self._pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
             kwargs={**parameters, "autocommit": True, "prepare_threshold": 3},
@@ -168,8 +187,9 @@ class Connections:
         except (PoolTimeout, PoolClosed) as error:
             raise self._no_connection(error) from error
         except (psycopg.Error, OSError) as error:
-            if isinstance(error, psycopg.OperationalError):
-                self._weed()
+            if isinstance(error, psycopg.OperationalError) and error.sqlstate in _LOST:
+                self.weed()
+                raise ConnectionLost(f"{self.where}: {_in_one_line(error)}") from error
             raise trouble(error, self.where) from error
 
     def _no_connection(self, error: psycopg.Error) -> ProvisioningError:
@@ -178,7 +198,7 @@ class Connections:
         failure = self._class.last_failure  # type: ignore[attr-defined]
         return trouble(failure if isinstance(failure, psycopg.Error | OSError) else error, self.where)
 
-    def _weed(self) -> None:
+    def weed(self) -> None:
         """One connection was lost, so the others may be: they are looked at before somebody else takes them."""
         if self._weeding is None or self._weeding.done():
             self._weeding = asyncio.create_task(self._check())

@@ -15,7 +15,7 @@ from provisioning.model import Change, Device, OutboxMessage, Record, State
 from provisioning.ports import AuditRow, IndexValue, Page, Span, TallyRow, Watch
 from storage.kinds import check_question, names_asked, numbered
 from storage.postgres_audit import drop, seal
-from storage.postgres_connection import Connections, at_one_go, connect, parameters_of, shown, trouble
+from storage.postgres_connection import ConnectionLost, Connections, at_one_go, connect, parameters_of, shown, trouble
 from storage.postgres_query import Where, matching
 from storage.postgres_schema import current_schema, examine, migrate
 from storage.postgres_sql import about, queries
@@ -114,6 +114,13 @@ class PostgresStore:
         return {mac: from_micros(at) for mac, at in rows}
 
     async def _ask(self, statement: str, values: Any = ()) -> list[Any]:
+        """For what may be said twice: a connection that was lost while it lay idle is no reason to refuse anybody."""
+        try:
+            return await self._ask_once(statement, values)
+        except ConnectionLost:
+            return await self._ask_once(statement, values)
+
+    async def _ask_once(self, statement: str, values: Any) -> list[Any]:
         async with self._connections.take() as connection:
             cursor = await connection.execute(statement, values)
             return await cursor.fetchall() if cursor.description else []

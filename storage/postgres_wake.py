@@ -130,6 +130,7 @@ class Wakes:
                 if who != self._instance:
                     self._topics.wake(words)
         except (psycopg.Error, OSError) as error:
+            self._connections.weed()  # nobody else may have noticed yet
             raise trouble(error, self._connections.where) from error
         finally:
             with suppress(psycopg.Error, OSError):
