@@ -20,6 +20,8 @@ from storage.tinydb_verify import verify
 
 Pages = Callable[[int, int], None]  # how many were copied, how many there are
 
+TAKEN, RESTORED = "taken", "restored"  # in `meta`: when a backup was taken, which restore a state comes from
+
 _STEP = 1024  # pages copied at once
 _SYNC = 16  # steps; what was copied goes to the disk little by little, so that nobody else's fsync waits for all of it
 _MODE = 0o600
@@ -87,7 +89,7 @@ def back_up(source: Path, target: Path, taken: datetime, progress: Pages) -> Non
             connection.execute("BEGIN")
             connection.execute("SELECT count(*) FROM meta").fetchone()  # the snapshot begins with the first read
             copy_pages(connection, part, progress)
-        finish(part, "taken", taken.isoformat())
+        finish(part, TAKEN, taken.isoformat())
         check_copy(part)
         sync(part)
         part.rename(target)
@@ -125,13 +127,14 @@ def finish(path: Path, name: str, value: str) -> None:
     """One file without a log beside it, with a word about itself."""
     with closing(sqlite3.connect(path, isolation_level=None)) as copy:
         copy.execute("PRAGMA journal_mode=DELETE").fetchone()
+        copy.execute("DELETE FROM meta WHERE name = ?", (RESTORED,))  # what the original was is not what the copy is
         copy.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
 
 def taken_at(path: Path) -> datetime:
     """When a backup was taken; of one that does not say so, when its file was written."""
     with closing(reading(path)) as connection, suppress(sqlite3.Error, ValueError):
-        found = meta(connection, "taken")
+        found = meta(connection, TAKEN)
         if found:
             return datetime.fromisoformat(found)
     return datetime.fromtimestamp(path.stat().st_mtime, UTC)
@@ -176,6 +179,8 @@ def check_copy(path: Path, *, deep: bool = False) -> int:
         verify(rows, deep=deep)
     except Unavailable as error:
         raise FileFault(error.reason) from error
+    except UnicodeDecodeError as error:
+        raise FileFault(rows.file.damaged(str(error)).reason) from error
     finally:
         rows.close()
     return int(count)

@@ -22,6 +22,7 @@ from provisioning.errors import Unavailable
 from provisioning.texts import to_operator
 from storage.records import to_json
 from storage.tinydb_backup import (
+    RESTORED,
     FileFault,
     Pages,
     check_copy,
@@ -45,7 +46,6 @@ from storage.tinydb_schema import sql_name
 WAITING, FAILED, PREPARING = "restore.sqlite3", "restore.failed", "restore.tmp"
 LIFT = 1_000_000  # added to every version, so that what was read before a restore is never taken for what is there now
 
-_TOKEN = "restored"  # noqa: S105 - names the restore a state comes from
 _CHUNK = 2000
 _CODES = 'SELECT 1 FROM "doc:devices" WHERE ix_code_until IS NOT NULL OR ix_hashed_until IS NOT NULL LIMIT 1'
 
@@ -105,7 +105,7 @@ def _lift_versions(folder: Path, token: str) -> None:
                     _lift_table(connection, sql_name(layout.table))
 
         db.rows.call(lift)
-    finish(folder / FILE, _TOKEN, token)
+    finish(folder / FILE, RESTORED, token)
 
 
 def _lift_table(connection: sqlite3.Connection, table: str) -> None:
@@ -133,7 +133,7 @@ def applied(folder: Path, token: str) -> bool:
     """Whether the present state comes from this restore."""
     try:
         with closing(reading(folder / FILE)) as connection:
-            return meta(connection, _TOKEN) == token
+            return meta(connection, RESTORED) == token
     except sqlite3.Error:
         return False
 
@@ -168,7 +168,7 @@ def apply(db: RowDB, connection: sqlite3.Connection, now: datetime) -> None:
 def _put_in_place(connection: sqlite3.Connection, waiting: Path, kept: Path) -> None:
     with closing(reading(waiting)) as source:
         check_ours(source, waiting, present=True)
-        token = meta(source, _TOKEN)
+        token = meta(source, RESTORED)
         if token is None or source.execute(_CODES).fetchone():
             said = to_operator("{path} was not prepared by the restore command: its codes may live.", path=waiting)
             raise FileFault(said)
@@ -181,7 +181,7 @@ def _put_in_place(connection: sqlite3.Connection, waiting: Path, kept: Path) -> 
 
 def _token_of(connection: sqlite3.Connection) -> str | None:
     try:
-        return meta(connection, _TOKEN)
+        return meta(connection, RESTORED)
     except sqlite3.Error:  # of a damaged state nothing is known
         return None
 
