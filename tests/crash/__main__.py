@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-from tests.crash import Result
+from tests.crash import Result, quiet
 from tests.crash.damaged import cut_beside_log, cut_database, cut_log, flipped_database, flipped_log
 from tests.crash.full import full
 from tests.crash.killed import early_kills, named_kills, random_kills
@@ -77,6 +77,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", choices=EXPERIMENTS, help="one experiment, with its controls")
     asked = parser.parse_args()
+    quiet()
     began = time.monotonic()
     results = asyncio.run(run([asked.only] if asked.only else list(EXPERIMENTS), asked.trials, asked.seed))
     failed = [result.name for result in results if not result.passed]

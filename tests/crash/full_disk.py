@@ -22,7 +22,7 @@ from typing import Any
 from provisioning.errors import Unavailable
 from provisioning.model import Change
 from storage import tinydb_writer
-from tests.crash import swapped
+from tests.crash import quiet, swapped
 from tests.crash.stories import opened, read_all, unit, violations
 from tests.crash.vfs import Call, watching
 from tests.storage.samples import device
@@ -199,4 +199,5 @@ async def main(folder: Path, how: str) -> None:
 
 
 if __name__ == "__main__":
+    quiet()
     asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))

@@ -3,7 +3,7 @@
 python -m tests.crash.writing FOLDER honest|early|hold [KIND FILE before|after N]
 
 `early` acknowledges before it saves, `hold` only keeps the store open. The last four name the file call (vfs.py) at
-which the process kills itself. The store is closed and opened again every 40 units of each writer.
+which the process kills itself. The store is closed and opened again every 20 units of each writer.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from tests.crash import quiet
 from tests.crash.stories import opened, read_all, unit
 from tests.crash.vfs import die_at
 
 WRITERS = 32
-_ROUND = 40
+_ROUND = 20
 
 
 def say(word: str) -> None:
@@ -53,6 +54,7 @@ async def main(folder: Path, how: str, death: AbstractContextManager[None]) -> N
 
 
 if __name__ == "__main__":
+    quiet()
     folder, how, *death = sys.argv[1:]
     if death:
         kind, file, moment, n = death

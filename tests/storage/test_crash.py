@@ -4,11 +4,13 @@ import asyncio
 
 import pytest
 
+from provisioning.errors import Unavailable
+from storage import tinydb_writer
 from tests.crash import damaged, killed, power, stock
 from tests.crash.full import full
-from tests.crash.stories import opened, unit
+from tests.crash.stories import examine, opened, read_all, unit, violations
 from tests.crash.together import together
-from tests.crash.vfs import Op, delayed_sync, hidden, recording
+from tests.crash.vfs import Op, delayed_sync, hidden, recording, watching
 
 watched = pytest.mark.skipif(bool(hidden()), reason=hidden() or "-")
 
@@ -50,6 +52,41 @@ def test_a_full_disk_is_said_loses_nothing_and_heals():
 
 async def test_writers_share_commits_and_lose_nothing():
     held(await together(4, seed=1))
+
+
+FULL, BROKEN = 13, 10  # SQLITE_FULL, SQLITE_IOERR
+
+
+@watched
+@pytest.mark.parametrize("answer", [FULL, BROKEN])
+@pytest.mark.parametrize(
+    ("kind", "file"), [("write", "-wal"), ("sync", "-wal"), ("write", "store.sqlite3"), ("sync", "store.sqlite3")]
+)
+async def test_a_write_or_sync_that_fails_is_told_and_the_next_unit_is_taken(folder, kind, file, answer, monkeypatch):
+    failed = []
+
+    def fail_once(call, proceed):
+        if opening or failed or call.kind != kind or not call.path.name.endswith(file):
+            return proceed()
+        failed.append(proceed())  # what it did may still be there, and must not come back to life
+        return answer
+
+    monkeypatch.setattr(tinydb_writer, "_LOG_ROWS", 10)
+    opening, units, refused = True, 0, 0
+    with watching(fail_once):
+        async with opened(folder) as store:
+            opening = False
+            while units < 12:
+                try:
+                    await store.save(unit(1, units))
+                    units += 1
+                except Unavailable:
+                    refused += 1
+                assert violations(await read_all(store), {1: units}) == []
+            await store.verify(deep=True)
+    assert failed
+    assert refused <= 1
+    assert (await examine(folder, {1: units})).violations == []
 
 
 # ------------------------------------------------------------------ the controls
