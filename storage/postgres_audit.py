@@ -16,7 +16,7 @@ from storage.records import decode
 
 
 async def seal(connection: AsyncConnection[Any], now: datetime, limit: int) -> int:
-    """As `Store.seal`. `Duplicate` leaves the caller's connection where another instance made this segment."""
+    """As `Store.seal`. `Duplicate` where another instance is making the same segment."""
     horizon = await _horizon(connection)
     former = await _segment(connection, "last_segment")
     cursor = await connection.execute(queries()["unsealed"], (former.last if former else 0, horizon, limit))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import psycopg
 
-from provisioning.errors import Duplicate, Unavailable
+from provisioning.errors import Conflict, Duplicate, Unavailable
 from provisioning.model import Change, Device, OutboxMessage, Record, State
 from provisioning.ports import AuditRow, IndexValue, Page, Span, TallyRow, Watch
 from storage.kinds import check_question, names_asked, numbered
@@ -168,15 +168,16 @@ class PostgresStore:
             await self._ask(queries()["record_seen"], values)
 
     async def seal(self, now: datetime, limit: int = 5000) -> int:
-        async with self._connections.take() as connection:
-            try:
+        with suppress(Duplicate):  # another instance made this very segment
+            async with self._connections.take() as connection:
                 return await seal(connection, now, limit)
-            except Duplicate:  # another instance made this very segment
-                return 0
+        return 0
 
     async def drop_audit(self, before: datetime, now: datetime) -> int:
-        async with self._connections.take() as connection:
-            return await drop(connection, before, now)
+        with suppress(Conflict):  # another instance drops this very segment
+            async with self._connections.take() as connection:
+                return await drop(connection, before, now)
+        return 0
 
     # ------------------------------------------------------------------ the rest
 

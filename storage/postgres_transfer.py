@@ -28,7 +28,7 @@ _NOT_EMPTY = N_('{where} is not empty: there are rows in "{table}". Name another
 class _Held:
     """One connection in one transaction, from entering to leaving. `alone` keeps every instance of the service away."""
 
-    def __init__(self, url: str, *, alone: bool) -> None:
+    def __init__(self, url: str, *, alone: bool = False) -> None:
         self._parameters = parameters_of(url)
         self._where, self._alone = shown(self._parameters), alone
         self._stack = AsyncExitStack()
