@@ -55,6 +55,11 @@ def _refuse_network(folder: Path) -> None:
         raise Unavailable(said)
 
 
+def is_damage(error: sqlite3.Error) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in _DAMAGE or "decode to UTF-8" in str(error) or "malformed" in str(error)
+
+
 class StoreFile:
     """Opens connections and says in plain words what is wrong with the file."""
 
@@ -193,7 +198,7 @@ class StoreFile:
     def trouble(self, error: sqlite3.Error) -> Unavailable:
         """What SQLite said, as our own error."""
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in _DAMAGE or "decode to UTF-8" in str(error) or "malformed" in str(error):
+        if is_damage(error):
             return self.damaged(str(error))
         if self._closed or self.closing:
             return self.was_closed()

@@ -1,0 +1,189 @@
+"""What reading the whole store through finds, and how the operator is told where it is."""
+
+import asyncio
+import json
+import sqlite3
+import time
+
+import pytest
+
+from provisioning.errors import Unavailable
+from provisioning.events import DeviceAdded
+from provisioning.model import Change, Device
+from storage import open_store
+from storage.audit import digest
+from storage.tinydb_rows import checksum
+from storage.tinydb_verify import checksum_of
+from tests.fakes import FakeClock
+from tests.storage.samples import NOW, device, one_of_each
+
+FACTS = 12
+
+
+def refused(*words):
+    """The operator is told each of these words."""
+    return pytest.raises(Unavailable, check=lambda error: all(word in error.reason for word in words))
+
+
+@pytest.fixture
+async def full(file_store):
+    """A store with something of everything; its first facts are sealed, the last ones not yet."""
+    facts = tuple(
+        DeviceAdded(at=NOW, actor="dana", subject=device(n).mac, location=f"Oslo/{n}") for n in range(1, FACTS + 1)
+    )
+    records = (r for r in one_of_each() if type(r).__name__ != "Segment")
+    await file_store.save(Change(puts=(*records, *(device(n, notes=f"æ {n}") for n in range(1, 50))), events=facts[:8]))
+    await file_store.seal(NOW)
+    await file_store.save(Change(events=facts[8:]))
+    await file_store.verify(deep=True)
+    return file_store
+
+
+def change(store, statement, *values):
+    store.db.rows.call(lambda connection: connection.execute(statement, values))
+
+
+def document(store, table, doc_id):
+    ((text,),) = store.db.rows.ask(f'SELECT doc FROM "doc:{table}" WHERE id = ?', (doc_id,))
+    return text
+
+
+def tamper(store, table, doc_id, *, with_digest=False):
+    """A document is changed by somebody who knows of its checksum, and of its digest if need be."""
+    text = document(store, table, doc_id).replace("Oslo", "Rome")
+    change(store, f'UPDATE "doc:{table}" SET doc = ?, crc = ? WHERE id = ?', text, checksum(doc_id, text), doc_id)
+    if with_digest:
+        found = digest(json.loads(text))
+        change(store, f'UPDATE "doc:{table}" SET digest = ? WHERE id = ?', found, doc_id)
+
+
+@pytest.mark.parametrize("table", ["devices", "people", "outbox", "audit", "segments"])
+async def test_a_changed_document_is_told_by_its_table_and_row(full, table):
+    changed = document(full, table, 1).replace("a", "b", 1)
+    change(full, f'UPDATE "doc:{table}" SET doc = ? WHERE id = 1', changed)
+    with refused(f'row 1 of "{table}" does not have the checksum'):
+        await full.verify()
+
+
+async def test_a_row_in_another_one_s_place_is_found(full):
+    change(full, 'UPDATE "doc:audit" SET id = 999 WHERE id = 12')
+    with refused('row 999 of "audit"'):
+        await full.verify()
+
+
+async def test_bytes_that_are_no_text_are_found_by_the_checksum(full):
+    change(full, "UPDATE \"doc:people\" SET doc = CAST(x'ff' || CAST(doc AS BLOB) AS TEXT) WHERE id = 1")
+    with refused('row 1 of "people" does not have the checksum'):
+        await full.verify()
+
+
+async def test_a_version_that_is_not_the_document_s_is_found(full):
+    change(full, 'UPDATE "doc:devices" SET version = 7 WHERE id = 5')
+    with refused('row 5 of "devices" does not have the version'):
+        await full.verify()
+
+
+async def test_what_stands_beside_a_row_is_worked_out_by_the_deep_one(full):
+    change(full, "UPDATE \"doc:devices\" SET ix_token = 'f00d' WHERE id = 5")
+    await full.verify()
+    with refused('what stands beside row 5 of "devices"'):
+        await full.verify(deep=True)
+
+
+@pytest.mark.parametrize("doc_id", [3, FACTS])
+async def test_a_fact_that_was_changed_together_with_its_checksum_is_found_by_the_deep_one(full, doc_id):
+    tamper(full, "audit", doc_id)
+    await full.verify()
+    with refused(f'what stands beside row {doc_id} of "audit"'):
+        await full.verify(deep=True)
+
+
+async def test_a_sealed_fact_that_was_changed_with_all_that_stands_beside_it_is_found_by_the_chain(full):
+    tamper(full, "audit", 3, with_digest=True)
+    with refused("segment 1 of the audit"):
+        await full.verify()
+
+
+@pytest.mark.parametrize(
+    "statement", ['DELETE FROM "doc:audit" WHERE id = 4', "UPDATE tally SET count = count + 1", "DELETE FROM tally"]
+)
+async def test_what_was_taken_away_or_counted_wrongly_is_found(full, statement):
+    change(full, statement)
+    with refused("damaged"):
+        await full.verify()
+
+
+@pytest.mark.parametrize("at", [0, 3, 8])
+async def test_a_page_that_makes_no_sense_is_told_with_its_table(full, folder, at):
+    ((page,),) = full.db.rows.ask("SELECT rootpage FROM sqlite_master WHERE name = 'doc:audit'")
+    await full.close()
+    file = folder / "store.sqlite3"
+    content = bytearray(file.read_bytes())
+    content[(page - 1) * 4096 + at : (page - 1) * 4096 + at + 2] = b"\xee\xee"
+    file.write_bytes(content)
+    store = await open_store(f"tinydb:{folder}", clock=FakeClock())
+    try:
+        with refused(str(file), "audit"):
+            await store.verify()
+    finally:
+        await store.close()
+
+
+async def test_an_index_that_misses_a_row_is_told_by_its_name(full, folder):
+    await full.close()
+    file = folder / "store.sqlite3"
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA writable_schema=ON")
+        ((page,),) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'devices.location'")
+        sql = 'CREATE INDEX "devices.location" ON "doc:devices" ("ix_location", ord) WHERE ix_location > \'z\''
+        connection.execute("UPDATE sqlite_master SET sql = ? WHERE name = 'devices.location'", (sql,))
+    connection.close()
+    with sqlite3.connect(file) as connection:
+        connection.execute('REINDEX "devices.location"')
+        connection.execute("PRAGMA writable_schema=ON")
+        good = sql.replace("ix_location > 'z'", '"ix_location" IS NOT NULL')
+        connection.execute("UPDATE sqlite_master SET sql = ? WHERE name = 'devices.location'", (good,))
+    connection.close()
+    assert page
+    store = await open_store(f"tinydb:{folder}", clock=FakeClock())
+    try:
+        with refused("devices.location"):
+            await store.verify()
+    finally:
+        await store.close()
+
+
+async def test_once_damage_is_known_it_is_told_again_without_a_look(full):
+    change(full, 'UPDATE "doc:devices" SET version = 7 WHERE id = 5')
+    with refused('row 5 of "devices"'):
+        await full.verify()
+    with refused('row 5 of "devices"'):
+        await full.verify(deep=True)
+    with refused('row 5 of "devices"'):
+        await full.save(Change(puts=(device(77),)))
+    assert await full.get(Device, device(1).mac)
+
+
+def test_both_ways_to_the_checksum_are_one():
+    for text in ("", "a", "æøå 🙂", "x" * 70_000):
+        assert checksum(2**40 + 7, text) == checksum_of(2**40 + 7, text.encode())
+
+
+async def test_others_get_their_turns_while_it_runs(file_store):
+    for start in range(0, 6000, 500):
+        await file_store.save(Change(puts=tuple(device(n, f"Oslo/{n}") for n in range(start, start + 500))))
+    stalls = []
+
+    async def tick():
+        while True:
+            began = time.perf_counter()
+            await asyncio.sleep(0.001)
+            stalls.append(time.perf_counter() - began)
+
+    ticking = asyncio.create_task(tick())
+    await file_store.verify(deep=True)
+    await file_store.save(Change(puts=(device(9000),)))
+    ticking.cancel()
+    stalls.sort()
+    assert len(stalls) > 10
+    assert stalls[len(stalls) // 2] < 0.05  # the figure for the longest is measured, not tested: machines are busy
