@@ -15,7 +15,7 @@ from provisioning.texts import N_, to_operator
 from storage.tinydb_file import _APPLICATION, SCHEMA, StoreFile
 from storage.tinydb_layout import LAYOUTS
 from storage.tinydb_rows import RowStorage
-from storage.tinydb_schema import sql_name
+from storage.tinydb_schema import shape, sql_name
 from storage.tinydb_verify import verify
 
 Pages = Callable[[int, int], None]  # how many were copied, how many there are
@@ -61,10 +61,7 @@ def check_ours(connection: sqlite3.Connection, path: Path, *, present: bool) -> 
 def has_present_shape(connection: sqlite3.Connection) -> bool:
     """Its tables are those of this version."""
     shapes = dict(connection.execute("SELECT name, value FROM meta"))
-    return all(
-        shapes.get(f"layout {layout.table}") == "\n".join(layout.statements(sql_name(layout.table)))
-        for layout in LAYOUTS
-    )
+    return all(shapes.get(f"layout {layout.table}") == shape(layout) for layout in LAYOUTS)
 
 
 # ------------------------------------------------------------------ taking one

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 import typer
 
 from provisioning.errors import ProvisioningError, Unavailable
@@ -41,9 +44,10 @@ def run(ground: Ground, url: str, command: Command) -> None:
     from storage.transfer import NoSuchStore, TransferFault
 
     try:
-        work = command(ground, url or ground.store_url())
-        if work is not None:
-            asyncio.run(work)
+        with _few_logs():
+            work = command(ground, url or ground.store_url())
+            if work is not None:
+                asyncio.run(work)
     except (WrongUse, NoSuchStore) as fault:
         raise _failed(str(fault), 2) from None
     except (TransferFault, FileFault) as fault:
@@ -54,6 +58,18 @@ def run(ground: Ground, url: str, command: Command) -> None:
         raise _failed(str(fault)) from None
     except KeyboardInterrupt:
         raise _failed(_("Interrupted."), 130) from None
+
+
+@contextmanager
+def _few_logs() -> Iterator[None]:
+    """What a store tells a log is on stderr here, from a warning on: stdout is the command's own."""
+    former = structlog.get_config()
+    level = structlog.make_filtering_bound_logger(logging.WARNING)
+    structlog.configure(wrapper_class=level, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    try:
+        yield
+    finally:
+        structlog.configure(**former)
 
 
 def _failed(line: str, status: int = 1) -> typer.Exit:

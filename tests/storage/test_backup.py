@@ -1,6 +1,7 @@
 """Backups that are taken and put back while the service writes; and no code that comes back to life."""
 
 import asyncio
+import gzip
 import os
 import re
 import shutil
@@ -32,13 +33,15 @@ from storage import open_store, tinydb_restore
 from storage.commands.ground import Ground
 from storage.commands.safety import restore_backup
 from storage.tinydb_backup import FileFault, back_up, check_copy, meta, reading, taken_at
-from storage.tinydb_file import FILE
+from storage.tinydb_file import FILE, SCHEMA
 from storage.tinydb_restore import FAILED, LIFT, PREPARING, WAITING
 from tests.fakes import FakeClock
+from tests.storage import old_store
 from tests.storage.samples import CHANNEL, CODE, NOW, device, message, one_of_each, rich_device
 from tests.storage.test_transfer import fill
 
 HOUSE = Path(__file__).parents[2]
+FIXTURES = Path(__file__).parent / "fixtures"
 MAC = device(1).mac
 
 
@@ -556,6 +559,30 @@ async def test_a_restored_state_is_backed_up_without_the_mark_of_its_restore(fol
     await restored(folder, tmp_path / "c.sqlite3")
     with closing(reading(folder / FILE)) as connection:
         assert meta(connection, "restored")
+
+
+@pytest.mark.parametrize("version", range(1, SCHEMA + 1))
+async def test_a_backup_of_an_earlier_version_is_restored(folder, tmp_path, version):
+    file = tmp_path / "old.sqlite3"
+    file.write_bytes(gzip.decompress((FIXTURES / f"store-v{version}.sqlite3.gz").read_bytes()))
+    before = file.read_bytes()
+    await (await with_code(folder)).close()
+    await restored(folder, file)
+    assert file.read_bytes() == before
+    store = await opened(folder)
+    try:
+        await store.verify(deep=True)
+        assert await store.count(Device) > old_store.DEVICES
+        assert await store.count(Device, span=Span("code_until")) == 0
+    finally:
+        await store.close()
+
+
+async def test_a_store_of_an_earlier_version_is_not_saved_unseen(folder, tmp_path):
+    folder.mkdir()
+    (folder / FILE).write_bytes(gzip.decompress((FIXTURES / "store-v1.sqlite3.gz").read_bytes()))
+    with pytest.raises(FileFault, match=r"older version of this program\. Start the service"):
+        save_copy(folder, tmp_path / "b.sqlite3")
 
 
 # ------------------------------------------------------------------ over HTTP

@@ -1,0 +1,277 @@
+"""The operator's commands on a store, as they are typed: what is printed, what is refused, with which exit code."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tinydb import TinyDB
+from typer.testing import CliRunner
+
+import app
+from bot.settings import BadConfiguration, load_settings
+from provisioning.model import Change, Device
+from storage import open_store
+from tests.pseudo import CLOSE, OPEN, pseudo_operator
+from tests.storage import postgres
+from tests.storage.samples import device
+from tests.storage.test_backup import with_code
+from tests.storage.test_transfer import fill
+
+HOUSE = Path(__file__).parents[1]
+COMMANDS = ("backup", "restore", "verify", "migrate", "export-json", "import-json")
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """No `.env` is near, and of the settings only the store's address is right."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STORE_URL", "tinydb:store")
+    monkeypatch.setenv("CODE_DIGITS", "many")
+    monkeypatch.setenv("CLIENT_ID", "no id")
+
+
+@pytest.fixture
+async def full(tmp_path):
+    await (await fill(tmp_path / "store")).close()
+    return tmp_path / "store"
+
+
+@pytest.fixture
+async def coded(tmp_path):
+    await (await with_code(tmp_path / "store")).close()
+    return tmp_path / "store"
+
+
+def types(*words):
+    """Exit code, stdout, and the lines of stderr."""
+    done = CliRunner().invoke(app.cli, [*map(str, words)])
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, done.stdout, done.stderr.splitlines()
+
+
+def fails(*words):
+    """The exit code, and the one line that says why."""
+    status, out, faults = types(*words)
+    assert out == ""
+    return status, faults[-1]
+
+
+async def devices_of(folder):
+    store = await open_store(f"tinydb:{folder}", clock=app.SystemClock())
+    try:
+        return {each.mac: each for each in (await store.find(Device)).rows}
+    finally:
+        await store.close()
+
+
+def test_each_command_explains_itself():
+    listed = types("--help")[1]
+    for command in COMMANDS:
+        assert command in listed
+        status, out, _ = types(command, "--help")
+        assert (status, "--help" in out) == (0, True)
+
+
+# ------------------------------------------------------------------ backup, verify
+
+
+def test_a_backup_gets_a_name_beside_the_store(full, tmp_path):
+    status, out, progress = types("backup")
+    (file,) = (tmp_path / "backups").iterdir()
+    assert (status, file.name.startswith("provisioning-"), str(file) in out) == (0, True, True)
+    assert "checked" in out
+    assert progress[-1].startswith("pages copied: ")
+    assert types("verify") == (0, "32 rows checked: all is well.\n", [])
+
+
+def test_a_backup_overwrites_nothing(full, tmp_path):
+    assert types("backup", "b.sqlite3")[0] == 0
+    assert fails("backup", "b.sqlite3") == (1, "b.sqlite3 is there already. Name another file.")
+
+
+def test_damage_is_told_and_nothing_is_saved_over_it(full, tmp_path):
+    file = full / "store.sqlite3"
+    file.write_bytes(file.read_bytes().replace(b'"notes":"behind the door"', b'"notes":"behind the d00r"', 1))
+    status, said = fails("verify")
+    assert (status, 'of "devices" does not' in said) == (1, True)
+    assert fails("backup", "b.sqlite3")[0] == 1
+    assert fails("export-json", "x.json")[0] == 1
+    assert sorted(os.listdir(tmp_path)) == ["store"]
+
+
+@pytest.mark.parametrize("command", ["backup", "verify", "export-json x.json", "restore --codes-only"])
+def test_where_no_store_is_none_is_made(tmp_path, command):
+    status, said = fails(*command.split())
+    assert (status, "store" in said) == (1, True)
+    assert os.listdir(tmp_path) == []
+
+
+# ------------------------------------------------------------------ restore
+
+
+async def test_a_backup_is_put_back_and_the_next_steps_are_told(coded, tmp_path):
+    await asyncio.to_thread(types, "backup", "b.sqlite3")
+    status, out, progress = await asyncio.to_thread(types, "restore", "b.sqlite3", "--yes")
+    assert status == 0
+    assert "Codes voided: 1." in out
+    assert '"issue all"' in out
+    assert "before-restore-" in out
+    assert any(line.startswith("devices looked through: 2 of 2") for line in progress)
+    assert {each.code for each in (await devices_of(coded)).values()} == {None}
+
+
+def test_a_restore_asks_first_and_takes_its_file_by_name(coded):
+    types("backup", "b.sqlite3")
+    before = (coded / "store.sqlite3").read_bytes()
+    assert fails("restore", "b.sqlite3") == (2, "Nobody can be asked here. Say --yes.")
+    assert fails("restore", "--yes")[0] == 2
+    assert fails("restore", "none", "--yes") == (1, "none is not there.")
+    assert fails("restore", "b.sqlite3", "--codes-only")[0] == 2
+    assert (coded / "store.sqlite3").read_bytes() == before
+
+
+async def test_codes_are_voided_where_they_are(coded):
+    status, out, _ = await asyncio.to_thread(types, "restore", "--codes-only")
+    assert (status, "Codes voided: 1." in out) == (0, True)
+    devices = await devices_of(coded)
+    assert ({each.code for each in devices.values()}, len(devices)) == ({None}, 2)
+
+
+# ------------------------------------------------------------------ beside a running service
+
+
+async def test_what_works_beside_a_service_and_what_is_refused(full, tmp_path):
+    store = await open_store(f"tinydb:{full}", clock=app.SystemClock())
+    try:
+        for command in ("verify", "backup b.sqlite3", "export-json x.json", "restore b.sqlite3 --yes"):
+            assert (await asyncio.to_thread(types, *command.split()))[0] == 0, command
+        for command in ("restore --codes-only", "migrate tinydb:store tinydb:new", "import-json x.json"):
+            status, said = await asyncio.to_thread(fails, *command.split())
+            assert (status, "in use by another process" in said) == (1, True), command
+        assert not (tmp_path / "new").exists()
+        await store.save(Change(puts=(device(4711),)))
+    finally:
+        await store.close()
+
+
+def test_a_command_of_its_own_process_ends_without_a_traceback(full, tmp_path):
+    command = [sys.executable, HOUSE / "app.py", "backup", "/proc/none/b.sqlite3"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "Traceback" not in done.stderr
+
+
+# ------------------------------------------------------------------ elsewhere and back
+
+
+async def test_everything_goes_into_a_file_and_back(full, tmp_path):
+    status, out, _ = await asyncio.to_thread(types, "export-json", "x.json")
+    assert (status, "devices 8" in out) == (0, True)
+    with TinyDB("x.json") as db:
+        assert len(db.table("devices")) == 8
+    assert (await asyncio.to_thread(fails, "export-json", "x.json"))[0] == 1
+    assert (await asyncio.to_thread(types, "export-json", "x.json", "--force"))[0] == 0
+    assert (await asyncio.to_thread(types, "import-json", "x.json", "--store", "tinydb:other"))[0] == 0
+    assert (await asyncio.to_thread(types, "verify", "--store", "tinydb:other"))[0] == 0
+    assert await devices_of(tmp_path / "other") == await devices_of(full)
+    status, said = await asyncio.to_thread(fails, "import-json", "x.json")
+    assert (status, "is not empty" in said) == (1, True)
+
+
+def test_a_bad_file_is_named_by_table_and_row(full, tmp_path):
+    types("export-json", "x.json")
+    data = json.loads(Path("x.json").read_text("utf-8"))
+    data["people"]["1"]["roles"] = ["king"]
+    Path("x.json").write_text(json.dumps(data), "utf-8")
+    status, said = fails("import-json", "x.json", "--store", "tinydb:other")
+    assert (status, 'row 1 of "people"' in said, "king" in said) == (1, True, True)
+    assert not (tmp_path / "other").exists()
+
+
+async def test_a_store_moves(full, tmp_path):
+    status, out, _ = await asyncio.to_thread(types, "migrate", "tinydb:store", "tinydb:new/place")
+    assert status == 0
+    assert "32 rows are there: devices 8, people 1," in out
+    assert "STORE_URL=tinydb:new/place" in out
+    assert await devices_of(tmp_path / "new/place") == await devices_of(full)
+    assert (await asyncio.to_thread(types, "verify", "--store", "tinydb:new/place"))[0] == 0
+
+
+async def test_a_store_moves_to_a_database_and_back(full, tmp_path):
+    with postgres.schema() as url:
+        status, out, _ = await asyncio.to_thread(types, "migrate", "tinydb:store", url)
+        assert (status, "32 rows are there" in out) == (0, True)
+        assert (await asyncio.to_thread(types, "verify", "--store", url)) == (0, "32 rows checked: all is well.\n", [])
+        assert (await asyncio.to_thread(fails, "migrate", "tinydb:store", url))[0] == 1
+        assert (await asyncio.to_thread(types, "export-json", "x.json", "--store", url))[0] == 0
+        assert (await asyncio.to_thread(types, "migrate", url, "tinydb:back"))[0] == 0
+        assert (await asyncio.to_thread(types, "restore", "--codes-only", "--store", url))[1].startswith(
+            "Codes voided: 1."
+        )
+        store = await open_store(url, clock=app.SystemClock())
+        try:
+            assert {each.code for each in (await store.find(Device)).rows} == {None}
+            assert (await store.history(limit=1)).rows[0].event.name == "StoreRestored"
+        finally:
+            await store.close()
+    assert (await asyncio.to_thread(types, "verify", "--store", "tinydb:back"))[0] == 0
+    assert await devices_of(tmp_path / "back") == await devices_of(full)
+
+
+@pytest.mark.parametrize(
+    "words", ["migrate tinydb:store tinydb:./store", "migrate tinydb:store", "migrate a b", "backup a b"]
+)
+def test_a_move_nobody_can_mean(full, words):
+    status, _, faults = types(*words.split())
+    assert (status, bool(faults)) == (2, True)
+
+
+# ------------------------------------------------------------------ addresses
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("backup", "pg_dump --format=custom"),
+        ("restore x.dump --yes", "pg_restore --clean"),
+        ("restore x.dump --yes", "restore --codes-only"),
+    ],
+)
+def test_postgresql_has_its_own_backup(words, said):
+    status, line = fails(*words.split(), "--store", "postgresql://bot:geheim@db/x?password=geheim")
+    assert (status, said in line, "geheim" in line) == (2, True, False)
+
+
+@pytest.mark.parametrize("url", ["mysql://bot:geheim@db/x", "tinydb:", "bot:geheim@db", "store"])
+@pytest.mark.parametrize("words", ["backup", "verify", "export-json x", "import-json x", "restore x --yes"])
+def test_an_address_that_names_no_store(words, url, tmp_path):
+    Path("x").write_text("{}")
+    status, line = fails(*words.split(), "--store", url)
+    assert (status, "names no store" in line, "geheim" in line) == (2, True, False)
+
+
+@pytest.mark.parametrize("words", ["verify", "export-json x.json", "restore --codes-only", "migrate {url} tinydb:new"])
+def test_a_database_that_cannot_be_reached_is_named_without_its_password(words, tmp_path):
+    url = "postgresql://bot:geheim@127.0.0.1:1/x"
+    store = [] if "{url}" in words else ["--store", url]
+    status, line = fails(*words.format(url=url).split(), *store)
+    assert (status, "127.0.0.1" in line, "geheim" in line) == (1, True, False)
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_the_commands_say_can_be_said_in_any_language(full):
+    with pseudo_operator():
+        for words in ("verify", "backup b.sqlite3", "export-json x.json", "restore b.sqlite3 --yes"):
+            _, out, progress = types(*words.split())
+            said = [*out.splitlines(), *(line for line in progress if "copied" in line)]
+            assert [line for line in said if not (line.startswith(OPEN) and line.endswith(CLOSE))] == []
+
+
+def test_other_settings_are_really_wrong_here():
+    with pytest.raises(BadConfiguration):
+        load_settings(os.environ)
