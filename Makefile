@@ -46,6 +46,7 @@ bench: $(DEV) ## measure
 	$(PY) -m tests.benchmarks $(ARGS)
 
 scale: $(DEV) ## fill a store with 200 000 devices and ask it everything (ARGS="--devices 20000 --audit 50000")
+	TEST_ROWS=200000 $(PY) -m pytest -q tests/storage/test_large.py
 	$(PY) -m tests.scale $(ARGS)
 
 crash: $(DEV) ## kill the store, cut the power, damage its files (ARGS="--only power")

@@ -1,159 +1,148 @@
-"""The embedded store against stock TinyDB, hand-written SQLite and the disk itself.
+"""The embedded store against stock TinyDB, hand-written SQLite and the disk itself, at every size that it is made for.
 
-python -m tests.benchmarks.storage
+    python -m tests.benchmarks.storage [--full]
+
+The large store holds what a rollout leaves behind (tests/scale/state.py): 100 000 devices and 250 000 facts, or with
+`--full` 200 000 and 1 000 000, which take some two minutes to write.
 """
 
+from __future__ import annotations
+
 import asyncio
-import json
-import os
-import sqlite3
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from contextlib import AsyncExitStack
 from pathlib import Path
 
-from tinydb import Query, TinyDB
-
-from provisioning.events import DeviceMoved
-from provisioning.model import Change, Device, State, stored
+from provisioning.model import Device
 from storage import open_store
-from storage.records import encode
-from tests.benchmarks import Row
+from tests.benchmarks import Row, Skipped, at_least, at_most, beside, within
+from tests.benchmarks.measuring import append, medians
+from tests.benchmarks.stores import Ours, Stock, by_hand, ours
 from tests.fakes import FakeClock
-from tests.storage.samples import NOW, device
+from tests.scale import opening
+from tests.scale.state import CITIES, NOW, Scene, Size, fill, mac_of
 
-DOCUMENTS = 10_000
-SOME = device(DOCUMENTS // 2).mac
-
-
-def fleet() -> list[Device]:
-    return [device(n, f"Oslo/{n % 40}/{n}") for n in range(DOCUMENTS)]
+SMALL, MIDDLE, MANY = 1_000, 10_000, 100_000
+STOCK = "stock TinyDB"
+LARGE, FULL = Size(100_000, 250_000), Size(200_000, 1_000_000)
 
 
-def timed(act: Callable[[], object], times: int) -> float:
-    """The median of single runs, in microseconds."""
-    taken = []
-    for _ in range(times):
-        start = time.perf_counter()
-        act()
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken) * 1e6
+async def run(full: bool = False) -> list[Row | Skipped]:
+    size = FULL if full else LARGE
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        url = f"tinydb:{folder / 'large'}"
+        large = await open_store(url, clock=FakeClock(NOW))
+        try:
+            await fill(large, Scene(size), _say_nothing)
+            async with AsyncExitStack() as stack:
+                small = await stack.enter_async_context(ours(f"tinydb:{folder / 'small'}", SMALL))
+                middle = await stack.enter_async_context(ours(f"tinydb:{folder / 'middle'}", MIDDLE))
+                many = await Ours(large, mac_of(size.devices // 2 + 25)).take()
+                rows = await _beside_others(folder, middle)
+                rows += await _by_size(folder, size, small, many)
+            rows += await _pages(large, size)
+        finally:
+            await large.close()
+        rows += [await _open(folder), *await _fresh_process(url, size)]
+    return rows
 
 
-async def timed_async(act: Callable, times: int) -> float:
-    taken = []
-    for _ in range(times):
-        start = time.perf_counter()
-        await act()
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken) * 1e6
+async def _beside_others(folder: Path, middle: Ours) -> list[Row]:
+    """At 10 000 devices."""
+    stock = Stock(folder, MIDDLE)
+    with by_hand(folder, MIDDLE) as hand, append(folder) as disk:
+        get, hand_get = await medians(middle.get, hand.get, rounds=10, each=200)
+        change, hand_change, unit, least = await medians(
+            middle.change, hand.change, middle.unit, disk, rounds=20, each=25, warm=20
+        )
+        stock_get, stock_change = await medians(stock.get, stock.change, rounds=3, each=1)
+    of_hand = "hand-written SQLite that stops at the JSON"
+    return [
+        at_least("get a device by MAC, 10 000 devices", get, stock_get, 2000, STOCK),
+        at_most("the same", get, hand_get, 4, of_hand),
+        at_most("the same", get, hand_get, 2, of_hand, stretch=True),
+        at_least("change a device, durable, 10 000 devices", change, stock_change, 300, STOCK),
+        beside("the same", change, hand_change, "the same UPDATE written by hand"),
+        at_most("a unit of work: device and fact", unit, least, 5, "one append and fdatasync"),
+    ]
 
 
-def stock(folder: Path) -> dict[str, float]:
-    file = folder / "stock.json"
-    documents = {str(n): encode(each) for n, each in enumerate(fleet(), start=1)}
-    file.write_text(json.dumps({"devices": documents}))
-    with TinyDB(file) as db:
-        table = db.table("devices", cache_size=0)
-        return {
-            "get": timed(lambda: table.get(Query().mac == SOME), 3),
-            "update": timed(lambda: table.update({"state": "signed_in"}, Query().mac == SOME), 3),
-            "open": timed(lambda: TinyDB(file).table("devices").get(doc_id=1), 3),
-        }
+async def _by_size(folder: Path, size: Size, small: Ours, many: Ours) -> list[Row]:
+    name = f"{size.devices:,} devices and {size.facts:,} facts".replace(",", " ")
+    stock = Stock(folder, MANY)
+    change, small_change = await medians(many.change, small.change, rounds=20, each=25, warm=20)
+    get, small_get = await medians(many.get, small.get, rounds=10, each=200, warm=20)
+    (stock_change,) = await medians(stock.change, rounds=2, each=1, warm=0)
+    return [
+        at_least(f"change a device, {name}", change, stock_change, 4000, f"{STOCK}, 100 000 devices"),
+        at_most("the same", change, small_change, 2, "the same among 1 000"),
+        at_most(f"get a device by MAC, {name}", get, small_get, 2, "the same among 1 000"),
+    ]
 
 
-def by_hand(folder: Path) -> float:
-    """One look-up in SQLite, as short as it can be written: a statement, a row, its JSON."""
-    connection = sqlite3.connect(folder / "hand.sqlite3")
-    connection.execute("CREATE TABLE devices (mac TEXT PRIMARY KEY, doc TEXT)")
-    connection.executemany("INSERT INTO devices VALUES (?, ?)", ((d.mac, json.dumps(encode(d))) for d in fleet()))
-    connection.commit()
+async def _pages(large: object, size: Size) -> list[Row]:
+    assert hasattr(large, "find")
+    store, site = large, CITIES[0].casefold()
+    deep = None
+    for _ in range(5):
+        deep = (await store.find(Device, site=site, limit=1000, after=deep)).after
 
-    def get() -> object:
-        return json.loads(connection.execute("SELECT doc FROM devices WHERE mac = ?", (SOME,)).fetchone()[0])
+    async def page() -> object:
+        return await store.find(Device, site=site, removed=False, limit=10)
 
-    try:
-        return timed(get, 2000)
-    finally:
-        connection.close()
+    async def far() -> object:
+        return await store.find(Device, site=site, removed=False, limit=10, after=deep)
+
+    first, behind, all_sites, one = await medians(
+        page, far, store.tally, lambda: store.tally(site), rounds=5, each=40, warm=5
+    )
+    name = f"{size.devices:,} devices".replace(",", " ")
+    return [
+        within(f"a page of 10 by site, {name}", first, 1000),
+        within("the same, 5 000 rows behind", behind, 1000),
+        within(f"the tally of all {len(CITIES)} sites, {name}", all_sites, 1000),
+        within("the tally of one site", one, 1000),
+    ]
 
 
-def one_append(folder: Path) -> float:
-    """What the disk takes for the least that can be durable: 4 KiB at the end of a file."""
-    descriptor = os.open(folder / "append", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
-    durable = getattr(os, "fdatasync", os.fsync)
-    try:
-        return timed(lambda: (os.write(descriptor, b"x" * 4096), durable(descriptor)), 300)
-    finally:
-        os.close(descriptor)
-
-
-async def ours(folder: Path) -> dict[str, float]:
-    url = f"tinydb:{folder / 'store'}"
-    store = await open_store(url, clock=FakeClock())
-    devices = fleet()
-    for start in range(0, DOCUMENTS, 500):
-        await store.save(Change(puts=tuple(devices[start : start + 500])))
-    record = stored(devices[DOCUMENTS // 2])
-
-    async def change() -> None:
-        nonlocal record
-        state = State.SIGNED_OUT if record.state is State.SIGNED_IN else State.SIGNED_IN
-        await store.save(Change(puts=(replace(record, state=state),)))
-        record = replace(record, state=state, version=record.version + 1)
-
-    async def unit() -> None:
-        nonlocal record
-        fact = DeviceMoved(at=NOW, actor="dana", subject=record.mac, before="a", after="b")
-        await store.save(Change(puts=(record,), events=(fact,)))
-        record = stored(record)
-
-    found = {
-        "get": await timed_async(lambda: store.get(Device, SOME), 2000),
-        "update": await timed_async(change, 300),
-        "unit": await timed_async(unit, 300),
-        "page": await timed_async(lambda: store.find(Device, site="oslo", limit=10), 200),
-        "tally": await timed_async(store.tally, 200),
-    }
-    await store.close()
+async def _open(folder: Path) -> Row:
+    """Beside stock TinyDB, which parses the whole file."""
 
     async def open_and_get() -> float:
         start = time.perf_counter()
-        opened = await open_store(url, clock=FakeClock())
-        await opened.get(Device, SOME)
+        opened = await open_store(f"tinydb:{folder / 'middle'}", clock=FakeClock())
+        await opened.get(Device, mac_of(1))
         taken = time.perf_counter() - start
         await opened.close()
         return taken * 1e6
 
-    return found | {"open": statistics.median([await open_and_get() for _ in range(9)])}
+    stock = Stock(folder, MIDDLE)
+    (theirs,) = await medians(stock.open, rounds=3, each=1)
+    mine = statistics.median([await open_and_get() for _ in range(9)])
+    return at_least("open and read one device, 10 000 devices", mine, theirs, 10, STOCK)
 
 
-async def run() -> list[Row]:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        we, they, hand, append = await ours(folder), stock(folder), by_hand(folder), one_append(folder)
-
-    def times_faster(name: str, what: str, least: float) -> Row:
-        ratio = they[what] / we[what]
-        return Row(name, we[what], they[what], ratio, f"≥ {least:,.0f}× stock TinyDB", ratio >= least)
-
-    def times_slower(name: str, mine: float, anchor: float, most: float, of: str) -> Row:
-        return Row(name, mine, anchor, mine / anchor, f"≤ {most}× {of}", mine / anchor <= most)
-
+async def _fresh_process(url: str, size: Size) -> list[Row]:
+    macs = [mac_of(number) for number in range(0, size.devices, size.devices // 200)]
+    opened = [await opening.measure(url, macs) for _ in range(5)]
+    name = f"{size.devices:,} devices and {size.facts:,} facts".replace(",", " ")
+    taken = statistics.median(each.opened for each in opened) * 1e6
+    most = max(each.resident for each in opened)
     return [
-        times_faster("get a device by MAC, 10 000 devices", "get", 2000),
-        times_slower("the same", we["get"], hand, 4, "hand-written SQLite that stops at the JSON"),
-        times_faster("change one device, durable, 10 000 devices", "update", 300),
-        times_slower("a unit: device and fact", we["unit"], append, 5, "one fdatasync append"),
-        times_faster("open and read one device", "open", 10),
-        times_slower("a page of 10 by site", we["page"], hand * 10, 10, "ten look-ups by hand"),
-        times_slower("the tally", we["tally"], 1000, 1, "1 ms"),
+        within(f"open the store in a fresh process, {name}", taken, 50_000),
+        within("memory of that process after look-ups, lists and counts", most, 150, "MB"),
     ]
 
 
+def _say_nothing(_what: str, _done: int, _of: int) -> None:
+    return
+
+
 if __name__ == "__main__":
-    for row in asyncio.run(run()):
-        mark = "met" if row.met else "MISSED"
-        print(f"{row.name:46} {row.ours:10.0f} µs {row.anchor:12.0f} µs {row.ratio:9.1f}×  {row.target}  {mark}")
+    from tests.benchmarks.__main__ import told
+
+    told(asyncio.run(run("--full" in sys.argv)))

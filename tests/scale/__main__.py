@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import sys
 import tempfile
 import time
@@ -15,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
+import structlog
 
 from provisioning.model import Device
 from storage import open_store
@@ -102,6 +104,7 @@ def main() -> int:
     parser.add_argument("--store", action="append", help="an empty store to fill; it is left as it then is")
     asked = parser.parse_args()
     size, missed = Size(asked.devices, asked.audit), []
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with ExitStack() as stack:
         for url in asked.store or stack.enter_context(_stores()):
             _say(f"\n## {url.partition(':')[0]}\n")

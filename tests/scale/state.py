@@ -145,7 +145,7 @@ class Scene:
         technician = technician_of(rng.randrange(self.size.technicians))
         device = Device(
             mac=mac_of(number),
-            location=f"{site}/{floor}/{floor}.{rng.randrange(10_000):03d}",
+            location=f"{site}/{floor}/{floor}.{number:03d}",
             added_at=added,
             added_by=DANA,
             state=state,

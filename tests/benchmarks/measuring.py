@@ -1,0 +1,60 @@
+"""How long things take beside each other: in alternating rounds, so that a busy moment of the machine hits all."""
+
+from __future__ import annotations
+
+import math
+import os
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from inspect import isawaitable
+from pathlib import Path
+
+Act = Callable[[], Awaitable[object] | object]
+
+
+async def race(*acts: Act, rounds: int, each: int | Sequence[int], warm: int = 1) -> list[list[float]]:
+    """Runs every act so often in every round; what each run took, in microseconds, by act."""
+    times = [each] * len(acts) if isinstance(each, int) else each
+    taken: list[list[float]] = [[] for _ in acts]
+    for number in range(rounds):
+        for act, runs, mine in zip(acts, times, taken, strict=True):
+            for _ in range(warm if number == 0 else 0):
+                await _run(act)
+            mine += [await _run(act) for _ in range(runs)]
+    return taken
+
+
+async def medians(*acts: Act, rounds: int, each: int | Sequence[int], warm: int = 1) -> list[float]:
+    return [statistics.median(taken) for taken in await race(*acts, rounds=rounds, each=each, warm=warm)]
+
+
+async def _run(act: Act) -> float:
+    start = time.perf_counter()
+    done = act()
+    if isawaitable(done):
+        await done
+    return (time.perf_counter() - start) * 1e6
+
+
+def quantile(taken: Sequence[float], percent: int) -> float:
+    return sorted(taken)[math.ceil(len(taken) * percent / 100) - 1]
+
+
+@contextmanager
+def append(folder: Path, *, slower: float = 0) -> Iterator[Callable[[], None]]:
+    """What the disk takes for the least that can be durable: 4 KiB at the end of a file, each fsync so much slower."""
+    descriptor = os.open(folder / "append", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    durable = getattr(os, "fdatasync", os.fsync)
+
+    def act() -> None:
+        os.write(descriptor, b"x" * 4096)
+        if slower:
+            time.sleep(slower)
+        durable(descriptor)
+
+    try:
+        yield act
+    finally:
+        os.close(descriptor)
