@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import Any, Self, TextIO, Union, get_args, get_origin, get_type_hints
 
@@ -193,6 +194,12 @@ def _check_seen(plain: Plain) -> str:
 _CHECKS = {kind.table: _RecordCheck(kind.cls) for kind in KINDS.values()} | {AUDIT: _check_fact, SEEN: _check_seen}
 
 
+@cache
+def _hints(kind: Any) -> tuple[tuple[str, Any], ...]:
+    hints = get_type_hints(kind)
+    return tuple((field.name, hints[field.name]) for field in fields(kind))
+
+
 def _check_fits(hint: Any, value: Any, place: str) -> None:
     """Holds a plain value against the type it is to become. Errors: ValueError, TypeError that name the field."""
     origin, arguments = get_origin(hint), get_args(hint)
@@ -209,10 +216,9 @@ def _check_fits(hint: Any, value: Any, place: str) -> None:
     elif isinstance(hint, type) and is_dataclass(hint):
         if not isinstance(value, dict):
             raise _misfit(place, value)
-        hints = get_type_hints(hint)
-        for field in fields(hint):
-            if field.name in value:  # one that is missing takes its default, or is missed by the decoder
-                _check_fits(hints[field.name], value[field.name], f"{place}.{field.name}".lstrip("."))
+        for name, inner in _hints(hint):
+            if name in value:  # one that is missing takes its default, or is missed by the decoder
+                _check_fits(inner, value[name], f"{place}.{name}".lstrip("."))
     elif isinstance(hint, type) and issubclass(hint, Enum):
         hint(value)
     elif hint in (str, int, bool, float):

@@ -96,9 +96,7 @@ def export_json(
 
 @cli.command(
     name="import-json",
-    help=N_(
-        "Fill an empty store from a file of export-json. The whole file is read into memory: some 5 GB a million rows."
-    ),
+    help=N_("Fill an empty store from a file of export-json. It is read into memory: 1 GB a million rows."),
 )
 def import_json(
     context: typer.Context,

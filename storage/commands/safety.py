@@ -95,7 +95,12 @@ async def _restore(ground: Ground, folder: Path, file: Path) -> int:
     with progress() as show:
         void = partial(_void_in, ground, file, show)
         token, codes = await tinydb_restore.prepare(file, folder, void, partial(show, _("pages copied")))
-        await _handed_over(ground, folder, token, show)
+        try:
+            await _handed_over(ground, folder, token, show)
+        except asyncio.CancelledError:
+            said = _("It still waits in {path}. Delete that file to call it off.", path=folder / tinydb_restore.WAITING)
+            typer.echo(said, err=True)
+            raise
     return codes
 
 

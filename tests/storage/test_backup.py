@@ -24,7 +24,7 @@ import app
 from bot.demo.people import LOCAL_ADMIN, LOCAL_TENANT
 from bot.settings import load_settings
 from provisioning.errors import Conflict, Unavailable
-from provisioning.events import StoreRestored
+from provisioning.events import DeviceAdded, StoreRestored
 from provisioning.model import Actor, Change, Device, OutboxMessage, Role, Rollout, State, stored
 from provisioning.ports import Span
 from provisioning.service.codes import IssueOrder
@@ -292,13 +292,8 @@ async def test_a_running_store_takes_a_restore_between_two_units(folder, tmp_pat
         former = await store.get(Device, MAC)
         await store.save(Change(puts=(replace(former, notes="moved"), message("m1"), message("m2"))))
         stale = await store.get(Device, MAC)
-        asking = asyncio.create_task(restored(folder, tmp_path / "b.sqlite3"))
         async with store.watch(MAC) as watch:
-            async with asyncio.timeout(20):
-                while not asking.done():
-                    clock.advance(timedelta(seconds=1))
-                    await asyncio.sleep(0.05)
-            await asking
+            await while_time_passes(clock, restored(folder, tmp_path / "b.sqlite3"))
             assert await watch.wait(0.1)
         known = await store.get(Device, MAC)
         assert (known.notes, known.code, known.version) == ("", None, former.version + 1 + LIFT)
@@ -312,6 +307,33 @@ async def test_a_running_store_takes_a_restore_between_two_units(folder, tmp_pat
         await store.check()
     finally:
         await store.close()
+
+
+async def test_a_running_new_store_goes_on_behind_the_rows_of_a_fuller_one(folder, tmp_path):
+    other = await fill(tmp_path / "other")
+    await other.close()
+    save_copy(tmp_path / "other", tmp_path / "b.sqlite3")
+    clock = FakeClock()
+    store = await opened(folder, clock)
+    try:
+        fact = DeviceAdded(at=NOW, actor="dana", subject=MAC, location="Oslo")
+        await store.save(Change(puts=(device(900), message("n1")), events=(fact,)))
+        await while_time_passes(clock, restored(folder, tmp_path / "b.sqlite3"))
+        await store.save(Change(puts=(device(901), message("n2", "new lane")), events=(fact,)))
+        assert (await store.history(limit=1)).rows[0].event == fact
+        assert (await store.find(OutboxMessage, status="waiting")).rows[-1].id == "n2"
+        await store.verify(deep=True)
+    finally:
+        await store.close()
+
+
+async def while_time_passes(clock, work):
+    task = asyncio.create_task(work)
+    async with asyncio.timeout(30):
+        while not task.done():
+            clock.advance(timedelta(seconds=1))
+            await asyncio.sleep(0.05)
+    await task
 
 
 async def test_a_restore_under_load_is_one_step_from_the_old_state_to_the_new(folder, tmp_path):
@@ -444,12 +466,7 @@ async def test_a_running_store_that_found_damage_is_healed_by_a_restore(folder, 
             await store.get(Device, device(123).mac)
         with pytest.raises(Unavailable):
             await store.check()
-        asking = asyncio.create_task(restored(folder, tmp_path / "b.sqlite3"))
-        async with asyncio.timeout(20):
-            while not asking.done():
-                clock.advance(timedelta(seconds=1))
-                await asyncio.sleep(0.05)
-        await asking
+        await while_time_passes(clock, restored(folder, tmp_path / "b.sqlite3"))
         assert (await store.get(Device, device(123).mac)).notes == "note 000123"
         await store.check()
         await store.verify(deep=True)
