@@ -7,6 +7,8 @@ may lose an acknowledged commit when the power fails; never on a network file sy
 
 from __future__ import annotations
 
+import errno
+import getpass
 import os
 import sqlite3
 import threading
@@ -26,6 +28,17 @@ LONG_READS = "store-reader"  # how threads that read long lists are called
 _APPLICATION = 0x50424F54  # "PBOT": what `file` shows, and what tells our file from another program's
 _FULL = 2
 _NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ncpfs", "fuse.sshfs", "fuse.glusterfs", "ceph", "lustre"}
+_CURES = {
+    sqlite3.SQLITE_CANTOPEN: N_(
+        "{path} cannot be opened. Look whether {folder} is there and can be written, and whether too many files are "
+        "open."
+    ),
+    sqlite3.SQLITE_READONLY: N_("{path} cannot be written. Look who owns it, and whether its disk became read-only."),
+    sqlite3.SQLITE_PERM: N_("{path} may not be used by the user who runs this service. Look who owns it."),
+    sqlite3.SQLITE_IOERR: N_(
+        "{path}: the disk cannot read or write ({error}). Look into the system's log, then at it."
+    ),
+}
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -60,6 +73,44 @@ def is_damage(error: sqlite3.Error) -> bool:
     return code in _DAMAGE or "decode to UTF-8" in str(error) or "malformed" in str(error)
 
 
+def _user() -> str:
+    """Who runs this process."""
+    try:
+        import pwd
+
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except ImportError:  # Windows
+        return getpass.getuser()
+    except KeyError:  # an id without a name, as in many containers
+        return str(os.geteuid())
+
+
+def _why_not(path: Path, fault: int) -> str:
+    """What an operating system's refusal means for whoever runs the service, and what helps."""
+    if fault in (errno.EACCES, errno.EPERM):
+        said = N_(
+            "{path} cannot be written by {user}, who runs this service. Give it to that user (chown -R {user} {path}), "
+            "or name another folder (STORE_URL=tinydb:PATH)."
+        )
+        return to_operator(said, path=path, user=_user())
+    if fault == errno.EROFS:
+        said = N_(
+            "{path} lies on a file system that is mounted read-only. Mount it for writing, or name another folder "
+            "(STORE_URL=tinydb:PATH)."
+        )
+        return to_operator(said, path=path)
+    if fault in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
+        said = N_(
+            "{path} cannot be used: there is a file where a folder is needed, or a folder where a file is. Move it "
+            "away, or name another folder (STORE_URL=tinydb:PATH)."
+        )
+        return to_operator(said, path=path)
+    if fault in (errno.ENOSPC, errno.EDQUOT):
+        return to_operator("{path}: the disk is full. Free some space.", path=path)
+    said = N_("{path} cannot be used: {reason}. Name another folder (STORE_URL=tinydb:PATH), or mend this one.")
+    return to_operator(said, path=path, reason=os.strerror(fault))
+
+
 class StoreFile:
     """Opens connections and says in plain words what is wrong with the file."""
 
@@ -91,9 +142,32 @@ class StoreFile:
             )
             raise Unavailable(said) from None
         except OSError as error:
-            said = to_operator("{folder} cannot be used: {error}", folder=self.folder, error=error)
-            raise Unavailable(said) from error
+            raise Unavailable(_why_not(self._in_the_way(), error.errno or 0)) from error
         self._lock = lock
+        try:
+            self._look()
+        except BaseException:
+            self.release()
+            raise
+
+    def _in_the_way(self) -> Path:
+        """What an operating system's refusal is about: the lock, the folder, or the first above it that is there."""
+        lock = self.folder / LOCK
+        if lock.is_dir() or (lock.exists() and not os.access(lock, os.W_OK)):
+            return lock
+        return next((each for each in (self.folder, *self.folder.parents) if os.path.lexists(each)), self.folder)
+
+    def _look(self) -> None:
+        """Refuses what SQLite would only say "unable to open" of, or silently begin anew."""
+        log = Path(f"{self.path}-wal")
+        if self.path.is_dir():
+            raise Unavailable(_why_not(self.path, errno.EISDIR))
+        for path in (self.folder, self.path, log):
+            if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+                read_only = hasattr(os, "statvfs") and os.statvfs(path).f_flag & os.ST_RDONLY
+                raise Unavailable(_why_not(path, errno.EROFS if read_only else errno.EACCES))
+        if self.path.exists() and not self.path.stat().st_size and log.exists() and log.stat().st_size:
+            raise self.damaged(to_operator("it is empty, but its log is not"))
 
     def writer(self) -> sqlite3.Connection:
         """The connection that writes, durable on every commit. Raises sqlite3.Error or Unavailable."""
@@ -112,8 +186,12 @@ class StoreFile:
             return connection.execute(f"PRAGMA {pragma}").fetchone()[0]
 
         version, application = ask("user_version"), ask("application_id")
-        if version > SCHEMA or (version and application != _APPLICATION):
+        if application != _APPLICATION and (version or application or ask("schema_version")):
+            raise self._foreign()
+        if version > SCHEMA:
             raise self._newer(version)
+        if application and not version:  # they are written together
+            raise self.damaged(to_operator("its version is missing"))
         journal = ask("journal_mode=WAL")
         for pragma in ("fullfsync=ON", "checkpoint_fullfsync=ON"):  # macOS: its fsync alone does not reach the disk
             connection.execute(f"PRAGMA {pragma}")
@@ -185,10 +263,19 @@ class StoreFile:
     def was_closed(self) -> Unavailable:
         return Unavailable(to_operator("{path} was closed.", path=self.path))
 
+    def _foreign(self) -> Unavailable:
+        said = to_operator(
+            "{path} is a database of another program; nothing was changed in it. Give this one its own folder "
+            "(STORE_URL=tinydb:PATH). If it was a store of this program, it is damaged: put the last good backup in "
+            "its place.",
+            path=self.path,
+        )
+        return Unavailable(said)
+
     def _newer(self, version: int) -> Unavailable:
         said = to_operator(
-            "{path} was written by a newer version of this program (schema {version}, this one knows {known}) or by "
-            "another program. Start the newer version, or restore a backup made with this one.",
+            "{path} was written by a newer version of this program (schema {version}, this one knows {known}). Start "
+            "the newer version, or restore a backup made with this one.",
             path=self.path,
             version=version,
             known=SCHEMA,
@@ -204,6 +291,12 @@ class StoreFile:
             return self.was_closed()
         if code == sqlite3.SQLITE_FULL:
             return Unavailable(to_operator("{path}: {error}. Free some space.", path=self.path, error=error))
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            said = N_("{path} is locked by another program that has it open. Close it there; readers do no harm.")
+            return Unavailable(to_operator(said, path=self.path))
+        cure = _CURES.get(code)
+        if cure:
+            return Unavailable(to_operator(cure, path=self.path, folder=self.folder, error=error))
         return Unavailable(f"{self.path}: {error}.")
 
     def interrupt(self) -> None:
