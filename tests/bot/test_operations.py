@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 
 import pytest
 from aiohttp import web
@@ -63,6 +64,40 @@ async def test_not_ready_says_why_and_the_process_is_still_healthy(
     assert "secret" not in text
     alive = await client.get("/healthz")
     assert (alive.status, await alive.json()) == (200, {"status": "ok"})
+
+
+async def test_readiness_says_when_the_store_was_verified_and_the_log_hears_of_trouble_once(
+    aiohttp_client: Callable[..., Awaitable[Client]],
+) -> None:
+    faults: list[str] = []
+    state = operations.StoreState()
+
+    async def check() -> Sequence[str]:
+        return faults
+
+    app = web.Application()
+    app[operations.STORE] = state
+    app.add_routes(operations.routes(check, "1.2.3"))
+    client = await aiohttp_client(app)
+
+    async def ready() -> object:
+        return await (await client.get("/readyz")).json()
+
+    assert await ready() == {"status": "ready", "verified": None}
+    state.verified_at = datetime(2026, 3, 2, 8, 0, 1, 5, tzinfo=UTC)
+    assert await ready() == {"status": "ready", "verified": "2026-03-02T08:00:01+00:00"}
+    with capture_logs() as logs:
+        faults.append("The disk is full.")
+        for _ in range(5):
+            assert await ready() == {"status": "not ready", "faults": ["The disk is full."]}
+        state.trouble("The disk is full.")  # whoever else meets it
+        faults.clear()
+        for _ in range(5):
+            await ready()
+    assert [(entry["log_level"], entry["event"]) for entry in logs] == [
+        ("error", "the store cannot be used"),
+        ("info", "the store can be used again"),
+    ]
 
 
 async def test_the_version_is_told(start: Start) -> None:
