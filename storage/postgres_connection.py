@@ -126,11 +126,15 @@ async def at_one_go(connection: AsyncConnection[Any]) -> AsyncIterator[None]:
                 failure = error  # raised below: leaving the pipeline with it would log what follows from it
     except psycopg.Error as error:
         failure = failure or error
+    except BaseException:
+        await connection.close()  # cancelled in the middle: what it knows of the server's state is not to be relied on
+        raise
     if failure:
         if not connection.broken:
-            # there is nothing left to roll back, but psycopg then forgets which statements it prepared: those behind
-            # the one that failed never were
-            await connection.execute("ROLLBACK")
+            # nothing is left to roll back, but this makes psycopg forget which statements it prepared: those behind the
+            # one that failed never were
+            async with connection.transaction(force_rollback=True):
+                pass
         raise failure
 
 

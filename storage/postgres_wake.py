@@ -44,18 +44,14 @@ class Wakes:
         self._instance = token_hex(4)
         self._unsent: set[str] = set()
         self._some = asyncio.Event()
-        self._listening = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._shut_out: Unavailable | None = None
+        self._line: psycopg.AsyncConnection[Any] | None = None
         self._closed = False
 
     async def open(self) -> None:
-        """Returns once other instances are heard. Raises `Unavailable` where the store is being carried elsewhere."""
-        self._tasks = [asyncio.create_task(self._send()), asyncio.create_task(self._listen())]
-        await self._listening.wait()
-        if self._shut_out:
-            await self.close()
-            raise self._shut_out
+        """Returns once other instances are heard. Raises `Unavailable`, also while the store is being carried."""
+        self._line = await self._opened()
+        self._tasks = [asyncio.create_task(self._send()), asyncio.create_task(self._listen(self._line))]
 
     def watch(self, *topics: str) -> AbstractAsyncContextManager[Watch]:
         return self._topics.watch(*map(_word, topics))
@@ -76,6 +72,8 @@ class Wakes:
         for task in self._tasks[1:]:  # the listener, which would wait for ever
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._line:
+            await self._line.close()
 
     # ------------------------------------------------------------------ saying it
 
@@ -110,37 +108,46 @@ class Wakes:
 
     # ------------------------------------------------------------------ hearing it
 
-    async def _listen(self) -> None:
+    async def _listen(self, line: psycopg.AsyncConnection[Any]) -> None:
         while not self._closed:
             try:
-                await self._hear()
+                self._topics.wake_all()  # whatever was said while nobody listened
+                await self._hear(line)
             except StoreError as error:
                 log.warning("other instances are not heard", reason=error.values.get("reason"))
-            await self._pause()
+                await line.close()
+                line = self._line = await self._opened_again()
 
-    async def _hear(self) -> None:
-        connection = await connect(self._parameters)
+    async def _hear(self, line: psycopg.AsyncConnection[Any]) -> None:
         try:
-            await connection.execute(f'LISTEN "{self._channel}"')
-            await self._be_known(connection)
-            self._listening.set()
-            self._topics.wake_all()  # whatever was said while nobody listened
-            async for notice in connection.notifies():
+            async for notice in line.notifies():
                 who, *words = notice.payload.split()
                 if who != self._instance:
                     self._topics.wake(words)
         except (psycopg.Error, OSError) as error:
             self._connections.weed()  # nobody else may have noticed yet
             raise trouble(error, self._connections.where) from error
-        finally:
-            with suppress(psycopg.Error, OSError):
-                await connection.close()
 
-    async def _be_known(self, connection: psycopg.AsyncConnection[Any]) -> None:
-        """Holds a lock with the other instances, so that nobody carries the store elsewhere under their hands."""
-        ((held,),) = await (await connection.execute(queries()["be_an_instance"])).fetchall()
-        said = N_("{where} is being carried to or from another store. Start again when that is done.")
-        self._shut_out = None if held else Unavailable(to_operator(said, where=self._connections.where))
-        if self._shut_out:
-            self._listening.set()
-            raise self._shut_out
+    async def _opened_again(self) -> psycopg.AsyncConnection[Any]:
+        while True:
+            await asyncio.sleep(_AGAIN_SECONDS)
+            with suppress(StoreError):
+                return await self._opened()
+
+    async def _opened(self) -> psycopg.AsyncConnection[Any]:
+        """A connection that listens, and that holds a lock with those of the other instances: while it does, nobody
+        carries the store elsewhere.
+        """
+        line = await connect(self._parameters)
+        try:
+            await line.execute(f'LISTEN "{self._channel}"')
+            ((held,),) = await (await line.execute(queries()["be_an_instance"])).fetchall()
+            if not held:
+                said = N_("{where} is being carried to or from another store. Start again when that is done.")
+                raise Unavailable(to_operator(said, where=self._connections.where))
+        except BaseException as error:
+            await line.close()
+            if isinstance(error, psycopg.Error | OSError):
+                raise trouble(error, self._connections.where) from error
+            raise
+        return line

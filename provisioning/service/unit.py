@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
+from random import random
 from typing import TypeVar
 
 from provisioning import notifications
@@ -38,7 +39,7 @@ from provisioning.ports import Clock, Store
 
 T = TypeVar("T")
 
-TRIES = 8  # re-runs of a unit whose records somebody else was changing at the same moment
+TRIES = 16  # re-runs of a unit whose records somebody else was changing at the same moment
 POSTS_PER_SUBJECT = 20  # the newest cards of one thing that are kept up to date
 SAMPLES = (
     ("0281B6100001", "Samples/1/1.01"),
@@ -125,9 +126,11 @@ class UseCases:
         with suppress(Conflict, Duplicate):
             return await self._attempt(actor, decide, operation)
         async with self._slower:
-            for _ in range(TRIES - 1):
+            for tried in range(TRIES - 1):
                 with suppress(Conflict, Duplicate):
                     return await self._attempt(actor, decide, operation)
+                # other instances take no turns with this one: they are let past for some milliseconds, longer each time
+                await asyncio.sleep(random() * min(0.001 * 2**tried, 0.1))  # noqa: S311 - nothing to guess
             return await self._attempt(actor, decide, operation)
 
     async def _attempt(self, actor: Actor, decide: Callable[[], Awaitable[tuple[Change, T]]], operation: str) -> T:
