@@ -17,6 +17,7 @@ from storage.records import record_json
 from storage.tinydb_backup import FileFault, check_ours, reading
 from storage.tinydb_file import FILE, LOCK, StoreFile
 from storage.tinydb_layout import LAYOUTS, Layout, quoted
+from storage.tinydb_restore import waits
 from storage.tinydb_rows import checksum, other_checksum
 from storage.tinydb_schema import listed_tables, make_schema, sql_name
 from storage.transfer import CHUNK, TABLES, Chunk, TransferFault, bad_row, check_counts
@@ -49,6 +50,8 @@ class TinySource:
         if self._alone:
             self._file.take()
         try:
+            if self._alone and waits(self._file.folder):
+                raise FileFault(to_operator("A restore waits in {folder}: open it first.", folder=self._file.folder))
             self._connection = reading(self._file.path)
             self._connection.execute("BEGIN")
             check_ours(self._connection, self._file.path, present=True)

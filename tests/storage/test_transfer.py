@@ -15,6 +15,7 @@ from provisioning.model import Change, Device, OutboxMessage
 from storage import json_transfer, open_store, transfer
 from storage.json_transfer import ABOUT, JsonSource, JsonTarget
 from storage.kinds import KINDS
+from storage.tinydb_restore import WAITING
 from storage.tinydb_transfer import TinySource, TinyTarget
 from storage.transfer import TABLES, NoSuchStore, TransferFault, check_counts, copy, folder_of, open_source, shown
 from tests.fakes import FakeClock
@@ -173,6 +174,14 @@ async def test_a_source_alone_keeps_the_service_away(full):
     async with TinySource(full, alone=True):
         with in_use():
             await opened(full)
+    await (await opened(full)).close()
+
+
+async def test_a_state_that_is_about_to_be_replaced_is_not_carried_away(full):
+    (full / WAITING).touch()
+    with pytest.raises(TransferFault, match="A restore waits"):
+        await everything(TinySource(full, alone=True))
+    (full / WAITING).unlink()
     await (await opened(full)).close()
 
 
