@@ -32,7 +32,7 @@ from bot.activity import Json, locale_of, tenant_of
 from bot.adapter_http import BODY_SECONDS, RefusedError, ServiceHosts, read_activity
 from bot.adapter_trust import KeysUnavailableError, SigningKeys, Tokens
 from bot.messenger import CALL_SECONDS, Connectors, plain
-from provisioning.errors import DeliveryError, ProvisioningError
+from provisioning.errors import DeliveryError, ProvisioningError, Unavailable
 from provisioning.texts import N_, Speech, _, speaking
 
 log = structlog.get_logger(__name__)
@@ -261,5 +261,8 @@ def _toast(sentence: str) -> dict[str, Any]:
 
 def _log_failure(error: Exception) -> None:
     """The way through our code and nothing else: messages and local variables may hold codes and what people typed."""
+    if isinstance(error, Unavailable):  # no fault of the turn; the sweep tells of it, once
+        log.info("a turn could not be saved")
+        return
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
     log.error("a turn failed", error=type(error).__name__, frames=frames[-FRAMES_LOGGED:])

@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 from aiohttp import hdrs, web
 
+from bot.operations import STORE
 from provisioning.errors import (
     BadInput,
     CodeExpired,
@@ -273,8 +274,8 @@ async def _device_answer(request: web.Request, handler: Handler) -> web.StreamRe
             raise
         return _answer(_named(refusal), refusal.status)
     except ProvisioningError as error:
-        if isinstance(error, Unavailable):
-            log.warning("store_unavailable", reason=error.reason)
+        if isinstance(error, Unavailable) and (store := request.app.get(STORE)):
+            store.trouble(error.reason)  # told once, not for each device that calls
         if status_of(error) == HTTPStatus.INTERNAL_SERVER_ERROR:
             return _unexpected(request, error)
         return problem(error)

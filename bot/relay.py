@@ -52,7 +52,7 @@ class Relay:
                         await self.claim()
                         await watch.wait(await self._pause())
                     except StoreError as error:
-                        log.warning("outbox waits for the store", reason=str(error))
+                        log.debug("outbox waits for the store", reason=str(error))  # the sweep tells of it, once
                         await asyncio.sleep(AFTER_FAULT)
         finally:
             await asyncio.gather(*self._under_way, return_exceptions=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import getpass
 import os
+import shutil
 import sqlite3
 import threading
 from contextlib import suppress
@@ -39,6 +40,10 @@ _CURES = {
         "{path}: the disk cannot read or write ({error}). Look into the system's log, then at it."
     ),
 }
+# What comes out of a damaged file: SQLite's own errors, and one of Python that cannot read SQLite's words about it.
+Fault = sqlite3.Error | UnicodeDecodeError
+FAULTS = (sqlite3.Error, UnicodeDecodeError)
+_ROOM = 64 * 1024  # bytes free, below which a disk counts as full
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -68,7 +73,9 @@ def _refuse_network(folder: Path) -> None:
         raise Unavailable(said)
 
 
-def is_damage(error: sqlite3.Error) -> bool:
+def is_damage(error: Fault) -> bool:
+    if isinstance(error, UnicodeDecodeError):
+        return True
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return code in _DAMAGE or "decode to UTF-8" in str(error) or "malformed" in str(error)
 
@@ -282,14 +289,14 @@ class StoreFile:
         )
         return Unavailable(said)
 
-    def trouble(self, error: sqlite3.Error) -> Unavailable:
+    def trouble(self, error: Fault) -> Unavailable:
         """What SQLite said, as our own error."""
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if is_damage(error):
             return self.damaged(str(error))
         if self._closed or self.closing:
             return self.was_closed()
-        if code == sqlite3.SQLITE_FULL:
+        if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and self._no_room()):
             return Unavailable(to_operator("{path}: {error}. Free some space.", path=self.path, error=error))
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             said = N_("{path} is locked by another program that has it open. Close it there; readers do no harm.")
@@ -298,6 +305,12 @@ class StoreFile:
         if cure:
             return Unavailable(to_operator(cure, path=self.path, folder=self.folder, error=error))
         return Unavailable(f"{self.path}: {error}.")
+
+    def _no_room(self) -> bool:
+        """Of a full disk under its shared memory SQLite only says "disk I/O error"."""
+        with suppress(OSError):
+            return shutil.disk_usage(self.folder).free < _ROOM
+        return False
 
     def interrupt(self) -> None:
         """Ends the long reads that are under way; each of them raises `Unavailable`. The writer's own go on."""

@@ -18,7 +18,7 @@ from tinydb.storages import Storage
 from provisioning.errors import Duplicate
 from provisioning.texts import to_operator
 from storage.records import Plain, to_json
-from storage.tinydb_file import StoreFile
+from storage.tinydb_file import FAULTS, StoreFile
 from storage.tinydb_layout import COLUMNS, LAYOUTS, Layout
 from storage.tinydb_schema import listed_tables, make_schema, sql_name
 from storage.tinydb_writer import Work, Writer
@@ -53,7 +53,7 @@ class RowStorage(Storage):
                 self.call(lambda connection: make_schema(connection, self.layouts.values(), self.file.seal_schema))
                 if new:
                     self.file.settle_names()
-            except sqlite3.Error as error:
+            except FAULTS as error:
                 trouble = self.file.trouble(error)
                 self.close()
                 raise trouble from error
@@ -75,7 +75,7 @@ class RowStorage(Storage):
         """Rows of committed state. A table nobody wrote to yet is empty."""
         try:
             return self.file.reader().execute(statement, tuple(values)).fetchall()
-        except sqlite3.Error as error:
+        except FAULTS as error:
             if str(error).startswith("no such table"):
                 return []
             raise self.file.trouble(error) from error
@@ -84,14 +84,14 @@ class RowStorage(Storage):
         """As `ask`, a row at a time, for questions that may be about every row."""
         try:
             yield from self.file.reader().execute(statement, tuple(values))
-        except sqlite3.Error as error:
+        except FAULTS as error:
             if not str(error).startswith("no such table"):
                 raise self.file.trouble(error) from error
 
     def open_row(self, table: str, row: Row) -> Plain:
         """The document of a row whose checksum is right; anything else is never served."""
         doc_id, text, written = row
-        if checksum(doc_id, text) != written:
+        if not isinstance(text, str) or not isinstance(doc_id, int) or checksum(doc_id, text) != written:
             raise self.file.damaged(other_checksum(doc_id, table))
         plain: Plain = json.loads(text)
         return plain

@@ -126,7 +126,10 @@ class TinyStore:
             f"SELECT site, state, installed, problem, count FROM tally WHERE {where} ORDER BY 1, 2, 3, 4",  # noqa: S608
             where.values,
         )
-        return [TallyRow(row[0], State(row[1]), bool(row[2]), bool(row[3]), row[4]) for row in rows]
+        try:
+            return [TallyRow(row[0], State(row[1]), bool(row[2]), bool(row[3]), row[4]) for row in rows]
+        except ValueError as error:  # no checksum stands beside the counts
+            raise self.db.rows.file.damaged(to_operator("the counts name a state that is none")) from error
 
     async def history(self, subject: str | None = None, *, after: str | None = None, limit: int = 50) -> Page[AuditRow]:
         check_question(Device, set(), limit)

@@ -14,7 +14,7 @@ from provisioning.errors import Unavailable
 from provisioning.texts import to_operator
 from storage.audit import Chain
 from storage.records import decode
-from storage.tinydb_file import is_damage
+from storage.tinydb_file import FAULTS, is_damage
 from storage.tinydb_layout import AUDIT, Layout, quoted
 from storage.tinydb_rows import RowStorage, other_checksum
 from storage.tinydb_schema import sql_name
@@ -40,7 +40,7 @@ def verify(rows: RowStorage, *, deep: bool = False) -> None:
     try:
         with _prepared(rows.file.reader()) as connection, closing(_faults(rows, connection, deep)) as faults:
             fault = next(faults, None)
-    except sqlite3.Error as error:
+    except FAULTS as error:
         raise rows.file.trouble(error) from error
     if fault:
         raise rows.file.damaged(fault)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from provisioning.errors import Unavailable
-from storage.tinydb_file import StoreFile
+from storage.tinydb_file import FAULTS, Fault, StoreFile
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -118,7 +118,7 @@ class Writer:
                 self._connection.execute(f"PRAGMA wal_checkpoint({how})").fetchone()
                 self._connection.execute("PRAGMA busy_timeout=5000")
                 self._folded = self._connection.total_changes
-            except sqlite3.Error as error:
+            except FAULTS as error:
                 self._drop(error)
 
     def _commit(self, batch: list[Unit]) -> None:
@@ -132,7 +132,7 @@ class Writer:
             connection.execute("BEGIN IMMEDIATE")
             outcomes = [_apply(connection, unit) for unit in batch]
             connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except FAULTS as error:
             outcomes = [(None, self._drop(error))] * len(batch)
         except Unavailable as error:
             outcomes = [(None, error)] * len(batch)
@@ -144,7 +144,7 @@ class Writer:
         outcome: tuple[Any, BaseException | None]
         try:
             outcome = unit.work(self._connection or self._reopen()), None
-        except sqlite3.Error as error:
+        except FAULTS as error:
             outcome = None, self._drop(error)
         except Exception as error:
             self._let_go()
@@ -155,7 +155,7 @@ class Writer:
         self._connection, self._folded = self._file.writer(), 0
         return self._connection
 
-    def _drop(self, error: sqlite3.Error) -> Unavailable:
+    def _drop(self, error: Fault) -> Unavailable:
         self._let_go()
         return self._file.trouble(error)
 
@@ -172,7 +172,7 @@ def _apply(connection: sqlite3.Connection, unit: Unit) -> tuple[Any, BaseExcepti
     try:
         value = unit.work(connection)
     except BaseException as error:
-        if isinstance(error, sqlite3.Error) and not isinstance(error, _OF_THE_UNIT):
+        if isinstance(error, FAULTS) and not isinstance(error, _OF_THE_UNIT):
             raise
         connection.execute("ROLLBACK TO unit")
         connection.execute("RELEASE unit")

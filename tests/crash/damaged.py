@@ -176,7 +176,6 @@ class Damages:
     opening: int = 0
     reading: int = 0
     verifying: int = 0
-    raising: int = 0  # found, but by an error of another kind than `Unavailable`
     harmless: int = 0
     missing: int = 0  # of those that verify found: rows that could not be seen before it ran
 
@@ -187,7 +186,6 @@ class Damages:
     def figures(self) -> str:
         found = f"found by opening {self.opening}, reading {self.reading}, verify {self.verifying}"
         found += f" ({self.missing} hid rows until then)" * bool(self.missing)
-        found += f", another error {self.raising}" * bool(self.raising)
         return f"{found}; without effect {self.harmless}"
 
     async def look(self, folder: Path, content: bytes, where: str, *, must_be_found: bool = False) -> None:
@@ -199,9 +197,9 @@ class Damages:
         except AssertionError as error:
             noticed = False
             self.violations.append(f"{where}: {error}")
-        except Exception:  # of bytes that are no text Python's sqlite3 may raise what is no error of SQLite's
+        except Exception as error:
             noticed = True
-            self.raising += 1
+            self.violations.append(f"{where}: {type(error).__name__} left the store: {error}")
         if noticed and (folder / _DATABASE).read_bytes() != content:
             self.violations.append(f"{where}: damage was found and written over")
         shutil.rmtree(folder)

@@ -79,14 +79,14 @@ class Findings:
         self.refused = 0
         self.acknowledged: dict[int, int] = {}
 
-    def refusal(self, when: str, error: BaseException | None, cure: str | None = None) -> bool:
+    def refusal(self, when: str, error: BaseException | None) -> bool:
         """Whether this was refused; a refusal names the file and the cure, and nothing else is ever raised."""
         if error is None:
             return False
         self.refused += 1
         if not isinstance(error, Unavailable):
             self.wrong.append(f"{when}: {type(error).__name__}: {error}")
-        elif _DATABASE not in error.reason or (cure or self._disk.cure) not in error.reason:
+        elif _DATABASE not in error.reason or self._disk.cure not in error.reason:
             self.wrong.append(f"{when}: neither file nor cure in: {error.reason}")
         return True
 
@@ -172,8 +172,7 @@ async def while_opening(folder: Path, disk: Disk, found: Findings) -> None:
     """An existing store may open and be read, or be refused; one that is yet to be made is refused."""
     new = folder.parent / "new"
     disk.fill(new / _DATABASE)
-    # of a full disk under its shared memory SQLite only says "disk I/O error"
-    found.refusal("opening what exists", await failure(_open_and_close(folder)), cure="disk I/O error")
+    found.refusal("opening what exists", await failure(_open_and_close(folder)))
     found.expect("made on a full disk", found.refusal("making", await failure(_open_and_close(new))))
     disk.free()
     for place in (folder, new):
