@@ -149,17 +149,18 @@ def failure(folder: Path) -> str:
 def apply(db: RowDB, connection: sqlite3.Connection, now: datetime) -> None:
     """The waiting file becomes the state; what it replaces is kept beside. In the writer's thread, between units.
 
-    A file that cannot be applied is taken away and `restore.failed` says why; the state is as it was.
+    A file that cannot be applied is taken away and `restore.failed` says why; the state is as it was. Raises
+    `FileFault`, never an error of SQLite: which of the files it is about, nobody could tell.
     """
     file = db.rows.file
     waiting = file.folder / WAITING
     try:
         _put_in_place(connection, waiting, _kept(file.folder, now))
-    except (sqlite3.Error, OSError, FileFault) as error:
+    except Exception as error:
         with suppress(OSError):
             (file.folder / FAILED).write_text(f"{error}\n", "utf-8")
         _take_away(waiting)
-        raise
+        raise FileFault(str(error)) from error
     file.damage = None
     _forget_numbers(db)
     _take_away(waiting)

@@ -546,6 +546,25 @@ async def test_a_restore_that_cannot_be_applied_says_why(folder, tmp_path, monke
     await store.close()
 
 
+async def test_damage_to_what_waits_is_not_taken_for_damage_to_the_store(folder, tmp_path):
+    store = await with_code(folder)
+    await store.save(Change(puts=tuple(device(n, notes="x" * 900) for n in range(100, 400))))
+    await store.close()
+    save_copy(folder, tmp_path / "b.sqlite3")
+    await prepared(folder, tmp_path / "b.sqlite3")
+    content = (folder / WAITING).read_bytes()
+    (folder / WAITING).write_bytes(content[: 12 * 4096])
+    store = await opened(folder)
+    try:
+        assert (folder / FAILED).read_text().strip()
+        assert not (folder / WAITING).exists()
+        assert (await store.get(Device, MAC)).code
+        await store.check()
+        await store.verify(deep=True)
+    finally:
+        await store.close()
+
+
 async def test_a_second_restore_of_the_same_moment_is_refused(folder, tmp_path):
     await (await with_code(folder)).close()
     save_copy(folder, tmp_path / "b.sqlite3")
