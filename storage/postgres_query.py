@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
 from provisioning.ports import IndexValue, Span
 from storage.kinds import Kind
 from storage.records import check_text, micros
-
-
-@dataclass(frozen=True, slots=True)
-class Where:
-    """Conditions joined by AND and the values they bind, in order."""
-
-    terms: tuple[str, ...] = ()
-    values: tuple[Any, ...] = ()
-
-    def __and__(self, other: Where) -> Where:
-        return Where(self.terms + other.terms, self.values + other.values)
-
-    def __str__(self) -> str:
-        return " AND ".join(self.terms) or "TRUE"
-
-
-NOTHING = Where(("FALSE",))
+from storage.where import NOTHING, Where
 
 
 def matching(kind: Kind, contains: str | None, span: Span | None, equals: Mapping[str, IndexValue]) -> Where:

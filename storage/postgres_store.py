@@ -16,13 +16,14 @@ from provisioning.ports import AuditRow, IndexValue, Page, Span, TallyRow, Watch
 from storage.kinds import check_question, names_asked, numbered
 from storage.postgres_audit import drop, seal
 from storage.postgres_connection import ConnectionLost, Connections, at_one_go, connect, parameters_of, shown, trouble
-from storage.postgres_query import Where, matching
+from storage.postgres_query import matching
 from storage.postgres_schema import current_schema, examine, migrate
 from storage.postgres_sql import about, queries
 from storage.postgres_unit import Unit
 from storage.postgres_verify import first_fault
 from storage.postgres_wake import Wakes
 from storage.records import check_text, decode, decode_event, from_micros, micros, time_text
+from storage.where import Where
 
 R = TypeVar("R", bound=Record)
 

@@ -18,10 +18,11 @@ from tinydb.table import Document, Table
 
 from storage.records import Plain, check_text
 from storage.tinydb_layout import Layout
-from storage.tinydb_query import Where, candidates
+from storage.tinydb_query import candidates
 from storage.tinydb_rows import Row, Rows, RowStorage
 from storage.tinydb_schema import sql_name
 from storage.tinydb_write import Statements
+from storage.where import Where
 
 # ruff: noqa: S608 - statements are put together from our own table and column names; every value is bound
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -11,23 +10,9 @@ from provisioning.ports import IndexValue, Span
 from storage.kinds import Kind
 from storage.records import check_text, micros
 from storage.tinydb_layout import quoted
+from storage.where import NOTHING, Where
 
 _BROAD = 2  # from this rank on, a range of times leads to fewer rows
-
-
-@dataclass(frozen=True, slots=True)
-class Where:
-    """Conditions joined by AND and the values they bind, in order."""
-
-    terms: tuple[str, ...] = ()
-    values: tuple[Any, ...] = ()
-    by_range: bool = False  # found by an index that is not in the order asked for
-
-    def __and__(self, other: Where) -> Where:
-        return Where(self.terms + other.terms, self.values + other.values, self.by_range or other.by_range)
-
-    def __str__(self) -> str:
-        return " AND ".join(self.terms) or "TRUE"
 
 
 def bound(value: IndexValue) -> str | int:
@@ -47,7 +32,7 @@ def matching(kind: Kind, contains: str | None, span: Span | None, equals: Mappin
     knows nothing of how rows are spread. A flag is said literally, so that the index of its true rows is seen to fit.
     """
     if None in equals.values():
-        return Where(("FALSE",))
+        return NOTHING
     ranks = {name: _rank(kind, name, value) for name, value in equals.items()}
     if span and min(ranks.values(), default=_BROAD) >= _BROAD:
         leading = span.index

@@ -26,12 +26,13 @@ from storage.tinydb_engine import RowDB, RowTable
 from storage.tinydb_file import LONG_READS
 from storage.tinydb_layout import AUDIT, SEEN
 from storage.tinydb_outbox import lease_heads, next_due
-from storage.tinydb_query import Where, matching
+from storage.tinydb_query import matching
 from storage.tinydb_unit import Unit as UnitOfWork
 from storage.tinydb_unit import write_seen
 from storage.tinydb_verify import verify
 from storage.tinydb_writer import Unit, Work
 from storage.watch import Topics
+from storage.where import Where
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")

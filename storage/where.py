@@ -1,0 +1,24 @@
+"""Conditions in SQL, put together from our own column names; every value is bound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Conditions joined by AND and the values they bind, in order."""
+
+    terms: tuple[str, ...] = ()
+    values: tuple[Any, ...] = ()
+    by_range: bool = False  # found by an index that is not in the order asked for
+
+    def __and__(self, other: Where) -> Where:
+        return Where(self.terms + other.terms, self.values + other.values, self.by_range or other.by_range)
+
+    def __str__(self) -> str:
+        return " AND ".join(self.terms) or "TRUE"
+
+
+NOTHING = Where(("FALSE",))
