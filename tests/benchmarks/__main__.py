@@ -44,11 +44,11 @@ def _ratio(ratio: float) -> str:
 
 async def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--full", action="store_true", help="200 000 devices and 1 000 000 facts in the large store")
+    parser.add_argument("--small", action="store_true", help="the large store is half as large")
     parser.add_argument("--only", choices=("storage", "slow_disk", "postgres", "turns"))
     asked = parser.parse_args()
     parts = {
-        "storage": lambda: storage.run(asked.full),
+        "storage": lambda: storage.run(small=asked.small),
         "slow_disk": slow_disk.run,
         "postgres": postgres.run,
         "turns": turns.run,

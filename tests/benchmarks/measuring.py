@@ -43,12 +43,19 @@ def quantile(taken: Sequence[float], percent: int) -> float:
 
 
 @contextmanager
-def append(folder: Path, *, slower: float = 0) -> Iterator[Callable[[], None]]:
-    """What the disk takes for the least that can be durable: 4 KiB at the end of a file, each fsync so much slower."""
-    descriptor = os.open(folder / "append", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+def append(
+    folder: Path, name: str = "append", *, slower: float = 0, in_place: bool = False
+) -> Iterator[Callable[[], None]]:
+    """What the disk takes for the least that can be durable: 4 KiB at the end of a file, each fsync so much slower.
+
+    `in_place` writes over the same 4 KiB each time, which spares the file system the new length.
+    """
+    descriptor = os.open(folder / name, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
     durable = getattr(os, "fdatasync", os.fsync)
 
     def act() -> None:
+        if in_place:
+            os.lseek(descriptor, 0, os.SEEK_SET)
         os.write(descriptor, b"x" * 4096)
         if slower:
             time.sleep(slower)

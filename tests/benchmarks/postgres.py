@@ -21,8 +21,8 @@ from tests.benchmarks import Row, Skipped, at_most, beside
 from tests.benchmarks.measuring import medians
 from tests.benchmarks.stores import STATES, Ours, ours
 from tests.fakes import FakeClock
+from tests.scale.state import Scene, Size, mac_of
 from tests.storage import postgres
-from tests.storage.samples import device
 
 DEVICES, TASKS, EACH, ROUNDS = 10_000, 32, 12, 3
 EMBEDDED = "the embedded store"
@@ -32,8 +32,9 @@ class ByHand:
     """One prepared statement on a connection of its own; what comes back is as psycopg gives it."""
 
     def __init__(self, connection: psycopg.AsyncConnection) -> None:
-        self._connection, self._mac, self._states = connection, device(0).mac, cycle(STATES)
-        self._doc = json.dumps(encode(device(0)) | {"version": 1})
+        device = Scene(Size(DEVICES, 0)).device(0)
+        self._connection, self._mac, self._states = connection, device.mac, cycle(STATES)
+        self._doc = json.dumps(encode(device) | {"version": 1})
 
     async def get(self) -> object:
         cursor = await self._connection.execute("SELECT doc FROM devices WHERE key = %s", (self._mac,))
@@ -74,7 +75,7 @@ async def _several(first: Ours, url: str) -> list[Row]:
     """Two instances on one database beside one, as many tasks in all."""
     second = await open_store(url, clock=FakeClock())
     try:
-        macs = [device(number).mac for number in range(1, TASKS + 1)]
+        macs = [mac_of(number) for number in range(1, TASKS + 1)]
         one, two = [], []
         for _ in range(ROUNDS):
             one.append(await _together([await Ours(first.store, mac).take() for mac in macs]))

@@ -16,7 +16,7 @@ from tests.benchmarks import Row, Skipped, at_least, at_most
 from tests.benchmarks.measuring import append, quantile, race
 from tests.benchmarks.stores import Ours, ours
 from tests.crash.vfs import delayed_sync, hidden
-from tests.storage.samples import device
+from tests.scale.state import mac_of
 
 SLOWER = 0.002
 DEVICES, TASKS, EACH, FEW, ROUNDS = 1_000, 64, 8, 8, 5
@@ -28,7 +28,7 @@ async def run() -> list[Row | Skipped]:
     with tempfile.TemporaryDirectory() as name, delayed_sync(SLOWER), append(Path(name), slower=SLOWER) as disk:
         async with ours(f"tinydb:{name}/store", DEVICES) as one:
             unit, least = await race(one.unit, disk, rounds=10, each=20, warm=5)
-            devices = [await Ours(one.store, device(number).mac).take() for number in range(TASKS)]
+            devices = [await Ours(one.store, mac_of(number)).take() for number in range(TASKS)]
             together, alone, latencies = [], [], []
             for _ in range(ROUNDS):
                 alone.append(await _alone(devices))

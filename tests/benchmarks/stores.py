@@ -18,14 +18,20 @@ from provisioning.ports import Store
 from storage import open_store
 from storage.records import encode
 from tests.fakes import FakeClock
-from tests.scale.state import save_all
-from tests.storage.samples import NOW, device
+from tests.scale.state import NOW, Scene, Size, mac_of, save_all
 
 STATES = (State.SIGNED_IN, State.SIGNED_OUT)
 
 
 def fleet(many: int) -> Iterator[Device]:
-    return (device(number, f"Oslo/{number % 40}/{number}") for number in range(many))
+    """Devices as they are in a rollout, in every store the same."""
+    scene = Scene(Size(many, 0))
+    return map(scene.device, range(many))
+
+
+def one_of(many: int) -> str:
+    """The MAC of a device in the middle that is signed in."""
+    return mac_of(many // 2 + 40)
 
 
 class Ours:
@@ -33,12 +39,12 @@ class Ours:
 
     def __init__(self, store: Store, mac: str) -> None:
         self.store, self.mac = store, mac
-        self._states, self._record = cycle(STATES), device()
+        self._states = cycle(STATES)
 
     async def take(self) -> Ours:
         found = await self.store.get(Device, self.mac)
         assert found
-        self._record = found
+        self._record: Device = found
         return self
 
     async def get(self) -> object:
@@ -64,7 +70,7 @@ async def ours(url: str, many: int) -> AsyncIterator[Ours]:
     store = await open_store(url, clock=FakeClock())
     try:
         await save_all(store, fleet(many))
-        yield await Ours(store, device(many // 2).mac).take()
+        yield await Ours(store, one_of(many)).take()
     finally:
         await store.close()
 
@@ -73,7 +79,7 @@ class Stock:
     """TinyDB as it comes, with the same devices."""
 
     def __init__(self, folder: Path, many: int) -> None:
-        self.file, self._mac = folder / f"stock-{many}.json", device(many // 2).mac
+        self.file, self._mac = folder / f"stock-{many}.json", one_of(many)
         documents = {str(number): encode(each) for number, each in enumerate(fleet(many), start=1)}
         self.file.write_text(json.dumps({"devices": documents}))
         self._states = cycle(STATES)
@@ -94,7 +100,7 @@ class ByHand:
     """SQLite as short as it can be written: a statement, a row, its JSON; durable like ours."""
 
     def __init__(self, connection: sqlite3.Connection, many: int) -> None:
-        self._connection, self._mac, self._states = connection, device(many // 2).mac, cycle(STATES)
+        self._connection, self._mac, self._states = connection, one_of(many), cycle(STATES)
         connection.execute("PRAGMA journal_mode=WAL").fetchone()
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("CREATE TABLE devices (mac TEXT PRIMARY KEY, state TEXT, doc TEXT)")
@@ -103,7 +109,7 @@ class ByHand:
         rows = ((each.mac, each.state.value, json.dumps(encode(each))) for each in fleet(many))
         connection.executemany("INSERT INTO devices VALUES (?, ?, ?)", rows)
         connection.execute("COMMIT")
-        self._doc = json.dumps(encode(device(many // 2)))
+        self._doc = json.dumps(encode(Scene(Size(many, 0)).device(many // 2 + 40)))
 
     def get(self) -> object:
         row = self._connection.execute("SELECT doc FROM devices WHERE mac = ?", (self._mac,)).fetchone()

@@ -89,22 +89,25 @@ def _ms(value: float) -> str:
 
 @asynccontextmanager
 async def stalls() -> AsyncIterator[list[float]]:
-    """Milliseconds by which a task that wants to run every millisecond came late. Other processes count as well."""
+    """Milliseconds by which a task that wants to run every millisecond came late, as far as this process was at work.
+
+    What other processes took of the machine does not count: a delay is at most the CPU time of all threads in it.
+    """
     late = [0.0]
 
     async def tick() -> None:
-        before = time.perf_counter()
+        before, worked = time.perf_counter(), time.process_time()
         while True:
             await asyncio.sleep(TICK)
-            now = time.perf_counter()
-            late.append((now - before - TICK) * 1e3)
-            before = now
+            now, work = time.perf_counter(), time.process_time()
+            late.append(min(now - before - TICK, work - worked) * 1e3)
+            before, worked = now, work
 
     ticking = asyncio.create_task(tick())
     await asyncio.sleep(0)
     try:
         yield late
-        await asyncio.sleep(0)
+        await asyncio.sleep(TICK * 2)
     finally:
         ticking.cancel()
 
