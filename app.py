@@ -258,8 +258,9 @@ async def _serve(settings: Settings) -> None:
 @cli.command(help=N_("Show each setting, where it comes from, what is missing and how to get it."))
 def doctor() -> None:
     from bot.doctor import doctor as examine
+    from storage import fault_of
 
-    raise typer.Exit(examine(os.environ))
+    raise typer.Exit(examine(os.environ, store_fault=lambda url: asyncio.run(fault_of(url))))
 
 
 @cli.command(

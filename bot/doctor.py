@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -44,8 +44,17 @@ NOT_SET: Final = {
 }
 
 
-def doctor(environ: Mapping[str, str], env_file: Path | None = DOTENV, console: Console | None = None) -> int:
-    """Prints the examination; 0 where the service would start, else 2. Nothing is changed, no secret is shown."""
+def doctor(
+    environ: Mapping[str, str],
+    env_file: Path | None = DOTENV,
+    console: Console | None = None,
+    *,
+    store_fault: Callable[[str], str] = lambda url: "",
+) -> int:
+    """Prints the examination; 0 where the service would start, else 2. Nothing is changed, no secret is shown.
+
+    `store_fault` says why the store at an address cannot be used, empty where it can.
+    """
     console = console or Console()
     try:
         given = gather(environ, env_file)
@@ -56,7 +65,8 @@ def doctor(environ: Mapping[str, str], env_file: Path | None = DOTENV, console: 
     console.print(_mode(local))
     try:
         settings: Settings | None = load_settings(environ, env_file)
-        faults: list[str] = []
+        fault = store_fault(given["STORE_URL"].value)
+        faults = [f"STORE_URL: {fault}"] if fault else []
     except BadConfiguration as bad:
         settings, faults = None, bad.faults
     console.print(_table(given, faults, local))

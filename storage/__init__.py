@@ -34,3 +34,25 @@ async def open_store(url: str, *, clock: Clock) -> Store:
     from storage.tinydb_store import open_tiny_store
 
     return await open_tiny_store(Path(rest), clock=clock)
+
+
+async def fault_of(url: str) -> str:
+    """Why the database that `url` names cannot hold a store, for the operator; empty where it can.
+
+    Nothing is made or changed. Of an embedded store only opening it tells.
+    """
+    if not url.startswith(("postgresql:", "postgres:")):
+        return ""
+    from storage.postgres_connection import connect, parameters_of, shown
+    from storage.postgres_schema import examine
+
+    try:
+        parameters = parameters_of(url)
+        connection = await connect(parameters)
+        try:
+            await examine(connection, shown(parameters))
+        finally:
+            await connection.close()
+    except Unavailable as error:
+        return error.reason
+    return ""

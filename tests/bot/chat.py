@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import socket
 from collections import deque
@@ -46,6 +47,7 @@ from storage.records import encode
 from tests.cards.rules import assert_good, of_type
 from tests.connector import BOT_ID, TENANT, Call, FakeConnector, Fault
 from tests.fakes import FakeClock
+from tests.storage import postgres
 
 MORNING = datetime(2026, 3, 2, 7, 30, tzinfo=UTC)
 DANA_ID = "00000000-0000-4000-8000-00000000da0a"
@@ -604,6 +606,9 @@ class House:
                 assert digits.encode() not in content and groups.encode() not in content, f"a code in {path.name}"
 
 
+ON_POSTGRES = os.environ.get("TEST_STORE") == "postgres"  # all conversations, over the store of many instances
+
+
 @asynccontextmanager
 async def open_house(folder: Path, *, admins: str = DANA_ID) -> AsyncIterator[House]:
     """The whole service as `app` composes it, in local mode for one tenant; the outbox moves when the test says so."""
@@ -613,7 +618,7 @@ async def open_house(folder: Path, *, admins: str = DANA_ID) -> AsyncIterator[Ho
             environ = {
                 "TENANT_ID": TENANT,
                 "ADMINS": admins,
-                "STORE_URL": f"tinydb:{folder}/store",
+                "STORE_URL": postgres.emptied() if ON_POSTGRES else f"tinydb:{folder}/store",
                 "CODE_KEY_FILE": str(folder / "keys.json"),
             }
             settings = load_settings(environ, None)

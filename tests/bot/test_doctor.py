@@ -3,6 +3,7 @@
 import io
 from base64 import b64encode
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -24,9 +25,9 @@ TEAMS = {
 }
 
 
-def examine(environ: dict[str, str], env_file: Path | None = None) -> tuple[int, str]:
+def examine(environ: dict[str, str], env_file: Path | None = None, **more: Any) -> tuple[int, str]:
     out = io.StringIO()
-    code = doctor(environ, env_file, Console(file=out, width=200, color_system=None))
+    code = doctor(environ, env_file, Console(file=out, width=200, color_system=None), **more)
     return code, out.getvalue()
 
 
@@ -131,3 +132,16 @@ def test_keeping_everything_for_ever_is_noticed() -> None:
 )
 def test_the_odds_follow_the_length(digits: int, said: str) -> None:
     assert said in odds(digits)
+
+
+def test_a_store_that_cannot_be_reached_is_a_fault() -> None:
+    asked: list[str] = []
+
+    def fault(url: str) -> str:
+        asked.append(url)
+        return "postgresql://db: refused"
+
+    code, text = examine(TEAMS, store_fault=fault)
+    assert (code, asked) == (2, [TEAMS["STORE_URL"]])
+    assert "✗ STORE_URL: postgresql://db: refused" in text
+    assert "wrong, see below" in row(text, "STORE_URL")
