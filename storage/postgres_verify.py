@@ -62,10 +62,11 @@ async def _columns(connection: AsyncConnection[Any], kind: Kind) -> AsyncIterato
 
 async def _chain(connection: AsyncConnection[Any], deep: bool) -> AsyncIterator[str]:
     chain = Chain()
+    question = queries()["digests"].format(doc="doc" if deep else "NULL")
     segments = await connection.execute(queries()["segments"])
     for (plain,) in await segments.fetchall():
         segment = decode(Segment, plain)
-        rows = await connection.execute(queries()["digests"], (chain.last, segment.last))
+        rows = await connection.execute(question, (chain.last, segment.last))
         found = await rows.fetchall()
         if fault := chain.fault(segment, [text for _, text, _ in found]):
             yield fault

@@ -82,7 +82,7 @@ SELECT key FROM {table} WHERE version <> (doc ->> 'version')::bigint LIMIT 1
 SELECT doc, {columns} FROM {table}
 
 -- name: digests
-SELECT id, digest, doc FROM audit WHERE id > %s AND id <= %s ORDER BY id
+SELECT id, digest, {doc} FROM audit WHERE id > %s AND id <= %s ORDER BY id
 
 -- ── the outbox ──
 
