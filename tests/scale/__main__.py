@@ -66,7 +66,9 @@ async def _fill(url: str, scene: Scene) -> None:
         await store.close()
     if url.startswith("postgres"):
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("VACUUM ANALYZE")  # as the server does by itself within minutes
+            tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
+            names = ", ".join(name for (name,) in tables)
+            connection.execute(f"VACUUM (ANALYZE, SKIP_LOCKED) {names}")  # as the server does by itself within minutes
 
 
 async def _opened(url: str, scene: Scene, book: Book) -> None:
