@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from provisioning.bookkeeping import Attempts, Lease, Operation, Segment
 from provisioning.errors import TextTooLong
 from provisioning.model import Batch, Device, OutboxMessage, Person, Post, Rollout
-from provisioning.ports import Span
+from provisioning.ports import Span, TallyRow
 from storage.records import micros
 
 IndexedValue = str | int | bool | None
@@ -197,6 +197,26 @@ def _check_length(indexed: str) -> None:
     length = len(indexed.encode(errors="replace"))
     if length > LONGEST_INDEXED:
         raise TextTooLong(length=length, limit=LONGEST_INDEXED)
+
+
+_TALLIED = {"removed", "site", "state", "installed", "problem", "open"}
+
+
+def is_tallied(kind: type[Any], contains: str | None, span: Span | None, equals: Mapping[str, Any]) -> bool:
+    """Whether the count is kept beside the devices: of those that are listed, by what the tally tells apart."""
+    asked = contains is None and span is None and equals.keys() <= _TALLIED
+    return kind is Device and asked and equals.get("removed") is False and equals.get("site", "") is not None
+
+
+def sum_tally(rows: Iterable[TallyRow], equals: Mapping[str, Any]) -> int:
+    """The devices of a tally for which all of this holds."""
+    asked = {name: value for name, value in equals.items() if name != "removed"}
+    if "open" in asked:  # a listed device is open until it is installed
+        asked["open"] = not asked["open"]
+    fields = {"open": "installed"}
+    return sum(
+        row.count for row in rows if all(getattr(row, fields.get(name, name)) == value for name, value in asked.items())
+    )
 
 
 def numbered(after: str) -> int | None:

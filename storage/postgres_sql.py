@@ -25,6 +25,12 @@ def queries() -> Mapping[str, str]:
     return dict(zip(parts[::2], without_remarks, strict=True))
 
 
+@cache
+def about_heads(name: str) -> str:
+    """A statement about the outbox that begins with the head of each lane."""
+    return queries()[name].format(heads=queries()["heads"])
+
+
 @dataclass(frozen=True, slots=True)
 class Statements:
     """What is said about one kind of records."""

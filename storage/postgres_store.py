@@ -13,12 +13,13 @@ import psycopg
 from provisioning.errors import Conflict, Duplicate, Unavailable
 from provisioning.model import Change, Device, OutboxMessage, Record, State
 from provisioning.ports import AuditRow, IndexValue, Page, Span, TallyRow, Watch
-from storage.kinds import check_question, names_asked, numbered
+from storage.kinds import check_question, is_tallied, names_asked, numbered, sum_tally
+from storage.loop import off_the_loop
 from storage.postgres_audit import drop, seal
 from storage.postgres_connection import ConnectionLost, Connections, at_one_go, connect, parameters_of, shown, trouble
 from storage.postgres_query import matching
 from storage.postgres_schema import current_schema, examine, migrate
-from storage.postgres_sql import about, queries
+from storage.postgres_sql import about, about_heads, queries
 from storage.postgres_unit import Unit
 from storage.postgres_verify import first_fault
 from storage.postgres_wake import Wakes
@@ -73,15 +74,16 @@ class PostgresStore:
             where &= Where((f"{order} > %s",), (place,))
         statement = queries()["find"].format(table=entry.table, order=order, where=where)
         rows = await self._ask(statement, (*where.values, limit + 1))
-        return Page(
-            tuple(decode(kind, plain) for plain, _ in rows[:limit]),
-            str(rows[limit - 1][1]) if len(rows) > limit else None,
-        )
+        records = await off_the_loop(len(rows), lambda: tuple(decode(kind, plain) for plain, _ in rows[:limit]))
+        return Page(records, str(rows[limit - 1][1]) if len(rows) > limit else None)
 
     async def count(
         self, kind: type[R], /, *, contains: str | None = None, span: Span | None = None, **equals: IndexValue
     ) -> int:
         entry = check_question(kind, names_asked(contains, span, equals))
+        if is_tallied(kind, contains, span, equals):
+            site = equals.get("site")
+            return sum_tally(await self.tally(str(site) if site is not None else None), equals)
         where = matching(entry, contains, span, equals)
         rows = await self._ask(queries()["count"].format(table=entry.table, where=where), where.values)
         return int(rows[0][0])
@@ -105,7 +107,9 @@ class PostgresStore:
         if after is not None:
             where &= Where(("id < %s",), (numbered(after) or 0,))
         found = await self._ask(queries()["history"].format(where=where), (*where.values, limit + 1))
-        rows = tuple(AuditRow(sequence, decode_event(plain)) for sequence, plain in found[:limit])
+        rows = await off_the_loop(
+            len(found), lambda: tuple(AuditRow(number, decode_event(plain)) for number, plain in found[:limit])
+        )
         return Page(rows, str(rows[-1].sequence) if len(found) > limit else None)
 
     async def last_seen(self, macs: Sequence[str]) -> Mapping[str, datetime]:
@@ -130,7 +134,7 @@ class PostgresStore:
 
     async def save(self, change: Change) -> None:
         """As the port says: one round trip. A cancelled call may have taken effect, and wakes as if it had."""
-        unit = Unit.of(change)
+        unit = await off_the_loop(len(change.puts), lambda: Unit.of(change))
         if self._fault:
             raise Unavailable(self._fault)
         try:
@@ -150,12 +154,12 @@ class PostgresStore:
         async with self._connections.take() as connection:
             async with at_one_go(connection):
                 await connection.execute(queries()["wait_for_claims"])
-                cursor = await connection.execute(queries()["claim"], values)
+                cursor = await connection.execute(about_heads("claim"), values)
             rows = await cursor.fetchall()
         return [decode(OutboxMessage, plain) for _, _, plain in sorted(rows, key=lambda row: row[:2])]
 
     async def next_due(self) -> datetime | None:
-        ((moment,),) = await self._ask(queries()["next_due"])
+        ((moment,),) = await self._ask(about_heads("next_due"))
         return None if moment is None else from_micros(moment)
 
     async def record_seen(self, seen: Mapping[str, datetime]) -> None:

@@ -90,36 +90,47 @@ SELECT id, digest, {doc} FROM audit WHERE id > %s AND id <= %s ORDER BY id
 -- name: wait_for_claims
 SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 2))
 
--- A lane's head is its oldest waiting row. Rows get their numbers before they are committed, so an older one may
+-- A lane's head is its oldest waiting row. The lanes are walked one by one through the index of waiting rows, so that
+-- a long lane costs no more than a short one. Rows get their numbers before they are committed, so an older one may
 -- appear behind one that is under way already: the lane then waits for that.
 -- name: claim
-WITH heads AS (
-  SELECT key FROM outbox AS head
-  WHERE ix_status = 'waiting' AND due_at <= %(now)s AND (leased_until IS NULL OR leased_until <= %(now)s)
-    AND NOT EXISTS (
-      SELECT 1 FROM outbox AS older
-      WHERE older.ix_status = 'waiting' AND older.ix_lane = head.ix_lane AND older.id < head.id)
+WITH RECURSIVE {heads}, due AS (
+  SELECT key FROM heads
+  WHERE due_at <= %(now)s AND (leased_until IS NULL OR leased_until <= %(now)s)
     AND NOT EXISTS (
       SELECT 1 FROM outbox AS other
-      WHERE other.ix_status = 'waiting' AND other.ix_lane = head.ix_lane AND other.leased_until > %(now)s)
-  ORDER BY due_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+      WHERE other.ix_status = 'waiting' AND other.ix_lane = heads.lane AND other.leased_until > %(now)s)
+  ORDER BY due_at, id LIMIT %(limit)s
+), free AS (
+  SELECT outbox.key FROM outbox JOIN due ON due.key = outbox.key
+  WHERE ix_status = 'waiting' AND (leased_until IS NULL OR leased_until <= %(now)s)
+  FOR UPDATE OF outbox SKIP LOCKED
 )
 UPDATE outbox SET leased_until = %(until)s, version = version + 1,
   doc = doc || jsonb_build_object('leased_until', %(until_text)s::text, 'version', version + 1)
-FROM heads WHERE outbox.key = heads.key
+FROM free WHERE outbox.key = free.key
 RETURNING due_at, id, doc
 
 -- name: next_due
-SELECT min(moment) FROM (
-  (SELECT due_at AS moment FROM outbox AS head
-    WHERE ix_status = 'waiting' AND leased_until IS NULL AND NOT EXISTS (
-      SELECT 1 FROM outbox AS older
-      WHERE older.ix_status = 'waiting' AND older.ix_lane = head.ix_lane AND older.id < head.id)
-    ORDER BY due_at, id LIMIT 1)
+WITH RECURSIVE {heads}
+SELECT min(coalesce(leased_until, due_at)) FROM (
+  SELECT due_at, leased_until FROM heads
   UNION ALL
-  (SELECT leased_until FROM outbox WHERE ix_status = 'waiting' AND leased_until IS NOT NULL
-    ORDER BY leased_until LIMIT 1)
+  SELECT due_at, leased_until FROM outbox WHERE ix_status = 'waiting' AND leased_until IS NOT NULL
 ) AS moments
+
+-- name: heads
+lanes AS (
+  (SELECT ix_lane AS lane FROM outbox WHERE ix_status = 'waiting' ORDER BY ix_lane, id LIMIT 1)
+  UNION ALL
+  SELECT (
+    SELECT ix_lane FROM outbox WHERE ix_status = 'waiting' AND ix_lane > lanes.lane ORDER BY ix_lane, id LIMIT 1)
+  FROM lanes WHERE lanes.lane IS NOT NULL
+), heads AS (
+  SELECT lanes.lane, oldest.* FROM lanes CROSS JOIN LATERAL (
+    SELECT key, id, due_at, leased_until FROM outbox
+    WHERE ix_status = 'waiting' AND ix_lane = lanes.lane ORDER BY ix_lane, id LIMIT 1) AS oldest
+)
 
 -- ── beside the records ──
 

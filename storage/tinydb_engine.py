@@ -17,7 +17,7 @@ from tinydb.storages import Storage
 from tinydb.table import Document, Table
 
 from storage.records import Plain, check_text
-from storage.tinydb_layout import Layout
+from storage.tinydb_layout import Layout, quoted
 from storage.tinydb_query import candidates
 from storage.tinydb_rows import Row, Rows, RowStorage
 from storage.tinydb_schema import sql_name
@@ -70,7 +70,7 @@ class RowTable(Table):
         if after is not None:
             where &= Where((f"{order} > ?",), (after,))
         rows = self._rows.ask(
-            f"SELECT id, doc, crc, {order} FROM {self._sql} WHERE {where} ORDER BY {order} LIMIT ?",
+            f"SELECT id, doc, crc, {order} FROM {self._from(where)} WHERE {where} ORDER BY {order} LIMIT ?",
             (*where.values, limit + 1),
         )
         plains = [self._rows.open_row(self._name, row[:3]) for row in rows[:limit]]
@@ -82,7 +82,10 @@ class RowTable(Table):
         return [(row[0], self._rows.open_row(self._name, row)) for row in rows]
 
     def count_where(self, where: Where) -> int:
-        return int(self._rows.ask(f"SELECT count(*) FROM {self._sql} WHERE {where}", where.values)[0][0])
+        return int(self._rows.ask(f"SELECT count(*) FROM {self._from(where)} WHERE {where}", where.values)[0][0])
+
+    def _from(self, where: Where) -> str:
+        return f"{self._sql} INDEXED BY {quoted(where.index)}" if where.index else self._sql
 
     # ------------------------------------------------------------------ TinyDB's reading
 

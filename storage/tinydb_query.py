@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
+from provisioning.model import Device
 from provisioning.ports import IndexValue, Span
 from storage.kinds import Kind
 from storage.records import check_text, micros
 from storage.tinydb_layout import quoted
 from storage.where import NOTHING, Where
 
+_NOTHING = 4  # most rows are a no
 _BROAD = 2  # from this rank on, a range of times leads to fewer rows
 
 
@@ -25,8 +27,10 @@ def bound(value: IndexValue) -> str | int:
     return int(value)
 
 
-def matching(kind: Kind, contains: str | None, span: Span | None, equals: Mapping[str, IndexValue]) -> Where:
-    """The rows that a `find` or `count` is about.
+def matching(
+    kind: Kind, contains: str | None, span: Span | None, equals: Mapping[str, IndexValue], *, counting: bool = False
+) -> Where:
+    """The rows that a `find` or, `counting`, a `count` is about.
 
     One condition leads to them, the most telling; the unary plus hides the others' indexes from SQLite, whose planner
     knows nothing of how rows are spread. A flag is said literally, so that the index of its true rows is seen to fit.
@@ -34,34 +38,75 @@ def matching(kind: Kind, contains: str | None, span: Span | None, equals: Mappin
     if None in equals.values():
         return NOTHING
     ranks = {name: _rank(kind, name, value) for name, value in equals.items()}
-    if span and min(ranks.values(), default=_BROAD) >= _BROAD:
-        leading = span.index
+    special = _special(kind, contains, span, equals, counting)
+    if special:
+        leading, shown = SPECIAL[special]
+    elif span and min(ranks.values(), default=_BROAD) >= _BROAD:
+        leading, shown = span.index, set()
     else:
-        leading = min(ranks, key=ranks.__getitem__, default="")
-    where = Where()
+        telling = {name: rank for name, rank in ranks.items() if rank < _NOTHING}
+        leading, shown = min(telling, key=ranks.__getitem__, default=""), set()
+    where = Where(index=f"{kind.table}.{special}" if special else "")
     for name, value in equals.items():
-        column = ("" if name == leading else "+") + quoted(f"ix_{name}")
+        column = ("" if name == leading or name in shown else "+") + quoted(f"ix_{name}")
         if name in kind.flags:
             where &= Where((f"{column} = {int(bool(value))}",))
         else:
             where &= Where((f"{column} = ?",), (bound(value),))
     if span:
-        column = ("" if span.index == leading else "+") + quoted(f"ix_{span.index}")
-        where &= Where((f"{column} IS NOT NULL",))
-        if span.after is not None:
-            where &= Where((f"{column} > ?",), (micros(span.after),))
-        if span.until is not None:
-            where &= Where((f"{column} <= ?",), (micros(span.until),))
+        where &= _within(span, hidden=span.index != leading)
     if contains is not None:
         check_text(contains)
         where &= Where(("instr(ix_text, ?) > 0",), (contains.casefold(),))
-    return Where(where.terms, where.values, by_range=bool(span) and leading == (span and span.index))
+    by_range = bool(span) and leading == (span and span.index)
+    return Where(where.terms, where.values, by_range=by_range, index=where.index)
+
+
+def _within(span: Span, *, hidden: bool) -> Where:
+    column = quoted(f"ix_{span.index}")
+    compared = f"{'+' * hidden}{column}"
+    where = Where((f"{column} IS NOT NULL",))
+    if span.after is not None:
+        where &= Where((f"{compared} > ?",), (micros(span.after),))
+    if span.until is not None:
+        where &= Where((f"{compared} <= ?",), (micros(span.until),))
+    return where
+
+
+# Further index of the devices → which condition leads into it, and which others it must be shown to fit.
+SPECIAL: Mapping[str, tuple[str, set[str]]] = {
+    "live": ("", set()),
+    "live_count": ("code_until", {"removed"}),
+    "site_problem": ("site", {"problem"}),
+    "words": ("", {"removed"}),
+}
+
+
+def _special(
+    kind: Kind, contains: str | None, span: Span | None, equals: Mapping[str, IndexValue], counting: bool
+) -> str:
+    """The further index that a question about devices is made for; empty: none."""
+    listed, asked = equals.get("removed") is False, equals.keys() - {"removed"}
+    if kind.cls is not Device:
+        return ""
+    if contains is not None:
+        return "words" if listed and span is None and not asked else ""
+    if span is None:
+        return "site_problem" if equals.get("problem") is True and "site" in asked and asked <= _SPREAD else ""
+    if span.index != "code_until" or span.after is None or not asked <= _SPREAD:
+        return ""
+    if counting:
+        return "live_count" if listed and asked <= {"site", "technician"} else ""
+    return "live" if span.until is None and not asked - {"site", "state"} else ""
+
+
+_SPREAD = {"site", "state", "technician", "problem"}
 
 
 def _rank(kind: Kind, name: str, value: IndexValue) -> int:
     """How little a condition tells, from 0."""
     if name in kind.flags:
-        return 4 if not value else 0 if name in kind.rare else 3
+        return _NOTHING if not value else 0 if name in kind.rare else 3
     return 0 if name in kind.narrow else _BROAD if name in kind.broad else 1
 
 

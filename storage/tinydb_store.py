@@ -18,7 +18,8 @@ from provisioning.model import Change, Device, OutboxMessage, Record, State
 from provisioning.ports import AuditRow, Clock, IndexValue, Page, Span, TallyRow, Watch
 from provisioning.texts import N_, to_operator
 from storage import tinydb_restore
-from storage.kinds import KINDS, check_question, names_asked, numbered
+from storage.kinds import KINDS, check_question, is_tallied, names_asked, numbered, sum_tally
+from storage.loop import off_the_loop
 from storage.records import check_text, decode, decode_event
 from storage.tinydb_audit import drop, seal
 from storage.tinydb_backup import FileFault
@@ -115,7 +116,10 @@ class TinyStore:
         self, kind: type[R], /, *, contains: str | None = None, span: Span | None = None, **equals: IndexValue
     ) -> int:
         entry = check_question(kind, names_asked(contains, span, equals))
-        where = matching(entry, contains, span, equals)
+        if is_tallied(kind, contains, span, equals):
+            site = equals.get("site")
+            return sum_tally(await self.tally(str(site) if site is not None else None), equals)
+        where = matching(entry, contains, span, equals, counting=True)
         return await self._in_thread(lambda: self._tables[kind].count_where(where))
 
     async def tally(self, site: str | None = None) -> Sequence[TallyRow]:
@@ -165,7 +169,7 @@ class TinyStore:
 
     async def save(self, change: Change) -> None:
         """As the port says. A cancelled call may have taken effect; watchers are woken whenever it did."""
-        unit = UnitOfWork.of(change, self._tables, self._audit)
+        unit = await off_the_loop(len(change.puts), lambda: UnitOfWork.of(change, self._tables, self._audit))
         await self._commit(unit.write, unit.topics)
 
     async def seal(self, now: datetime, limit: int = 5000) -> int:

@@ -13,9 +13,11 @@ class Where:
     terms: tuple[str, ...] = ()
     values: tuple[Any, ...] = ()
     by_range: bool = False  # found by an index that is not in the order asked for
+    index: str = ""  # the one to go by, where the planner must not choose
 
     def __and__(self, other: Where) -> Where:
-        return Where(self.terms + other.terms, self.values + other.values, self.by_range or other.by_range)
+        by_range = self.by_range or other.by_range
+        return Where(self.terms + other.terms, self.values + other.values, by_range, self.index or other.index)
 
     def __str__(self) -> str:
         return " AND ".join(self.terms) or "TRUE"

@@ -37,6 +37,9 @@ CREATE INDEX ON devices (ord) WHERE ix_installed;
 CREATE INDEX ON devices (ord) WHERE ix_problem;
 CREATE INDEX ON devices (ord) WHERE ix_removed;
 CREATE INDEX ON devices (ord) WHERE ix_open;
+CREATE INDEX ON devices (ix_site, ix_state, ord);
+CREATE INDEX ON devices (ix_site, ord) WHERE ix_problem;
+CREATE INDEX ON devices (ord) WHERE ix_code_until IS NOT NULL;
 
 CREATE TABLE people (
   key text COLLATE "C" PRIMARY KEY,
@@ -191,6 +194,10 @@ CREATE TABLE tally (
   n bigint NOT NULL
 );
 CREATE INDEX ON tally (site);
+
+-- Their rows come and go: what is left of them must not be waded through.
+ALTER TABLE tally SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+ALTER TABLE outbox SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 500);
 
 CREATE FUNCTION count_device() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

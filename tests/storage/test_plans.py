@@ -52,7 +52,12 @@ async def test_a_page_by_one_index_walks_that_index_in_order(file_store, kind, n
         ({"site": "x", "state": "x", "removed": False}, "site"),
         ({"state": "x", "technician": "x", "open": True}, "technician"),
         ({"technician": "x", "suffix": "x"}, "suffix"),
-        ({"site": "x", "problem": True}, "problem"),
+        ({"site": "x", "problem": True}, "site_problem"),
+        ({"site": "x", "problem": True, "removed": False}, "site_problem"),
+        ({"span": Span("code_until", after=NOW), "removed": False}, "live"),
+        ({"span": Span("code_until", after=NOW), "removed": False, "site": "x"}, "live"),
+        ({"span": Span("code_until", after=NOW), "removed": False, "technician": "x"}, "technician"),
+        ({"contains": "x", "removed": False}, "words"),
         ({"removed": False, "state": "x", "open": True}, "state"),
         ({"removed": False, "installed": True}, "installed"),
         ({"removed": False}, "ord"),
@@ -68,6 +73,20 @@ async def test_the_most_telling_index_leads(file_store, question, index):
     said = await plan(file_store, file_store.find(Device, **question))
     assert f"USING INDEX devices.{index}" in said
     assert said.count("INDEX") == 1
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"site": "x"}, {"technician": "x"}, {"site": "x", "technician": "x"}], ids="-".join
+)
+async def test_live_codes_are_counted_without_looking_at_devices(file_store, more):
+    asked = file_store.count(Device, span=Span("code_until", after=NOW), removed=False, **more)
+    assert "COVERING INDEX devices.live_count" in await plan(file_store, asked)
+
+
+async def test_listed_devices_are_counted_by_their_tally(file_store):
+    for more in ({}, {"site": "x"}, {"state": "signed_in"}, {"site": "x", "open": True}, {"problem": False}):
+        said = await plan(file_store, file_store.count(Device, removed=False, **more))
+        assert "devices" not in said
 
 
 async def test_the_outbox_looks_at_waiting_rows_alone(file_store):
