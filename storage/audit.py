@@ -9,14 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from provisioning.bookkeeping import Segment
 from provisioning.texts import to_operator
-from storage.records import Plain, from_micros
+from storage.records import Plain, from_micros, micros
 
 _BEFORE_THE_FIRST = "0" * 64
+BEFORE_ALL = -(2**62)  # below the number of any row, also of one that somebody else numbered
 
 
 def digest(plain: Plain) -> str:
@@ -28,9 +29,15 @@ def digest(plain: Plain) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def head(former: str, digests: Iterable[str]) -> str:
-    """SHA-256 over the head before ("" for the first segment) and the digests of the rows, in their order; hex."""
-    chain = hashlib.sha256((former or _BEFORE_THE_FIRST).encode())
+def head(former: str, segment: Segment, digests: Iterable[str]) -> str:
+    """SHA-256 over the head before ("" for the first segment), what the segment says of itself, and the digests of its
+    rows, in their order; hex.
+
+    Not over `dropped_at`, which comes later, nor over `head` and `version`.
+    """
+    own = (segment.number, segment.first, segment.last, segment.count)
+    times = (micros(segment.newest), micros(segment.sealed_at))
+    chain = hashlib.sha256(f"{former or _BEFORE_THE_FIRST} {' '.join(map(str, own + times))}\n".encode())
     for each in digests:
         chain.update(each.encode())
     return chain.hexdigest()
@@ -46,16 +53,29 @@ class Unsealed:
 
 
 def next_segment(former: Segment | None, rows: Sequence[Unsealed], now: datetime) -> Segment:
-    """The segment that these rows, in order of their numbers, make behind the former one."""
-    return Segment(
+    """The segment that these rows, in order of their numbers, make behind the former one.
+
+    A fact that claims to be from the future counts as one from now: else it would be kept, and with it all behind it,
+    until that future has come.
+    """
+    segment = Segment(
         number=former.number + 1 if former else 1,
         first=rows[0].sequence,
         last=rows[-1].sequence,
         count=len(rows),
-        newest=from_micros(max(row.at for row in rows)),
-        head=head(former.head if former else "", (row.digest for row in rows)),
+        newest=min(from_micros(max(row.at for row in rows)), now),
+        head="",
         sealed_at=now,
     )
+    return replace(segment, head=head(former.head if former else "", segment, (row.digest for row in rows)))
+
+
+def without_rows(segment: Segment, before: datetime, now: datetime) -> Segment | None:
+    """What stays of a segment whose facts are all from before `before`; None for one that is kept.
+
+    Nothing is dropped before it was sealed, even where the clock was put back in between.
+    """
+    return replace(segment, dropped_at=max(now, segment.sealed_at)) if segment.newest < before else None
 
 
 class Chain:
@@ -63,20 +83,28 @@ class Chain:
 
     def __init__(self) -> None:
         self._head, self._number = "", 0
-        self.last = 0  # number of the last row seen
+        self._kept = False  # one was passed that has its rows
+        self.last = BEFORE_ALL  # number of the last row seen
 
     def fault(self, segment: Segment, digests: Sequence[str]) -> str | None:
         """For the operator; None where all is well.
 
         `digests` are those of the rows after `last` up to the segment's last one, so that a row put in between two
-        segments is found as well.
+        segments, or before the first, is found as well.
         """
-        former, number = self._head, self._number + 1
+        former, number, last = self._head, self._number + 1, self.last
+        kept, self._kept = self._kept, self._kept or not segment.dropped
         self._head, self._number, self.last = segment.head, segment.number, segment.last
         if segment.number != number:
             return to_operator("segment {number} of the audit is missing", number=number)
-        if segment.dropped and not digests:
-            return None
-        if len(digests) == segment.count and head(former, digests) == segment.head:
+        if not last < segment.first <= segment.last or not 0 < segment.count <= segment.last - segment.first + 1:
+            return to_operator("segment {number} of the audit was changed", number=number)
+        if segment.dropped_at is None:
+            well = len(digests) == segment.count and head(former, segment, digests) == segment.head
+        elif kept or segment.dropped_at < segment.sealed_at:
+            return to_operator("segment {number} of the audit was dropped out of turn", number=number)
+        else:
+            well = not digests
+        if well:
             return None
         return to_operator("rows of segment {number} of the audit were changed, added or taken away", number=number)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import replace
 from datetime import datetime
 
 from provisioning.bookkeeping import Segment
 from provisioning.model import Record
-from storage.audit import Unsealed, next_segment
+from storage.audit import Unsealed, next_segment, without_rows
 from storage.kinds import KINDS
 from storage.records import decode, encode, record_json
 from storage.tinydb_engine import RowTable
@@ -35,10 +34,11 @@ def seal(connection: sqlite3.Connection, segments: RowTable, now: datetime, limi
 def drop(connection: sqlite3.Connection, segments: RowTable, before: datetime, now: datetime) -> int:
     """As `Store.drop_audit`, within a unit."""
     oldest = _segment(connection, _OLDEST)
-    if oldest is None or oldest.newest >= before:
+    dropped = without_rows(oldest, before, now) if oldest else None
+    if dropped is None:
         return 0
-    segments.writing.replace(connection, *_written(replace(oldest, dropped_at=now)))
-    return connection.execute(_DROP, (oldest.first, oldest.last)).rowcount
+    segments.writing.replace(connection, *_written(dropped))
+    return connection.execute(_DROP, (dropped.first, dropped.last)).rowcount
 
 
 def _segment(connection: sqlite3.Connection, question: str) -> Segment | None:

@@ -17,7 +17,7 @@ from provisioning.errors import Conflict, Duplicate
 from provisioning.events import Event
 from provisioning.model import Change, Device, MessageStatus, OutboxMessage, Record
 from provisioning.ports import AuditRow, IndexValue, Page, Span, TallyRow, Watch
-from storage.audit import Unsealed, digest, next_segment
+from storage.audit import Unsealed, digest, next_segment, without_rows
 from storage.kinds import KINDS, check_question, columns_of, names_asked, numbered
 from storage.records import check_text, encode, encode_event, micros, record_json
 from storage.watch import Topics
@@ -174,11 +174,12 @@ class MemoryStore:
     async def drop_audit(self, before: datetime, now: datetime) -> int:
         kept = [each for each in self._rows[Segment].values() if isinstance(each, Segment) and not each.dropped]
         oldest = min(kept, key=lambda each: each.number, default=None)
-        if oldest is None or oldest.newest >= before:
+        dropped = without_rows(oldest, before, now) if oldest else None
+        if dropped is None:
             return 0
-        await self.save(Change(puts=(replace(oldest, dropped_at=now),)))
-        self._dropped = oldest.last
-        return oldest.count
+        await self.save(Change(puts=(dropped,)))
+        self._dropped = dropped.last
+        return dropped.count
 
     def _heads(self) -> list[OutboxMessage]:
         waiting = [m for m in self._rows[OutboxMessage].values() if _waits(m)]

@@ -417,8 +417,8 @@ async def test_committed_facts_are_chained_segment_by_segment(store):
     assert second.first > first.last
     assert first.sealed_at == first.newest == NOW
     digests = [digest(encode_event(added(device(n)))) for n in range(5)]
-    assert first.head == head("", digests[:3])
-    assert second.head == head(first.head, digests[3:])
+    assert first.head == head("", first, digests[:3])
+    assert second.head == head(first.head, second, digests[3:])
     await store.verify()
 
 
@@ -532,6 +532,15 @@ async def test_one_word_waits_once(store):
     await settle(store, "a4")
     await store.save(Change(puts=(message("a6", unique="w"),)))
     assert await store.count(OutboxMessage, unique="w", status="waiting") == 1
+
+
+@pytest.mark.parametrize("how", ["settled", "taken back"])
+async def test_a_word_that_goes_in_a_unit_makes_room_for_the_next(store, how):
+    await store.save(Change(puts=(message("m1", unique="edit:1"),)))
+    former, new = stored(message("m1", unique="edit:1")), message("m2", unique="edit:1")
+    settled = replace(former, status=MessageStatus.SENT)
+    await store.save(Change(puts=(settled, new)) if how == "settled" else Change(puts=(new,), deletes=(former,)))
+    assert await store.get(OutboxMessage, "m2")
 
 
 async def test_claims_at_once_never_share_a_message(store):
