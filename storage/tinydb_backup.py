@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from provisioning.errors import Unavailable
 from provisioning.texts import N_, to_operator
-from storage.tinydb_file import _APPLICATION, SCHEMA, StoreFile
+from storage.tinydb_file import _APPLICATION, FAULTS, SCHEMA, StoreFile
 from storage.tinydb_layout import LAYOUTS
 from storage.tinydb_rows import RowStorage
 from storage.tinydb_schema import shape, sql_name
@@ -164,12 +164,15 @@ def check_copy(path: Path, *, deep: bool = False) -> int:
     """
     if not path.is_file():
         raise FileFault(to_operator("{path} is not there.", path=path))
-    with closing(reading(path)) as connection:
-        check_ours(connection, path, present=True)
-        count = sum(
-            connection.execute(f"SELECT count(*) FROM {sql_name(layout.table)}").fetchone()[0]  # noqa: S608
-            for layout in LAYOUTS
-        )
+    try:
+        with closing(reading(path)) as connection:
+            check_ours(connection, path, present=True)
+            count = sum(
+                connection.execute(f"SELECT count(*) FROM {sql_name(layout.table)}").fetchone()[0]  # noqa: S608
+                for layout in LAYOUTS
+            )
+    except FAULTS as error:
+        raise FileFault(to_operator("{path} cannot be read: {error}.", path=path, error=error)) from error
     rows = RowStorage(path.parent, read_only=True)
     rows.file = CopyFile(path)
     try:

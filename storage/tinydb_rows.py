@@ -38,6 +38,29 @@ def other_checksum(doc_id: int, table: str) -> str:
     return to_operator('row {row} of "{table}" does not have the checksum it was written with', row=doc_id, table=table)
 
 
+def no_document(doc_id: int, table: str) -> str:
+    return to_operator('row {row} of "{table}" is no document of its kind', row=doc_id, table=table)
+
+
+def row_fault(table: str, row: Row) -> str | None:
+    """What is wrong with a row as it lies on the disk: the one check that every read makes."""
+    doc_id, text, written = row
+    if not isinstance(text, str) or not isinstance(doc_id, int) or checksum(doc_id, text) != written:
+        return other_checksum(doc_id, table)
+    return None
+
+
+def plain_of(table: str, row: Row) -> Plain:
+    """The document of a row that was checked. Errors: ValueError with the row, where it is none."""
+    try:
+        plain = json.loads(row[1])
+    except (ValueError, RecursionError) as error:
+        raise ValueError(no_document(row[0], table)) from error
+    if not isinstance(plain, dict):
+        raise ValueError(no_document(row[0], table))
+    return plain
+
+
 class RowStorage(Storage):
     """The file behind a `RowDB`. With `read_only` it takes no lock and may stand beside the running service."""
 
@@ -90,11 +113,12 @@ class RowStorage(Storage):
 
     def open_row(self, table: str, row: Row) -> Plain:
         """The document of a row whose checksum is right; anything else is never served."""
-        doc_id, text, written = row
-        if not isinstance(text, str) or not isinstance(doc_id, int) or checksum(doc_id, text) != written:
-            raise self.file.damaged(other_checksum(doc_id, table))
-        plain: Plain = json.loads(text)
-        return plain
+        if fault := row_fault(table, row):
+            raise self.file.damaged(fault)
+        try:
+            return plain_of(table, row)
+        except ValueError as error:
+            raise self.file.damaged(str(error)) from error
 
     def read(self) -> dict[str, dict[str, Any]] | None:
         tables = {

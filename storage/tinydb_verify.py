@@ -10,19 +10,20 @@ from contextlib import closing, contextmanager, suppress
 from zlib import crc32
 
 from provisioning.bookkeeping import Segment
-from provisioning.errors import Unavailable
+from provisioning.errors import ProvisioningError, Unavailable
 from provisioning.texts import to_operator
 from storage.audit import Chain
 from storage.records import decode
 from storage.tinydb_file import FAULTS, is_damage
 from storage.tinydb_layout import AUDIT, Layout, quoted
-from storage.tinydb_rows import RowStorage, other_checksum
+from storage.tinydb_rows import RowStorage, no_document, other_checksum
 from storage.tinydb_schema import sql_name
 
 # ruff: noqa: S608 - statements are put together from our own table and column names; every value is bound
 
 _CACHE = -16384  # KiB of pages
 _TURN = 100  # rows that are worked out between two turns of others
+_ODD = (ProvisioningError, LookupError, TypeError, ValueError, AttributeError, RecursionError)  # of an odd document
 _DIGESTS = 'SELECT digest FROM "doc:audit" WHERE id > ? AND id <= ? ORDER BY id'
 _TALLY = "SELECT site, state, installed, problem, count FROM tally"
 _RECOUNT = """SELECT ix_site, ix_state, ix_installed, ix_problem, count(*) FROM "doc:devices"
@@ -98,13 +99,18 @@ def _readable(name: str, faults: Iterator[str]) -> Iterator[str]:
 
 
 def _rows_of(connection: sqlite3.Connection, name: str, layout: Layout | None) -> Iterator[str]:
-    """One statement for all rows: only what is wrong comes back to Python."""
-    whole = "checksum(id, CAST(doc AS BLOB)) = crc"
+    """One statement for all rows: only what is wrong comes back to Python. What `row_fault` refuses is found here."""
+    typed = "typeof(id) = 'integer' AND typeof(doc) = 'text'"
+    whole = f"CASE WHEN {typed} THEN checksum(id, CAST(doc AS BLOB)) = crc END"
+    document = "CASE WHEN json_valid(doc) THEN json_type(doc) = 'object' END"
     same = "version IS json_extract(doc, '$.version')" if layout and layout.versioned else "TRUE"
-    asked = f"SELECT id, {whole} FROM {sql_name(name)} WHERE NOT CASE WHEN {whole} THEN {same} ELSE FALSE END LIMIT 1"
-    for doc_id, is_whole in connection.execute(asked):
-        if not is_whole:
+    cases = (f"WHEN ({each}) IS NOT TRUE THEN {number}" for number, each in enumerate((whole, document, same), start=1))
+    asked = f"SELECT id, CASE {' '.join(cases)} END AS fault FROM {sql_name(name)} WHERE fault LIMIT 1"
+    for doc_id, fault in connection.execute(asked):
+        if fault == 1:
             yield other_checksum(doc_id, name)
+        if fault == 2:
+            yield no_document(doc_id, name)
         yield to_operator(
             'row {row} of "{table}" does not have the version it was written with', row=doc_id, table=name
         )
@@ -115,16 +121,25 @@ def _columns_of(rows: RowStorage, connection: sqlite3.Connection, name: str, lay
     found = connection.execute(f"SELECT id, doc, {columns} FROM {sql_name(name)}")
     while some := found.fetchmany(_TURN):
         for doc_id, text, *stands in some:
-            if tuple(stands) != layout.values(json.loads(text)):
+            try:
+                same = tuple(stands) == layout.values(json.loads(text))
+            except _ODD:
+                yield no_document(doc_id, name)
+                continue
+            if not same:
                 yield to_operator('what stands beside row {row} of "{table}" does not match it', row=doc_id, table=name)
         _go_on(rows)
 
 
 def _chain(rows: RowStorage, connection: sqlite3.Connection) -> Iterator[str]:
     chain = Chain()
-    for (text,) in connection.execute('SELECT doc FROM "doc:segments" ORDER BY ord'):
+    for doc_id, text in connection.execute('SELECT id, doc FROM "doc:segments" ORDER BY ord'):
         _go_on(rows)
-        segment = decode(Segment, json.loads(text))
+        try:
+            segment = decode(Segment, json.loads(text))
+        except _ODD:
+            yield no_document(doc_id, "segments")
+            continue
         digests = connection.execute(_DIGESTS, (chain.last, segment.last))
         if said := chain.fault(segment, [each for (each,) in digests]):
             yield said

@@ -12,6 +12,7 @@ from typing import Any
 from provisioning.errors import Unavailable
 from provisioning.model import Device
 from storage import tinydb_writer
+from storage.tinydb_backup import FileFault, check_copy
 from tests.crash import Result, scratch, swapped
 from tests.crash.disk import Image, after, read_in, write_out
 from tests.crash.stories import examine, opened, read_all, told_after, unit, violations
@@ -216,8 +217,9 @@ class Damages:
     async def _read(self, store: Any) -> bool:
         try:
             missing = await missing_rows(store)
-        except Unavailable:
+        except Unavailable as refused:
             self.reading += 1
+            assert found_anew(store), f"verify finds nothing, and a read says: {refused.reason}"
             return True
         try:
             await store.verify(deep=True)
@@ -229,6 +231,15 @@ class Damages:
         await goes_on(store)
         self.harmless += 1
         return False
+
+
+def found_anew(store: Any) -> bool:
+    """Whether verify names a fault without having been told of one."""
+    try:
+        check_copy(store.db.rows.file.path, deep=True)
+    except FileFault:
+        return True
+    return False
 
 
 def _served(found: dict[int, Any]) -> Iterator[Any]:

@@ -12,8 +12,11 @@ from provisioning.events import DeviceAdded
 from provisioning.model import Change, Device
 from storage import open_store
 from storage.audit import digest
+from storage.tinydb_backup import FileFault, check_copy
 from storage.tinydb_rows import checksum
+from storage.tinydb_transfer import TinySource
 from storage.tinydb_verify import checksum_of
+from storage.transfer import TABLES, TransferFault
 from tests.fakes import FakeClock
 from tests.storage.samples import NOW, device, one_of_each
 
@@ -162,6 +165,57 @@ async def test_once_damage_is_known_it_is_told_again_without_a_look(full):
     with refused('row 5 of "devices"'):
         await full.save(Change(puts=(device(77),)))
     assert await full.get(Device, device(1).mac)
+
+
+ODD = {
+    "bytes": ('UPDATE "doc:devices" SET doc = CAST(doc AS BLOB) WHERE id = 2', 'row 2 of "devices"'),
+    "a number": ('UPDATE "doc:devices" SET doc = 1 WHERE id = 2', 'row 2 of "devices"'),
+    "half a document": ("devices", '{"mac":'),
+    "a list": ("devices", "[1]"),
+    "not of its kind": ("segments", '{"number":1,"version":1}'),
+}
+
+
+@pytest.mark.parametrize("how", ODD)
+async def test_what_a_read_would_refuse_is_found_and_told_in_one_line_everywhere(full, folder, tmp_path, how):
+    statement, said = ODD[how]
+    if statement.startswith("UPDATE"):
+        change(full, statement)
+    else:
+        table, text = statement, said
+        said = f'row 2 of "{table}"'
+        change(full, f'INSERT OR REPLACE INTO "doc:{table}" (id, doc, crc, key, version) VALUES (2, ?, ?, ?, 1)', text,
+               checksum(2, text), device(2).mac)  # fmt: skip
+        if table == "segments":
+            change(full, 'UPDATE "doc:segments" SET ord = key WHERE id = 2')
+    file = folder / "store.sqlite3"
+    with pytest.raises(FileFault, check=lambda error: said in str(error) and str(file) in str(error)):
+        await asyncio.to_thread(check_copy, file)
+    with pytest.raises(TransferFault, check=lambda error: said in str(error) and str(file) in str(error)):
+        async with TinySource(folder) as source:
+            [_ async for _ in source.rows("segments")] + [_ async for _ in source.rows("devices")]
+    with refused(said, str(file)):
+        await full.verify()
+
+
+async def test_a_row_that_holds_bytes_is_refused_by_whoever_reads_it(full):
+    change(full, 'UPDATE "doc:devices" SET doc = CAST(doc AS BLOB) WHERE id = 2')
+    with refused('row 2 of "devices"'):
+        await full.find(Device, limit=100)
+
+
+@pytest.mark.parametrize("at", [100, 4096])
+async def test_a_file_that_sqlite_calls_malformed_is_named(full, folder, at):
+    await full.close()
+    file = folder / "store.sqlite3"
+    content = file.read_bytes()
+    file.write_bytes(content[:at] + b"\xee" * 200 + content[at + 200 :])
+    with pytest.raises(FileFault, match=str(file)):
+        await asyncio.to_thread(check_copy, file)
+    with pytest.raises(TransferFault, match=str(file)):
+        async with TinySource(folder) as source:
+            for table in TABLES:
+                [_ async for _ in source.rows(table)]
 
 
 def test_both_ways_to_the_checksum_are_one():
