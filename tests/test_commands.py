@@ -3,8 +3,10 @@
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,8 @@ import app
 from bot.settings import BadConfiguration, load_settings
 from provisioning.model import Change, Device
 from storage import open_store
+from storage.commands import safety
+from storage.commands.moving import write_json
 from tests.pseudo import CLOSE, OPEN, pseudo_operator
 from tests.storage import postgres
 from tests.storage.samples import device
@@ -229,6 +233,51 @@ async def test_a_store_moves_to_a_database_and_back(full, tmp_path):
 def test_a_move_nobody_can_mean(full, words):
     status, _, faults = types(*words.split())
     assert (status, bool(faults)) == (2, True)
+
+
+# ------------------------------------------------------------------ ended on the way
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """A file of so many devices that a command can be ended while it fills a store, and that store."""
+    place = tmp_path_factory.mktemp("large")
+    asyncio.run(filled(place / "store"))
+    asyncio.run(write_json(f"tinydb:{place / 'store'}", place / "x.json", force=False))
+    return place
+
+
+async def filled(folder):
+    store = await open_store(f"tinydb:{folder}", clock=app.SystemClock())
+    for start in range(0, 8000, 500):
+        await store.save(Change(puts=tuple(device(n, notes="x" * 500) for n in range(start, start + 500))))
+    await store.close()
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("after", [0.0, 0.1, 0.2, 0.4])
+@pytest.mark.parametrize("words", ["migrate tinydb:{large}/store tinydb:new/place", "import-json {large}/x.json"])
+def test_a_command_that_is_ended_leaves_nothing_behind(large, tmp_path, words, name, after):
+    target = tmp_path / ("new/place" if words.startswith("migrate") else "store")
+    command = [sys.executable, HOUSE / "app.py", *words.format(large=large).split()]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=-1, stderr=-1, text=True) as running:
+        until = time.monotonic() + 30
+        while not (target / "store.sqlite3-wal").exists() and time.monotonic() < until:
+            time.sleep(0.005)
+        time.sleep(after)
+        running.send_signal(signal.Signals[name])
+        out, faults = running.communicate(timeout=30)
+    said = [line for line in faults.splitlines() if " of " not in line]
+    assert (running.returncode, out, said) == (130 if name == "SIGINT" else 143, "", ["Interrupted."])
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_nobody_foresaw_is_one_line(full, monkeypatch):
+    def broken(*_):
+        raise LookupError("a surprise")
+
+    monkeypatch.setattr(safety, "verify_store", broken)
+    assert fails("verify") == (1, "LookupError: a surprise")
 
 
 # ------------------------------------------------------------------ addresses

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import sqlite3
 import sys
+import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 import structlog
@@ -43,11 +46,14 @@ def run(ground: Ground, url: str, command: Command) -> None:
     from storage.tinydb_backup import FileFault
     from storage.transfer import NoSuchStore, TransferFault
 
+    ended = list[int]()
     try:
-        with _few_logs():
+        with _few_logs(), _ended_like_ctrl_c(ended):
             work = command(ground, url or ground.store_url())
             if work is not None:
                 asyncio.run(work)
+    except (typer.Exit, typer.Abort):
+        raise  # it was told already
     except (WrongUse, NoSuchStore) as fault:
         raise _failed(str(fault), 2) from None
     except (TransferFault, FileFault) as fault:
@@ -57,7 +63,30 @@ def run(ground: Ground, url: str, command: Command) -> None:
     except (ProvisioningError, OSError, sqlite3.Error) as fault:
         raise _failed(str(fault)) from None
     except KeyboardInterrupt:
-        raise _failed(_("Interrupted."), 130) from None
+        raise _failed(_("Interrupted."), 128 + ended[0] if ended else 130) from None
+    except Exception as fault:  # a traceback helps nobody who types a command
+        raise _failed(f"{type(fault).__name__}: {fault}") from None
+
+
+@contextmanager
+def _ended_like_ctrl_c(ended: list[int]) -> Iterator[None]:
+    """SIGTERM tidies up as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        ended.append(number)
+        interrupt = signal.getsignal(signal.SIGINT)
+        if not callable(interrupt):  # it is ignored, as in the background of a shell
+            raise KeyboardInterrupt
+        interrupt(signal.SIGINT, frame)
+
+    former = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 @contextmanager
