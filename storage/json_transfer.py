@@ -1,14 +1,19 @@
-"""A JSON file as source and as target of a transfer: one that stock TinyDB opens, `TinyDB(file)`."""
+"""A JSON file as source and as target of a transfer: one that stock TinyDB opens, `TinyDB(file)`.
+
+Such a file is for reading and for moving, and lies around. A code in it could come back to life long after it was used
+or revoked, so codes, and the answers that could be given again for one, are neither written nor taken.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import types
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from functools import cache
 from pathlib import Path
@@ -16,6 +21,8 @@ from typing import Any, Self, TextIO, Union, get_args, get_origin, get_type_hint
 
 from provisioning.errors import ProvisioningError
 from provisioning.events import Event
+from provisioning.mac import normalise
+from provisioning.model import Device
 from provisioning.texts import N_, to_operator
 from storage.kinds import KINDS, columns_of
 from storage.records import Plain, decode, decode_event, record_json
@@ -23,6 +30,11 @@ from storage.tinydb_backup import sync
 from storage.transfer import AUDIT, CHUNK, SEEN, TABLES, Chunk, TransferFault, bad_row, check_counts
 
 ABOUT, FORMAT = "provisioning-bot", 1  # a table of one row that says what the file is; it comes first
+_CODES = N_("Codes are left out. Issue new ones after an import.")
+_NO_CODE: Plain = {"code": None, "retry_key": "", "retry_until": None}
+_LARGEST = 2**53  # what every program that reads JSON tells from its neighbours
+_DEEPEST = 32  # lists and documents within each other
+_YEARS = range(1970, 3000)
 
 
 class JsonTarget:
@@ -48,7 +60,7 @@ class JsonTarget:
                 file.write(f",\n{json.dumps(table)}: {{")
                 counts[table] = 0
                 async for chunk in chunks:
-                    await asyncio.to_thread(file.writelines, _lines(chunk, first=not counts[table]))
+                    await asyncio.to_thread(file.writelines, _lines(table, chunk, first=not counts[table]))
                     counts[table] += len(chunk)
                 file.write("}")
             check_counts(sizes, counts)
@@ -63,7 +75,8 @@ class JsonTarget:
         self._part.unlink(missing_ok=True)
         descriptor = os.open(self._part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         file = os.fdopen(descriptor, "w", encoding="utf-8", newline="\n")
-        file.write(f'{{"{ABOUT}": {{"1": {{"format": {FORMAT}}}}}')
+        about = {"format": FORMAT, "codes": to_operator(_CODES)}
+        file.write(f'{{"{ABOUT}": {{"1": {json.dumps(about, ensure_ascii=False)}}}')
         return file
 
     def _finish(self, file: TextIO) -> None:
@@ -74,10 +87,14 @@ class JsonTarget:
         sync(self._path.parent)
 
 
-def _lines(chunk: Chunk, *, first: bool) -> Iterator[str]:
+def _lines(table: str, chunk: Chunk, *, first: bool) -> Iterator[str]:
     for number, plain in chunk:
-        yield f'{"" if first else ","}\n"{number}": {record_json(plain)}'
+        yield f'{"" if first else ","}\n"{number}": {record_json(_without_code(table, plain))}'
         first = False
+
+
+def _without_code(table: str, plain: Plain) -> Plain:
+    return plain | _NO_CODE if table == KINDS[Device].table else plain
 
 
 class JsonSource:
@@ -105,9 +122,12 @@ class JsonSource:
     def _read(self) -> dict[str, list[tuple[int, Plain]]]:
         try:
             with self._path.open(encoding="utf-8-sig") as file:
-                data = json.load(file, parse_constant=_no_number)
+                data = json.load(file, parse_constant=_no_number, parse_int=_whole, object_pairs_hook=_object)
         except OSError as error:
             said = to_operator("{path} cannot be read: {error}.", path=self._path, error=error.strerror or error)
+            raise TransferFault(said) from error
+        except _Twice as error:
+            said = to_operator('{path}: "{key}" is there twice in one place.', path=self._path, key=error)
             raise TransferFault(said) from error
         except (ValueError, RecursionError) as error:
             said = to_operator("{path} is cut short or is no JSON: {error}.", path=self._path, error=error)
@@ -117,6 +137,9 @@ class JsonSource:
         if unknown:
             said = to_operator('{path} has a table "{table}" that is not known.', path=self._path, table=unknown[0])
             raise TransferFault(said)
+        if data.get("_default"):
+            said = N_('{path} has rows in "_default", which are not carried. Take them out first: db.drop_tables().')
+            raise TransferFault(to_operator(said, path=self._path))
         return {table: _checked(table, data.get(table, {})) for table in TABLES}
 
     def _check_format(self, data: Any) -> None:
@@ -124,7 +147,7 @@ class JsonSource:
         about = data.get(ABOUT) if isinstance(data, dict) else None
         first = about.get("1") if isinstance(about, dict) else None
         number = first.get("format") if isinstance(first, dict) else None
-        if not isinstance(number, int):
+        if type(number) is not int or number < 1:
             said = N_('{path} was not written by export-json: it has no table "{table}".')
             raise TransferFault(to_operator(said, path=self._path, table=ABOUT))
         if number > FORMAT:
@@ -134,6 +157,22 @@ class JsonSource:
 
 def _no_number(word: str) -> Any:
     raise ValueError(word)
+
+
+def _whole(digits: str) -> int | float:
+    return int(digits) if len(digits) < 20 else math.inf  # refused where its row is known
+
+
+class _Twice(ValueError):
+    """JSON leaves open which of two values for one key counts; so none does."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _Twice(next(key for key in keys if keys.count(key) > 1)[:40])
+    return found
 
 
 # ------------------------------------------------------------------ every document looked through
@@ -147,20 +186,41 @@ def _checked(table: str, rows: Any) -> list[tuple[int, Plain]]:
     keys: set[str] = set()
     for number, plain in rows.items():
         try:
-            if not (number.isascii() and number.isdecimal() and 0 < int(number) < 2**63):
-                raise ValueError(to_operator("a row is numbered from 1"))
-            if not isinstance(plain, dict):
-                raise ValueError(to_operator("it is no document"))
+            row = _row_number(number)
+            _check_plain(plain)
             key = check(plain)
-            if int(number) in found or (key and key in keys):
+            if row in found or (key and key in keys):
                 raise ValueError(to_operator('"{key}" is there twice', key=key or number))
             record_json(plain)
         except (ProvisioningError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             why = to_operator("{field} is missing", field=error) if isinstance(error, KeyError) else error
-            raise bad_row(table, number, why) from error
+            raise bad_row(table, number[:20], why) from error
         keys.add(key)
-        found[int(number)] = plain
+        found[row] = _without_code(table, plain)
     return sorted(found.items())
+
+
+def _row_number(text: str) -> int:
+    if text.isascii() and text.isdecimal() and len(text) < 20 and 1 <= int(text) <= _LARGEST:
+        return int(text)
+    raise ValueError(to_operator("a row is numbered from 1 to 2^53"))
+
+
+def _check_plain(plain: Any) -> None:
+    """Numbers that every store and program can keep, and nothing nested deeper than anything of ours is."""
+    if not isinstance(plain, dict):
+        raise ValueError(to_operator("it is no document"))
+    level: list[Any] = [plain]
+    for _ in range(_DEEPEST):
+        inner: list[Any] = []
+        for each in level:
+            inner += each.values() if isinstance(each, dict) else each
+        for value in inner:
+            if isinstance(value, int | float) and not abs(value) <= _LARGEST:
+                raise ValueError(to_operator("a number is larger than 2^53"))
+        level = [value for value in inner if isinstance(value, dict | list)]
+    if level:
+        raise ValueError(to_operator("it is nested too deeply"))
 
 
 class _RecordCheck:
@@ -174,11 +234,19 @@ class _RecordCheck:
         record: Any = decode(self._kind, plain)
         if record.version < 1:
             raise ValueError(to_operator("a version counts from 1"))
+        if self._kind is Device:
+            _check_mac(record.mac)
         columns_of(KINDS[self._kind], record)
         return str(record.key)
 
 
+def _check_mac(mac: str) -> None:
+    if normalise(mac) != mac:
+        raise _misfit("mac", mac)
+
+
 def _check_fact(plain: Plain) -> str:
+    _check_fits(str, plain["event"], "event")
     kind = Event.registry.get(plain["event"], Event)
     _check_fits(kind, {name: value for name, value in plain.items() if name != "event"}, "")
     decode_event(plain)
@@ -187,6 +255,7 @@ def _check_fact(plain: Plain) -> str:
 
 def _check_seen(plain: Plain) -> str:
     _check_fits(str, plain["mac"], "mac")
+    _check_mac(plain["mac"])
     _check_moment(plain["at"], "at")
     return str(plain["mac"])
 
@@ -229,7 +298,8 @@ def _check_fits(hint: Any, value: Any, place: str) -> None:
 
 
 def _check_moment(value: Any, place: str) -> None:
-    if not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is None:
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    if moment is None or moment.tzinfo is None or moment.astimezone(UTC).year not in _YEARS:
         raise _misfit(place, value)
 
 

@@ -12,6 +12,7 @@ from provisioning.bookkeeping import Segment
 from provisioning.errors import Unavailable
 from provisioning.events import DeviceAdded
 from provisioning.model import Change, Device, OutboxMessage
+from provisioning.ports import Span
 from storage import json_transfer, open_store, transfer
 from storage.json_transfer import ABOUT, JsonSource, JsonTarget
 from storage.kinds import KINDS
@@ -212,9 +213,14 @@ def test_an_address_says_which_store_and_is_shown_without_its_password():
 # ------------------------------------------------------------------ JSON
 
 
+def codeless(tables):
+    without = {"code": None, "retry_key": "", "retry_until": None}
+    return tables | {"devices": [(number, plain | without) for number, plain in tables["devices"]]}
+
+
 async def test_a_file_comes_back_as_it_went(full, file, tmp_path):
     await carried(JsonSource(file), TinyTarget(tmp_path / "other"))
-    assert await everything(TinySource(tmp_path / "other")) == await everything(TinySource(full))
+    assert await everything(TinySource(tmp_path / "other")) == codeless(await everything(TinySource(full)))
     store = await opened(tmp_path / "other")
     try:
         await store.verify(deep=True)
@@ -236,6 +242,7 @@ async def test_a_file_that_stock_tinydb_wrote_is_taken(file, tmp_path):
     with TinyDB(file) as db:
         db.table("devices").update({"notes": "seen to"}, Query().mac == device(500).mac)
         db.insert({"a note": "of one's own"})
+        db.drop_table("_default")
     await carried(JsonSource(file), TinyTarget(tmp_path / "other"))
     store = await opened(tmp_path / "other")
     try:
@@ -267,6 +274,17 @@ def put(table, row, **fields):
     return lambda data: data[table][row].update(fields)
 
 
+def renumber(table, row):
+    return lambda data: data[table].update({row: data[table].pop("1")})
+
+
+def nested(depth):
+    inner = "ü"
+    for _ in range(depth):
+        inner = [inner]
+    return inner
+
+
 BAD = {
     "no number": (lambda d: d["devices"].update({"x": {}}), r'row x of "devices".*numbered'),
     "no document": (lambda d: d["devices"].update({"1": 5}), r'row 1 of "devices".*no document'),
@@ -274,7 +292,31 @@ BAD = {
     "a table of others": (lambda d: d.update(invoices={}), '"invoices" that is not known'),
     "a field is missing": (lambda d: d["devices"]["2"].pop("location"), 'row 2 of "devices".*location'),
     "a field of another type": (put("devices", "1", location=5), 'row 1 of "devices".*location cannot be 5'),
-    "an inner field": (lambda d: d["devices"]["1"]["code"].update(issue="x"), r'row 1 of "devices".*code\.issue'),
+    "an inner field": (put("devices", "1", code={"issue": "x"}), r'row 1 of "devices".*code\.issue'),
+    "rows of one's own": (lambda d: d.update(_default={"1": {"a": 1}}), '"_default", which are not carried'),
+    "row 0": (lambda d: d["devices"].update({"0": d["devices"].pop("1")}), 'row 0 of "devices".*numbered'),
+    "a negative row": (lambda d: d["devices"].update({"-1": d["devices"].pop("1")}), 'row -1 of "devices".*numbered'),
+    "a row beyond 2^53": (renumber("audit", str(2**53 + 1)), 'row 9007199254740993 of "audit".*numbered'),
+    "a row that no store can follow": (renumber("devices", str(2**63 - 1)), "numbered"),
+    "a row of many digits": (renumber("devices", "1" * 5000), r'row 1{20} of "devices".*numbered'),
+    "a row in other digits": (renumber("devices", "٣٣"), "numbered"),
+    "a version beyond 2^53": (put("devices", "1", version=2**53 + 1), 'row 1 of "devices".*larger than 2.53'),
+    "a count beyond 64 bits": (put("devices", "1", issued=2**70), 'row 1 of "devices".*larger than 2.53'),
+    "a number of many digits": (put("devices", "1", issued=int("1" * 4000)), 'row 1 of "devices".*larger than 2.53'),
+    "a segment's end": (put("segments", "1", last=2**70), 'row 1 of "segments".*larger than 2.53'),
+    "a field unknown, its number too large": (put("devices", "1", junk=[{"a": -(2**60)}]), "larger than 2.53"),
+    "nested": (lambda d: d["devices"]["1"].update(junk=nested(33)), 'row 1 of "devices".*nested too deeply'),
+    "nested as deep as JSON goes": (lambda d: d["devices"]["1"].update(junk=nested(900)), "nested too deeply"),
+    "a MAC that is none": (put("devices", "1", mac="../../etc"), 'row 1 of "devices"'),
+    "a MAC written otherwise": (put("devices", "1", mac="80:5e:c0:00:00:01"), 'row 1 of "devices".*mac cannot be'),
+    "a call's MAC": (put("seen", "1", mac="805ec0000001"), 'row 1 of "seen".*mac cannot be'),
+    "a time before all": (put("devices", "1", added_at="0001-01-01T00:00:00+14:00"), 'row 1 of "devices"'),
+    "a time that nothing comes after": (put("people", "1", asked_at="9999-12-31T23:00:00Z"), 'row 1 of "people"'),
+    "a fact without a name": (put("audit", "1", event=[1]), 'row 1 of "audit".*event'),
+    "format yes": (put(ABOUT, "1", format=True), "not written by export-json"),
+    "format 0": (put(ABOUT, "1", format=0), "not written by export-json"),
+    "format -5": (put(ABOUT, "1", format=-5), "not written by export-json"),
+    "format 1.0": (put(ABOUT, "1", format=1.0), "not written by export-json"),
     "a list": (put("devices", "1", tags="lobby"), 'row 1 of "devices".*tags'),
     "a state": (put("devices", "1", state="lost"), 'row 1 of "devices".*lost'),
     "a time": (put("devices", "1", added_at="today"), 'row 1 of "devices".*today'),
@@ -300,6 +342,89 @@ async def test_a_bad_file_is_refused_and_leaves_nothing(file, tmp_path, case):
     with pytest.raises(TransferFault, match=f"(?s){said}"):
         await carried(JsonSource(file), TinyTarget(tmp_path / "other"))
     assert not (tmp_path / "other").exists()
+
+
+TWICE = {
+    "a row": ('"devices": {', '"devices": {"1": {"mac": "lost"},', '"1" is there twice'),
+    "a table": ('"devices": {', '"devices": {}, "devices": {', '"devices" is there twice'),
+    "a field": ('"mac": ', '"mac": "805EC0000001", "mac": ', '"mac" is there twice'),
+    "NaN": ('"issued": ', '"issued": NaN, "junk": ', "no JSON: NaN"),
+    "-Infinity": ('"issued": ', '"issued": -Infinity, "junk": ', "no JSON: -Infinity"),
+    "1e999": ('"issued": ', '"issued": 1e999, "junk": ', "larger than 2.53"),
+}
+
+
+@pytest.mark.parametrize("case", TWICE)
+async def test_a_file_that_can_be_read_in_two_ways_is_refused(file, tmp_path, case):
+    old, new, said = TWICE[case]
+    text = json.dumps(json.loads(file.read_text("utf-8")))
+    file.write_text(text.replace(old, new, 1), "utf-8")
+    with pytest.raises(TransferFault, match=said):
+        await carried(JsonSource(file), TinyTarget(tmp_path / "other"))
+    assert not (tmp_path / "other").exists()
+
+
+ODD = {
+    "the last row there is": renumber("devices", str(2**53)),
+    "the last message there is": renumber("outbox", str(2**53)),
+    "the last fact there is": lambda d: (d["segments"].clear(), renumber("audit", str(2**53))(d)),
+    "the last version there is": put("devices", "1", version=2**53),
+    "a field unknown, nested": lambda d: d["devices"]["1"].update(junk=nested(30)),
+    "half an emoji's worth of escapes": put("devices", "1", notes="\\ud83d\\u0000 spelt out"),
+    "negative numbers": put("devices", "1", life=-7, issued=-(2**53)),
+    "a fact that is not known": lambda d: (d["segments"].clear(), put("audit", "1", event="nope")(d)),
+    "no segments": lambda d: d["segments"].clear(),
+    "nothing": lambda d: [d[table].clear() for table in TABLES],
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+async def test_whatever_is_taken_makes_a_store_that_works(file, tmp_path, case):
+    changed(file, ODD[case])
+    await carried(JsonSource(file), TinyTarget(tmp_path / "other"))
+    store = await opened(tmp_path / "other")
+    try:
+        fact = DeviceAdded(at=NOW, actor="dana", subject="x", location="Oslo")
+        await store.save(Change(puts=(device(9000), message("new")), events=(fact,)))
+        for row in (await store.find(Device, limit=100)).rows:
+            await store.save(Change(puts=(row,)))
+        assert await store.claim(NOW, timedelta(minutes=1), 10)
+        assert await store.seal(NOW) > 0
+        await store.verify(deep=True)
+    finally:
+        await store.close()
+    before = codeless(await everything(TinySource(tmp_path / "other")))
+    assert before["devices"][-1][1]["mac"] == device(9000).mac
+
+
+# ------------------------------------------------------------------ codes do not travel in a file
+
+
+async def test_a_file_holds_no_code(full, file):
+    coded = [plain for _, plain in (await everything(TinySource(full)))["devices"] if plain["code"]]
+    assert coded
+    text = file.read_text("utf-8")
+    for plain in coded:
+        assert plain["token"] in text
+    assert not [name for name in ("digest", "sealed", coded[0]["code"]["sealed"]) if f'"{name}"' in text]
+    assert "Codes are left out" in json.loads(text)[ABOUT]["1"]["codes"]
+    for plain in json.loads(text)["devices"].values():
+        assert (plain["code"], plain["retry_key"], plain["retry_until"]) == (None, "", None)
+
+
+async def test_a_code_in_a_file_does_not_come_to_life(full, file, tmp_path):
+    (coded, *_) = [plain for _, plain in (await everything(TinySource(full)))["devices"] if plain["code"]]
+    row = next(r for r, plain in json.loads(file.read_text("utf-8"))["devices"].items() if plain["mac"] == coded["mac"])
+    changed(file, put("devices", row, code=coded["code"], retry_key="ab", retry_until=NOW.isoformat()))
+    await carried(JsonSource(file), TinyTarget(tmp_path / "other"))
+    store = await opened(tmp_path / "other")
+    try:
+        found = await store.get(Device, coded["mac"])
+        assert (found.code, found.retry_key, found.retry_until) == (None, "", None)
+        assert (found.issued, found.token) == (coded["issued"], coded["token"])
+        assert await store.count(Device, span=Span("code_until")) == 0
+    finally:
+        await store.close()
 
 
 @pytest.mark.parametrize(
