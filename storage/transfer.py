@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from provisioning.bookkeeping import Segment
 from provisioning.texts import N_, to_operator
@@ -23,6 +23,11 @@ Chunk = Sequence[tuple[int, Plain]]  # row number and document, in order of the 
 Progress = Callable[[str, int, int], None]  # what is under way, how much of it is done, how much there is
 
 _FORMS = N_("Write tinydb:PATH or postgresql://USER:PASSWORD@HOST/NAME.")
+
+
+_FORM = re.compile("[a-z][a-z0-9+.-]{0,19}")
+_HOST = r"(?:[\w.%-]*|\[[0-9A-Fa-f:.%]+\])(?::\d{1,5})?"
+_PLACE = re.compile(rf"(?P<place>{_HOST}(?:,{_HOST})*(?:/[^/:\s?#]*)?)(?:[?#].*)?")
 
 
 class TransferFault(Exception):
@@ -159,17 +164,20 @@ def folder_of(url: str) -> Path | None:
 
 
 def shown(url: str) -> str:
-    """A store's address as it may be shown: without a password and without options, which may hold one."""
+    """A store's address as it may be shown: without a password and without options, which may hold one.
+
+    A password is often put in without its signs encoded. So only what cannot be read in another way is shown: where an
+    "@", or what ends a host, stands anywhere else than it must, nothing but the form is.
+    """
     if url.startswith("tinydb:"):
         return url
-    form, _, rest = url.partition("://")
-    try:
-        parts = urlsplit(f"x://{rest}")
-        host, port = parts.hostname or "", f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return f"{form[:20]}://…"
-    user = f"{parts.username}@" if parts.username else ""
-    return f"{form}://{user}{host}{port}{parts.path}" if rest else "…"
+    form, there, rest = url.partition("://")
+    if not there or not _FORM.fullmatch(form):
+        return "…"
+    secret, there, place = rest.rpartition("@")
+    user, found = secret.partition(":")[0] + there, _PLACE.fullmatch(place)
+    usual = found and not any(sign in secret for sign in "@/?#") and not any(sign.isspace() for sign in user)
+    return f"{form}://{user}{found['place']}" if found and usual else f"{form}://…"
 
 
 def open_source(url: str, *, alone: bool = False) -> Source:

@@ -210,6 +210,56 @@ def test_an_address_says_which_store_and_is_shown_without_its_password():
         assert "secret" not in str(refused.value)
 
 
+SECRETS = [
+    "p/ss",
+    "p#ss",
+    "p?ss",
+    "p@ss",
+    "p:ss",
+    "12/ss",
+    "1?ss",
+    "1#s@s",
+    "@ss",
+    "/ss",
+    "ss/",
+    "s@s/x",
+    "?ss@",
+    "p ss",
+]
+
+
+@pytest.mark.parametrize("secret", [*SECRETS, "p ss"])
+@pytest.mark.parametrize(
+    "place", ["db/x", "db:5432/x", "[::1]:5432/x", "one:1,two:2/x", "", "/x", "db/x?sslmode=require"]
+)
+def test_no_part_of_a_password_is_shown_whatever_signs_are_in_it(secret, place):
+    said = shown(f"postgresql://bot:{secret}@{place}")
+    assert said in ("postgresql://…", f"postgresql://bot@{place.partition('?')[0]}")
+    assert "ss" not in said
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://bot@db.example/x", "postgresql://bot@db.example/x"),
+        ("postgres://db:5432", "postgres://db:5432"),
+        ("postgresql:///x?host=/var/run&user=bot", "postgresql:///x"),
+        ("postgresql://bot:a%40b@%2Frun%2Fdb/x", "postgresql://bot@%2Frun%2Fdb/x"),
+        ("postgresql://bot:s@one:5432,[::1]:5433/x?a=b", "postgresql://bot@one:5432,[::1]:5433/x"),
+        ("postgresql://bot:secret", "postgresql://…"),
+        ("postgresql://bot@db:secret/x", "postgresql://…"),
+        ("postgresql://db/x?password=s@cret", "postgresql://…"),
+        ("postgresql://db/s@cret", "postgresql://…"),
+        ("postgresql://bot:secret@db/x/secret", "postgresql://…"),
+        ("bot:secret@db://x", "…"),
+        ("bot:secret@db", "…"),
+        ("mysql://bot:secret@db/x", "mysql://bot@db/x"),
+    ],
+)
+def test_an_address_is_shown_only_where_it_can_be_read_in_one_way(url, said):
+    assert shown(url) == said
+
+
 # ------------------------------------------------------------------ JSON
 
 
