@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from provisioning.errors import Unavailable
 from provisioning.texts import N_, to_operator
-from storage.tinydb_file import _APPLICATION, FAULTS, SCHEMA, StoreFile
+from storage.tinydb_file import _APPLICATION, FAULTS, OURS_ALONE, RESTORED, SCHEMA, TAKEN, StoreFile
 from storage.tinydb_layout import LAYOUTS
 from storage.tinydb_rows import RowStorage
 from storage.tinydb_schema import shape, sql_name
@@ -20,11 +20,8 @@ from storage.tinydb_verify import verify
 
 Pages = Callable[[int, int], None]  # how many were copied, how many there are
 
-TAKEN, RESTORED = "taken", "restored"  # in `meta`: when a backup was taken, which restore a state comes from
-
 _STEP = 1024  # pages copied at once
 _SYNC = 16  # steps; what was copied goes to the disk little by little, so that nobody else's fsync waits for all of it
-_MODE = 0o600
 
 
 class FileFault(Exception):
@@ -98,7 +95,7 @@ def back_up(source: Path, target: Path, taken: datetime, progress: Pages) -> Non
 
 def copy_pages(source: sqlite3.Connection, target: Path, progress: Pages | None = None) -> None:
     """Every page of what the connection reads, into a new file that only its owner may read."""
-    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _MODE))
+    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, OURS_ALONE))
     descriptor = os.open(target, os.O_RDWR)
     steps = 0
 

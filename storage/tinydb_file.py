@@ -18,12 +18,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import structlog
 from filelock import FileLock, Timeout
 
 from provisioning.errors import Unavailable
 from provisioning.texts import N_, to_operator
 
+log = structlog.get_logger(__name__)
+
 FILE, LOCK = "store.sqlite3", "store.lock"
+TAKEN, RESTORED = "taken", "restored"  # in `meta`: when a backup was taken, which restore a state comes from
+OURS_ALONE = 0o600  # of every file with what a store holds
 SCHEMA = 2  # with each, a fixture for tests/storage/test_schema_versions.py
 LONG_READS = "store-reader"  # how threads that read long lists are called
 _APPLICATION = 0x50424F54  # "PBOT": what `file` shows, and what tells our file from another program's
@@ -126,6 +131,7 @@ class StoreFile:
         self.path = self.folder / FILE
         self.damage: str | None = None  # once seen, nothing is written any more
         self._lock: FileLock | None = None
+        self._told = False  # that others may read it
         self._local = threading.local()
         self._readers: list[tuple[sqlite3.Connection, str]] = []  # with the name of its thread
         self.closing = False
@@ -178,6 +184,7 @@ class StoreFile:
 
     def writer(self) -> sqlite3.Connection:
         """The connection that writes, durable on every commit. Raises sqlite3.Error or Unavailable."""
+        self._make()
         connection = sqlite3.connect(
             self.path, timeout=5, isolation_level=None, check_same_thread=False, cached_statements=512
         )
@@ -186,7 +193,24 @@ class StoreFile:
         except BaseException:
             connection.close()
             raise
+        self._tell_who_else_reads()
         return connection
+
+    def _make(self) -> None:
+        """For its owner alone; SQLite gives what it puts beside the file the rights of the file."""
+        try:
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, OURS_ALONE))
+        except FileExistsError:
+            return
+        except OSError as error:
+            raise Unavailable(_why_not(self._in_the_way(), error.errno or 0)) from error
+
+    def _tell_who_else_reads(self) -> None:
+        if os.name == "posix" and not self._told:
+            self._told = True
+            folder, file = (path.stat().st_mode for path in (self.folder, self.path))
+            if any(file & reads and folder & enters for reads, enters in ((0o040, 0o010), (0o004, 0o001))):
+                log.warning("others may read the store", path=str(self.path), cure=f"chmod go= {self.folder}")
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         def ask(pragma: str) -> Any:
@@ -199,6 +223,8 @@ class StoreFile:
             raise self._newer(version)
         if application and not version:  # they are written together
             raise self.damaged(to_operator("its version is missing"))
+        if ask("schema_version"):
+            self._refuse_raw_backup(connection)
         journal = ask("journal_mode=WAL")
         for pragma in ("fullfsync=ON", "checkpoint_fullfsync=ON"):  # macOS: its fsync alone does not reach the disk
             connection.execute(f"PRAGMA {pragma}")
@@ -215,6 +241,17 @@ class StoreFile:
             raise Unavailable(to_operator(said, path=self.path, journal=journal))
         # what an earlier handle wrote without being able to confirm it must not come back to life
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+    def _refuse_raw_backup(self, connection: sqlite3.Connection) -> None:
+        """One that was copied into the store's place by hand: codes in it may have been used since it was taken."""
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
+            asked = "SELECT name FROM meta WHERE name IN (?, ?)"
+            if connection.execute(asked, (TAKEN, RESTORED)).fetchall() == [(TAKEN,)]:
+                said = N_(
+                    "{path} is a backup that was copied here by hand. Codes that were used since would work again, so "
+                    "it is not opened. Have it put in place: python app.py restore {path}"
+                )
+                raise Unavailable(to_operator(said, path=self.path))
 
     def seal_schema(self, connection: sqlite3.Connection) -> None:
         """Marks the file as ours and of this version, once: opening alone writes nothing."""
@@ -259,11 +296,10 @@ class StoreFile:
     def damaged(self, what: str) -> Unavailable:
         """Remembers the damage, so that nothing is written over it, and says what to do."""
         self.damage = to_operator(
-            "{path} is damaged: {what}. Nothing is written to it any more. Stop the service, keep a copy of {folder}, "
-            "and put the last good backup in its place.",
+            "{path} is damaged: {what}. Nothing is written to it any more. Put the last good backup in its place: "
+            "python app.py restore FILE (also while the service runs; the damaged file is kept).",
             path=self.path,
             what=what,
-            folder=self.folder,
         )
         return Unavailable(self.damage)
 
@@ -273,8 +309,8 @@ class StoreFile:
     def _foreign(self) -> Unavailable:
         said = to_operator(
             "{path} is a database of another program; nothing was changed in it. Give this one its own folder "
-            "(STORE_URL=tinydb:PATH). If it was a store of this program, it is damaged: put the last good backup in "
-            "its place.",
+            "(STORE_URL=tinydb:PATH). If it was a store of this program, it is damaged: python app.py restore FILE "
+            "puts the last good backup in its place.",
             path=self.path,
         )
         return Unavailable(said)

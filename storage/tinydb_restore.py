@@ -9,6 +9,7 @@ either the old state with the file still waiting, or the new one.
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import shutil
 import sqlite3
@@ -18,11 +19,13 @@ from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
 
+import structlog
+from filelock import FileLock, Timeout
+
 from provisioning.errors import Unavailable
 from provisioning.texts import to_operator
 from storage.records import to_json
 from storage.tinydb_backup import (
-    RESTORED,
     FileFault,
     Pages,
     check_copy,
@@ -36,14 +39,17 @@ from storage.tinydb_backup import (
     sync,
 )
 from storage.tinydb_engine import RowDB
-from storage.tinydb_file import FILE, StoreFile
+from storage.tinydb_file import FILE, OURS_ALONE, RESTORED, StoreFile
 from storage.tinydb_layout import LAYOUTS
 from storage.tinydb_rows import checksum
 from storage.tinydb_schema import sql_name
 
 # ruff: noqa: S608 - statements are put together from our own table and column names; every value is bound
 
+log = structlog.get_logger(__name__)
+
 WAITING, FAILED, PREPARING = "restore.sqlite3", "restore.failed", "restore.tmp"
+RESTORE_LOCK = "restore.lock"  # held by the command from preparing to the end
 LIFT = 1_000_000  # added to every version, so that what was read before a restore is never taken for what is there now
 
 _CHUNK = 2000
@@ -78,8 +84,9 @@ async def prepare(
     try:
         with closing(reading(backup)) as connection:
             copy_pages(connection, aside / FILE, progress)
-        codes = await void(aside)
         token = secrets.token_hex(16)
+        finish(aside / FILE, RESTORED, token)  # a backup as it is would not be opened
+        codes = await void(aside)
         _lift_versions(aside, token)
         check_copy(aside / FILE)
         sync(aside / FILE)
@@ -94,6 +101,16 @@ async def prepare(
 def clear(folder: Path) -> None:
     """What a preparation that broke off left behind."""
     shutil.rmtree(folder / PREPARING, ignore_errors=True)
+
+
+def clear_leftovers(folder: Path) -> None:
+    """In the process that owns the store: half copies, in which codes may live. What a command is preparing stays."""
+    with suppress(OSError):
+        for half in folder.glob("before-restore-*.part*"):
+            half.unlink()
+        if (folder / PREPARING).exists():
+            with suppress(Timeout), FileLock(folder / RESTORE_LOCK, timeout=0):
+                clear(folder)
 
 
 def _lift_versions(folder: Path, token: str) -> None:
@@ -149,35 +166,64 @@ def failure(folder: Path) -> str:
 def apply(db: RowDB, connection: sqlite3.Connection, now: datetime) -> None:
     """The waiting file becomes the state; what it replaces is kept beside. In the writer's thread, between units.
 
-    A file that cannot be applied is taken away and `restore.failed` says why; the state is as it was. Raises
-    `FileFault`, never an error of SQLite: which of the files it is about, nobody could tell.
+    It is applied once its token is in the database, whatever else fails then. Else it is taken away and
+    `restore.failed` says why; the state is as it was. Raises `FileFault`, never an error of SQLite: which of the files
+    it is about, nobody could tell.
     """
-    file = db.rows.file
+    file, token = db.rows.file, ""
     waiting = file.folder / WAITING
     try:
-        _put_in_place(connection, waiting, _kept(file.folder, now))
+        with closing(reading(waiting)) as source:
+            token = _token_to_apply(source, waiting)
+            _put_in_place(source, connection, token, file.folder, now)
     except Exception as error:
-        with suppress(OSError):
-            (file.folder / FAILED).write_text(f"{error}\n", "utf-8")
-        _take_away(waiting)
-        raise FileFault(str(error)) from error
+        if not token or not applied(file.folder, token):
+            _refuse(waiting, str(error) or type(error).__name__, now, keep=not token)
+            raise FileFault(str(error)) from error
+        log.warning("a restore was applied, with trouble afterwards", reason=str(error))
     file.damage = None
     _forget_numbers(db)
     _take_away(waiting)
 
 
-def _put_in_place(connection: sqlite3.Connection, waiting: Path, kept: Path) -> None:
-    with closing(reading(waiting)) as source:
-        check_ours(source, waiting, present=True)
-        token = meta(source, RESTORED)
-        if token is None or source.execute(_CODES).fetchone():
-            said = to_operator("{path} was not prepared by the restore command: its codes may live.", path=waiting)
-            raise FileFault(said)
-        if _token_of(connection) == token:
-            return  # it was applied, and the process ended before it could take the file away
-        copy_pages(connection, kept)
-        source.backup(connection)
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+def _token_to_apply(source: sqlite3.Connection, waiting: Path) -> str:
+    check_ours(source, waiting, present=True)
+    token = meta(source, RESTORED)
+    if not token or source.execute(_CODES).fetchone():
+        said = to_operator("{path} was not prepared by the restore command: its codes may live.", path=waiting)
+        raise FileFault(said)
+    return token
+
+
+def _put_in_place(
+    source: sqlite3.Connection, connection: sqlite3.Connection, token: str, folder: Path, now: datetime
+) -> None:
+    if _token_of(connection) == token:
+        return  # it was applied, and the process ended before it could take the file away
+    kept = _kept(folder, now)
+    part = kept.with_name(f"{kept.name}.part")
+    try:
+        copy_pages(connection, part)
+        part.rename(kept)
+    except BaseException:
+        remove(part)
+        raise
+    source.backup(connection)
+    log.info("a restore was applied", kept=str(kept))
+
+
+def _refuse(waiting: Path, why: str, now: datetime, *, keep: bool) -> None:
+    """A file that the command prepared goes; anything else that somebody put there is his, and only renamed."""
+    if failure(waiting.parent) != why:  # else it was told, and the file could not be taken away
+        log.error("a restore was refused", reason=why)
+    with suppress(OSError):
+        remove(waiting.with_name(FAILED))
+        descriptor = os.open(waiting.with_name(FAILED), os.O_CREAT | os.O_EXCL | os.O_WRONLY, OURS_ALONE)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as failed:
+            failed.write(f"{why}\n")
+    if keep:
+        waiting.rename(_free_name(waiting.parent, f"restore.refused-{now:%Y%m%dT%H%M%SZ}"))
+    _take_away(waiting)
 
 
 def _token_of(connection: sqlite3.Connection) -> str | None:
@@ -189,7 +235,11 @@ def _token_of(connection: sqlite3.Connection) -> str | None:
 
 def _kept(folder: Path, now: datetime) -> Path:
     """A free name for the state that is replaced."""
-    names = (f"before-restore-{now:%Y%m%dT%H%M%SZ}{more}.sqlite3" for more in chain([""], (f"-{n}" for n in count(2))))
+    return _free_name(folder, f"before-restore-{now:%Y%m%dT%H%M%SZ}")
+
+
+def _free_name(folder: Path, begins: str) -> Path:
+    names = (f"{begins}{more}.sqlite3" for more in chain([""], (f"-{n}" for n in count(2))))
     return next(folder / name for name in names if not (folder / name).exists())
 
 
@@ -209,11 +259,17 @@ def _take_away(waiting: Path) -> None:
 def open_db(folder: Path, now: datetime) -> RowDB:
     """As `RowDB(folder)`; a file too damaged to be opened gives way to a restore that waits."""
     try:
-        return RowDB(folder)
+        db = RowDB(folder)
     except Unavailable:
         if not waits(folder):
             raise
-    file = StoreFile(folder)
+        _give_way(StoreFile(folder), now)
+        db = RowDB(folder)
+    clear_leftovers(db.rows.file.folder)
+    return db
+
+
+def _give_way(file: StoreFile, now: datetime) -> None:
     file.take()  # `Unavailable` where the file is not damaged but in use
     try:
         _replace(file.folder, now)
@@ -221,7 +277,6 @@ def open_db(folder: Path, now: datetime) -> RowDB:
         raise Unavailable(f"{file.path}: {error}.") from error
     finally:
         file.release()
-    return RowDB(folder)
 
 
 def _replace(folder: Path, now: datetime) -> None:
@@ -234,3 +289,4 @@ def _replace(folder: Path, now: datetime) -> None:
     sync(folder)
     (folder / WAITING).rename(folder / FILE)
     sync(folder)
+    log.info("a restore was applied", kept=str(kept))

@@ -11,8 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import structlog
+
 from provisioning.errors import Unavailable
 from storage.tinydb_file import FAULTS, Fault, StoreFile
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -110,7 +114,7 @@ class Writer:
                 self._fold("TRUNCATE")
         return self._queue.get()
 
-    def _fold(self, how: str) -> None:
+    def _fold(self, how: str) -> Unavailable | None:
         """A checkpoint. A reader at work makes it end early, never wait; what is left is done by the next one."""
         if self._connection and not self._file.damage:
             try:
@@ -119,7 +123,8 @@ class Writer:
                 self._connection.execute("PRAGMA busy_timeout=5000")
                 self._folded = self._connection.total_changes
             except FAULTS as error:
-                self._drop(error)
+                return self._drop(error)
+        return None
 
     def _commit(self, batch: list[Unit]) -> None:
         if not batch:
@@ -149,6 +154,10 @@ class Writer:
         except Exception as error:
             self._let_go()
             outcome = None, error
+        else:  # what is done is done, whether or not the log can be folded in now
+            self._folded = -1
+            if fault := self._fold("TRUNCATE"):
+                log.warning("the log was not folded into the store yet", reason=fault.reason)
         unit.settle(*outcome)
 
     def _reopen(self) -> sqlite3.Connection:

@@ -28,7 +28,6 @@ from storage.transfer import folder_of, open_source, shown
 
 LOOK_SECONDS = 0.2
 PATIENCE = 30  # seconds; then it is said that the store's owner has not yet taken a restore
-RESTORE_LOCK = "restore.lock"
 
 # ------------------------------------------------------------------ backup
 
@@ -80,7 +79,7 @@ def _ask(question: str) -> None:
 
 @contextmanager
 def _only_one(folder: Path) -> Iterator[None]:
-    lock = FileLock(folder / RESTORE_LOCK, timeout=0)
+    lock = FileLock(folder / tinydb_restore.RESTORE_LOCK, timeout=0)
     try:
         lock.acquire()
     except Timeout:
@@ -139,7 +138,16 @@ async def _handed_over(ground: Ground, folder: Path, token: str, show: Show) -> 
             typer.echo(said, err=True)
         waited += LOOK_SECONDS
     if not tinydb_restore.applied(folder, token):
-        raise FileFault(tinydb_restore.failure(folder) or _("The restore was not applied: its file was taken away."))
+        raise FileFault(tinydb_restore.failure(folder) or _nobody_says_why(folder))
+
+
+def _nobody_says_why(folder: Path) -> str:
+    said = _(
+        "The restore was not applied, and {path} could not be written, which would say why. Look into the log of the "
+        "service, and whether the disk is full.",
+        path=folder / tinydb_restore.FAILED,
+    )
+    return said
 
 
 async def _apply(ground: Ground, folder: Path) -> None:

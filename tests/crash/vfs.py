@@ -240,12 +240,18 @@ class _Shim:
         if name is None:  # a temporary file, gone with its connection
             return proceed()
         path = Path(os.fsdecode(ctypes.string_at(name)))
-        result = proceed() if path.exists() else self._run(Call("create", path), proceed)
+        result = self._run(Call("create", path), proceed) if self._is_new(path) else proceed()
         if result == 0:
             methods = c_void_p.from_address(file)
             self._paths[file] = path
             methods.value = ctypes.addressof(self._watched(methods.value or 0))
         return result
+
+    def _is_new(self, path: Path) -> bool:
+        """Also an empty database that nobody has open: a store makes its file just before SQLite opens it."""
+        if not path.exists():
+            return True
+        return path.suffix == ".sqlite3" and not path.stat().st_size and path not in self._paths.values()
 
     def _delete(self, _vfs: int, name: int, sync_folder: int) -> int:
         call = Call("delete", Path(os.fsdecode(ctypes.string_at(name))), sync_folder)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
 import app
 from bot.demo.people import LOCAL_ADMIN, LOCAL_TENANT
@@ -31,7 +32,7 @@ from provisioning.service.codes import IssueOrder
 from provisioning.service.devices import Wanted
 from storage import open_store, tinydb_restore
 from storage.commands.ground import Ground
-from storage.commands.safety import restore_backup
+from storage.commands.safety import _handed_over, _only_one, restore_backup
 from storage.tinydb_backup import FileFault, back_up, check_copy, meta, reading, taken_at
 from storage.tinydb_file import FILE, SCHEMA
 from storage.tinydb_restore import FAILED, LIFT, PREPARING, WAITING
@@ -116,7 +117,7 @@ async def test_a_backup_that_breaks_off_or_copies_damage_leaves_no_file(folder, 
     with pytest.raises(KeyboardInterrupt):
         save_copy(folder, tmp_path / "b.sqlite3", interrupted)
     content = (folder / FILE).read_bytes()
-    (folder / FILE).write_bytes(content.replace(b"note 000123", b"note 000124", 1))
+    (folder / FILE).write_bytes(content.replace(b'"notes":"note 000123', b'"notes":"note 000124', 1))
     with pytest.raises(FileFault, match=r'\.part is damaged: row .* of "devices"'):
         save_copy(folder, tmp_path / "b.sqlite3")
     assert os.listdir(tmp_path) == ["store"]
@@ -135,7 +136,8 @@ class Load:
         """Writer, number, second of each unit."""
         lines = self.output.read_text().splitlines(keepends=True)
         words = [line.split() for line in lines if line.endswith("\n") and line[0].isdigit()]
-        return [(int(writer), int(number), float(at)) for writer, number, at in words]
+        units = [each for each in words if len(each) == 3]  # the others are of its log
+        return [(int(writer), int(number), float(at)) for writer, number, at in units]
 
     async def busy(self, units):
         """Until so many more were acknowledged."""
@@ -459,7 +461,7 @@ async def test_a_running_store_that_found_damage_is_healed_by_a_restore(folder, 
     await store.close()
     save_copy(folder, tmp_path / "b.sqlite3")
     content = (folder / FILE).read_bytes()
-    (folder / FILE).write_bytes(content.replace(b"note 000123", b"note 000124", 1))
+    (folder / FILE).write_bytes(content.replace(b'"notes":"note 000123', b'"notes":"note 000124', 1))
     store = await opened(folder, clock)
     try:
         with pytest.raises(Unavailable):
@@ -516,7 +518,11 @@ async def test_a_file_that_cannot_be_restored_is_refused_and_nothing_is_touched(
         shutil.copy(file, folder / WAITING)
         await (await opened(folder)).close()
         assert "was not prepared by the restore command" in (folder / FAILED).read_text()
+        assert stat.S_IMODE((folder / FAILED).stat().st_mode) == 0o600
         (folder / FAILED).unlink()
+        (refused,) = folder.glob("restore.refused-*.sqlite3")
+        assert refused.read_bytes() == file.read_bytes()  # it may be the only one its owner has
+        refused.unlink()
     else:
         with pytest.raises(FileFault, match=re.escape(said)):
             await restored(folder, file)
@@ -546,6 +552,111 @@ async def test_a_restore_that_cannot_be_applied_says_why(folder, tmp_path, monke
     await store.close()
 
 
+class Unfolded(sqlite3.Connection):
+    """Of a disk that is full as soon as a restore is committed."""
+
+    full = False
+
+    def execute(self, statement, *values):
+        if Unfolded.full and statement.startswith("PRAGMA wal_checkpoint"):
+            Unfolded.full = False
+            raise sqlite3.OperationalError("database or disk is full")
+        return super().execute(statement, *values)
+
+
+async def test_a_restore_that_is_committed_is_applied_even_if_the_log_cannot_be_folded(folder, tmp_path, monkeypatch):
+    await (await fill(tmp_path / "other")).close()
+    save_copy(tmp_path / "other", tmp_path / "b.sqlite3")
+    connect, clock = sqlite3.connect, FakeClock()
+    monkeypatch.setattr(sqlite3, "connect", lambda *a, **more: connect(*a, **({"factory": Unfolded} | more)))
+    place = tinydb_restore._put_in_place
+
+    def put_in_place(*arguments):
+        place(*arguments)
+        Unfolded.full = True
+
+    monkeypatch.setattr(tinydb_restore, "_put_in_place", put_in_place)
+    store = await opened(folder, clock)
+    try:
+        fact = DeviceAdded(at=NOW, actor="dana", subject=MAC, location="Oslo")
+        await store.save(Change(puts=(device(900),), events=(fact,)))
+        with capture_logs() as told:
+            await while_time_passes(clock, restored(folder, tmp_path / "b.sqlite3"))
+        assert not Unfolded.full
+        assert [each["log_level"] for each in told if "restore" in each["event"]] == ["info"]
+        assert [each["log_level"] for each in told if "folded" in each["event"]] == ["warning"]
+        assert not [name for name in os.listdir(folder) if name in (WAITING, FAILED, PREPARING)]
+        assert await store.get(Device, device(900).mac) is None
+        await store.save(Change(puts=(device(901), message("n2", "new lane")), events=(fact,)))  # behind what is there
+        await store.verify(deep=True)
+    finally:
+        Unfolded.full = False
+        await store.close()
+
+
+async def test_a_service_logs_a_restore_that_it_refused(folder, tmp_path):
+    await (await with_code(folder)).close()
+    save_copy(folder, folder / "elsewhere")
+    shutil.move(folder / "elsewhere", folder / WAITING)
+    with capture_logs() as told:
+        await (await opened(folder)).close()
+    (refused,) = (each for each in told if each["event"] == "a restore was refused")
+    assert (refused["log_level"], "not prepared" in refused["reason"]) == ("error", True)
+
+
+async def test_a_restore_whose_failure_nobody_could_write_down_does_not_guess(folder, tmp_path):
+    await (await with_code(folder)).close()
+    ground = Ground(lambda: f"tinydb:{folder}", FakeClock())
+    with pytest.raises(FileFault, match=r"was not applied.*restore\.failed.*log of the service"):
+        await _handed_over(ground, folder, "a token", lambda *_: None)
+
+
+async def test_half_copies_are_cleared_when_the_store_is_opened(folder):
+    await (await with_code(folder)).close()
+    half = folder / "before-restore-20260101T000000Z.sqlite3.part"
+    half.write_text("with live codes")
+    (folder / PREPARING).mkdir()
+    (folder / PREPARING / FILE).write_text("with live codes")
+    with _only_one(folder):
+        await (await opened(folder)).close()
+        assert (half.exists(), (folder / PREPARING).exists()) == (False, True)  # a command is at work on it
+    await (await opened(folder)).close()
+    assert not (folder / PREPARING).exists()
+
+
+async def test_a_state_that_cannot_be_kept_leaves_no_half_copy(folder, tmp_path, monkeypatch):
+    await (await with_code(folder)).close()
+    save_copy(folder, tmp_path / "b.sqlite3")
+    copy_pages = tinydb_restore.copy_pages
+
+    def full(source, target, *more):
+        copy_pages(source, target, *more)
+        if target.name.startswith("before-restore"):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tinydb_restore, "copy_pages", full)
+    with pytest.raises(FileFault, match="No space left"):
+        await restored(folder, tmp_path / "b.sqlite3")
+    assert list(folder.glob("before-restore-*")) == []
+
+
+async def test_a_backup_that_was_copied_into_the_place_of_the_store_is_refused_and_can_be_restored(folder, tmp_path):
+    await (await with_code(folder)).close()
+    save_copy(folder, tmp_path / "b.sqlite3")
+    shutil.copy(tmp_path / "b.sqlite3", folder / FILE)
+    for _ in range(2):
+        with pytest.raises(Unavailable) as refusal:
+            await opened(folder)
+        assert refusal.value.reason.endswith(f"python app.py restore {folder / FILE}")
+    assert (folder / FILE).read_bytes() == (tmp_path / "b.sqlite3").read_bytes()
+    await restored(folder, folder / FILE)
+    store = await opened(folder)
+    try:
+        assert (await store.get(Device, MAC)).code is None
+    finally:
+        await store.close()
+
+
 async def test_damage_to_what_waits_is_not_taken_for_damage_to_the_store(folder, tmp_path):
     store = await with_code(folder)
     await store.save(Change(puts=tuple(device(n, notes="x" * 900) for n in range(100, 400))))
@@ -568,8 +679,6 @@ async def test_damage_to_what_waits_is_not_taken_for_damage_to_the_store(folder,
 async def test_a_second_restore_of_the_same_moment_is_refused(folder, tmp_path):
     await (await with_code(folder)).close()
     save_copy(folder, tmp_path / "b.sqlite3")
-    from storage.commands.safety import _only_one
-
     with _only_one(folder), pytest.raises(FileFault, match="Another restore"):
         await restored(folder, tmp_path / "b.sqlite3")
 

@@ -129,25 +129,26 @@ def no_version(folder):
     file_of(folder, bytes(content))
 
 
+RESTORE = "python app.py restore FILE"
 CASES = {
     a_file: ("a file where a folder is needed", "Move it away"),
     a_file_above: ("a file where a folder is needed", "Move it away"),
     a_folder_of_that_name: ("a folder where a file is", "Move it away", "store.sqlite3"),
     a_folder_for_a_lock: ("a folder where a file is", "Move it away", "store.lock"),
-    random_bytes: ("damaged", "last good backup"),
-    a_text: ("damaged", "last good backup"),
+    random_bytes: ("damaged", RESTORE),
+    a_text: ("damaged", RESTORE),
     of_another_program: ("another program", "STORE_URL=tinydb:PATH"),
     of_another_program_with_a_version: ("another program", "STORE_URL=tinydb:PATH"),
     from_the_future: ("newer version", "schema 99", "Start the newer version"),
-    empty_beside_its_log: ("damaged", "empty, but its log is not", "last good backup"),
-    half_a_page: ("damaged", "last good backup"),
-    a_header_only: ("damaged", "last good backup"),
-    a_page_only: ("damaged", "last good backup"),
-    without_its_last_pages: ("damaged", "last good backup"),
-    flipped_magic: ("damaged", "last good backup"),
-    flipped_page_size: ("damaged", "last good backup"),
-    flipped_program: ("another program", "last good backup"),
-    no_version: ("damaged", "version is missing", "last good backup"),
+    empty_beside_its_log: ("damaged", "empty, but its log is not", RESTORE),
+    half_a_page: ("damaged", RESTORE),
+    a_header_only: ("damaged", RESTORE),
+    a_page_only: ("damaged", RESTORE),
+    without_its_last_pages: ("damaged", RESTORE),
+    flipped_magic: ("damaged", RESTORE),
+    flipped_page_size: ("damaged", RESTORE),
+    flipped_program: ("another program", RESTORE),
+    no_version: ("damaged", "version is missing", RESTORE),
 }
 
 

@@ -1,12 +1,15 @@
 """One process at a time, commits that are written through, and damage that is said. For crashes see test_crash.py."""
 
 import asyncio
+import os
 import re
 import sqlite3
+import stat
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from provisioning.errors import Conflict, Unavailable
 from provisioning.model import Change, Device, OutboxMessage, stored
@@ -272,3 +275,30 @@ async def test_a_file_that_is_no_store_is_refused_and_never_overwritten(folder, 
     with told("damaged"):
         await reopened(folder)
     assert file.read_bytes() == content
+
+
+# ------------------------------------------------------------------ for its owner alone
+
+
+async def test_a_store_is_readable_by_its_owner_alone(folder):
+    folder.mkdir(mode=0o755)
+    former = os.umask(0o022)
+    try:
+        store = await open_store(f"tinydb:{folder}", clock=FakeClock())
+        await store.save(Change(puts=(device(1),)))
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.glob("store.sqlite3*")}
+        await store.close()
+    finally:
+        os.umask(former)
+    assert modes == dict.fromkeys(("store.sqlite3", "store.sqlite3-wal", "store.sqlite3-shm"), 0o600)
+
+
+async def test_a_store_that_others_may_read_is_told_once_and_left(folder):
+    await (await open_store(f"tinydb:{folder}", clock=FakeClock())).close()
+    for mode, told in ((0o700, 0), (0o755, 1)):
+        folder.chmod(mode)
+        (folder / "store.sqlite3").chmod(0o644)
+        with capture_logs() as said:
+            await (await open_store(f"tinydb:{folder}", clock=FakeClock())).close()
+        assert [each["log_level"] for each in said] == ["warning"] * told
+    assert stat.S_IMODE((folder / "store.sqlite3").stat().st_mode) == 0o644
