@@ -110,7 +110,7 @@ class Store(Protocol):
         ...
 
     async def save(self, change: Change) -> None:
-        """Durably apply a unit: puts (version 0 inserts, else the version must match), deletes, audit rows.
+        """Durably apply a unit: deletes, then puts (version 0 inserts, else the version must match), then audit rows.
 
         An `OutboxMessage` insert whose `unique` word stands in an unleased waiting row is left out.
         Returns after the unit is on disk; then wakes watchers of every key put and of "outbox" where one was.
@@ -161,8 +161,10 @@ class Store(Protocol):
         """Raises `Unavailable`, whose `reason` is for the operator, where the store cannot be written or is damaged."""
         ...
 
-    async def verify(self) -> None:
+    async def verify(self, *, deep: bool = False) -> None:
         """Reads everything through: raises `Unavailable` with the first fault found, after which nothing is written.
+
+        `deep` also works out again what stands beside each record and fact, which takes several times longer.
 
         Checks what stands beside the records, the counts, and the chain of the audit. Runs beside reads and writes.
         """

@@ -23,7 +23,9 @@ async def seal(connection: AsyncConnection[Any], now: datetime, limit: int) -> i
     rows = [Unsealed(*row) for row in await cursor.fetchall()]
     if rows:
         segment = next_segment(former, rows, now)
-        await connection.execute(about(Segment).insert, parameters(segment))
+        async with at_one_go(connection):
+            await connection.execute(queries()["begin_unit"])
+            await connection.execute(about(Segment).insert, parameters(segment))
     return len(rows)
 
 
@@ -42,6 +44,7 @@ async def drop(connection: AsyncConnection[Any], before: datetime, now: datetime
     if oldest is None or oldest.newest >= before:
         return 0
     async with at_one_go(connection):
+        await connection.execute(queries()["begin_unit"])
         await connection.execute(about(Segment).replace, parameters(replace(oldest, dropped_at=now)))
         cursor = await connection.execute(queries()["drop_facts"], (oldest.first, oldest.last))
     return cursor.rowcount

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from typing import Any
 
 import psycopg
@@ -19,18 +21,24 @@ from storage.kinds import LONGEST_INDEXED
 from storage.postgres_sql import queries
 
 _AT_ONCE = 10  # connections of one instance
+_READERS = 2  # of them are never taken by those who write, who may wait for each other
+_ANSWER_SECONDS = 6.0  # for everything that is said while a connection is held; then it is given up
 _WAIT_SECONDS = 2.0  # for a connection, before a caller is told that the database is away
 _CONFLICT, _DUPLICATE = "PB001", "PB002"  # raised by our own statements
-_AGAIN = {"40001", "40P01"}  # serialisation failure, deadlock: the unit is run again
+_AGAIN = {"40001", "40P01", "55P03"}  # serialisation failure, deadlock, a lock that did not come: run again
+_UNSOUND, _CARRIED = "PB003", "PB004"  # a verification found a fault; the store is being carried elsewhere
 _INDEX_ROW_TOO_LONG = "54000"
 _READ_ONLY = "25006"  # what once was the primary: the next connection finds the new one
-_LOST = {None, "57P01", "57P02"}  # no answer at all; the server, or this one connection, was told to end
+_LOST = {None, "57P01", "57P02", "57P04", "57P05", "25P03"}  # no answer at all; the server, or this connection, ended
+CARRIED = N_("the store is being carried to or from another one. Start again when that is done.")
 _SAID = {
     "53100": N_("the disk of the database server is full. Free some space there."),
     "53300": N_("the server takes no more connections. Raise its max_connections, or start fewer instances."),
     "57P03": N_("the server is starting up or shutting down."),
+    _CARRIED: CARRIED,
     _READ_ONLY: N_(
-        "the server takes no writes: it is a standby. Name every host and target_session_attrs=read-write in STORE_URL."
+        "the server takes no writes. If it is a standby, name every host and target_session_attrs=read-write in "
+        "STORE_URL; else look at default_transaction_read_only."
     ),
 }
 
@@ -59,12 +67,22 @@ class ConnectionLost(Unavailable):
 def parameters_of(url: str) -> dict[str, Any]:
     """What a connection is made with. Raises `Unavailable` for an address that is none; its password is never shown."""
     try:
-        return _DEFAULTS | conninfo.conninfo_to_dict(url)
+        parameters = conninfo.conninfo_to_dict(url)
     except psycopg.Error:
-        said = N_(
-            "STORE_URL is no address of a PostgreSQL database. It looks like postgresql://USER:PASSWORD@HOST/NAME."
-        )
-        raise Unavailable(to_operator(said)) from None
+        raise _no_address() from None
+    ports = str(parameters.get("port", "5432")).split(",")
+    places = f"{parameters.get('host', '')}{parameters.get('dbname', '')}"
+    if "@" in places or not all(port.isdigit() for port in ports if port):
+        raise _no_address()  # a sign of the password that ends it: what follows would be taken for a host, and shown
+    return _DEFAULTS | parameters | {"client_encoding": "UTF8"}
+
+
+def _no_address() -> Unavailable:
+    said = N_(
+        "STORE_URL is no address of a PostgreSQL database. It looks like postgresql://USER:PASSWORD@HOST/NAME; in the "
+        "password write / as %2F, @ as %40, : as %3A, ? as %3F, # as %23 and % as %25."
+    )
+    return Unavailable(to_operator(said))
 
 
 def shown(parameters: dict[str, Any]) -> str:
@@ -75,8 +93,9 @@ def shown(parameters: dict[str, Any]) -> str:
 
 def _in_one_line(error: BaseException) -> str:
     """libpq's words; the address they repeat was said before them, and hints on a line of their own are left out."""
+    primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
     lines = [_ADDRESS.sub("", line.strip()) for line in str(error).splitlines() if not line.startswith("\t")]
-    return " ".join(line for line in lines if line) or type(error).__name__
+    return primary or " ".join(line for line in lines if line) or type(error).__name__
 
 
 def trouble(error: psycopg.Error | OSError, where: str) -> ProvisioningError:
@@ -89,6 +108,8 @@ def trouble(error: psycopg.Error | OSError, where: str) -> ProvisioningError:
         return Duplicate("key", primary)
     if code == _INDEX_ROW_TOO_LONG and "index" in primary:
         return TextTooLong(length=LONGEST_INDEXED + 1, limit=LONGEST_INDEXED)
+    if code == _UNSOUND:
+        return Unavailable(primary)
     said = _in_one_line(error)
     for words, cure in _WHILE_CONNECTING.items():  # a refused connection brings no code, and its text is English
         if code is None and words in said:
@@ -102,11 +123,16 @@ async def _prepare(connection: AsyncConnection[Any]) -> None:
 
 async def connect(parameters: dict[str, Any]) -> AsyncConnection[Any]:
     """A connection of its own, each statement a transaction. Raises `Unavailable`."""
+    connection: AsyncConnection[Any] | None = None
     try:
         connection = await AsyncConnection.connect(**parameters, autocommit=True)
-    except (psycopg.Error, OSError) as error:
-        raise trouble(error, shown(parameters)) from error
-    await _prepare(connection)
+        await _prepare(connection)
+    except BaseException as error:
+        if connection:
+            await connection.close()
+        if isinstance(error, psycopg.Error | OSError):
+            raise trouble(error, shown(parameters)) from error
+        raise
     return connection
 
 
@@ -136,6 +162,25 @@ async def at_one_go(connection: AsyncConnection[Any]) -> AsyncIterator[None]:
             async with connection.transaction(force_rollback=True):
                 pass
         raise failure
+
+
+@contextmanager
+def _hung_up_after(seconds: float | None, connection: AsyncConnection[Any]) -> Iterator[None]:
+    """Ends the connection under whoever waits too long: a server that hangs, with its network alive, says nothing.
+
+    The socket is shut down rather than the task cancelled, for then psycopg would ask the same server to cancel.
+    """
+
+    def hang_up() -> None:
+        with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as line:
+            line.shutdown(socket.SHUT_RDWR)
+
+    timer = asyncio.get_running_loop().call_later(seconds, hang_up) if seconds else None
+    try:
+        yield
+    finally:
+        if timer:
+            timer.cancel()
 
 
 class _Connection(AsyncConnection[Any]):
@@ -172,29 +217,37 @@ class Connections:
             open=False,
             name="store",
         )
+        self._writers = asyncio.Semaphore(_AT_ONCE - _READERS)
         self._weeding: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         await self._pool.open()
 
     @asynccontextmanager
-    async def take(self) -> AsyncIterator[AsyncConnection[Any]]:
-        """One of them; what goes wrong with it is told as our own errors."""
+    async def take(
+        self, *, writing: bool = False, seconds: float | None = _ANSWER_SECONDS
+    ) -> AsyncIterator[AsyncConnection[Any]]:
+        """One of them, for so many seconds (None: as long as it takes); what goes wrong is told as our own errors.
+
+        Whoever is `writing` may have to wait for others, so that some connections are left for reading.
+        """
         try:
-            async with self._pool.connection() as connection:
-                try:
+            async with self._writers if writing else nullcontext(), self._pool.connection() as connection:
+                with _hung_up_after(seconds, connection):
                     yield connection
-                except psycopg.Error as error:
-                    if error.sqlstate == _READ_ONLY:
-                        await connection.close()
-                    raise
         except (PoolTimeout, PoolClosed) as error:
             raise self._no_connection(error) from error
         except (psycopg.Error, OSError) as error:
-            if isinstance(error, psycopg.OperationalError) and error.sqlstate in _LOST:
-                self.weed()
-                raise ConnectionLost(f"{self.where}: {_in_one_line(error)}") from error
-            raise trouble(error, self.where) from error
+            raise await self._told(error, connection) from error
+
+    async def _told(self, error: psycopg.Error | OSError, connection: AsyncConnection[Any]) -> ProvisioningError:
+        if getattr(error, "sqlstate", None) == _READ_ONLY:
+            await connection.close()  # what once was the primary: the next connection finds the new one
+        lost = isinstance(error, psycopg.OperationalError) and error.sqlstate in _LOST
+        if lost or connection.closed:
+            self.weed()
+            return ConnectionLost(f"{self.where}: {_in_one_line(error)}")
+        return trouble(error, self.where)
 
     def _no_connection(self, error: psycopg.Error) -> ProvisioningError:
         if isinstance(error, PoolClosed):
@@ -207,13 +260,18 @@ class Connections:
         if self._weeding is None or self._weeding.done():
             self._weeding = asyncio.create_task(self._check())
 
+    async def weeded(self) -> None:
+        """Returns once the others have been looked at."""
+        if self._weeding:
+            await asyncio.wait({self._weeding}, timeout=_WAIT_SECONDS)
+
     async def _check(self) -> None:
-        with suppress(psycopg.Error, OSError):
-            await self._pool.check()
+        with suppress(psycopg.Error, OSError, TimeoutError):
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await self._pool.check()
 
     async def close(self) -> None:
         if self._weeding:
             self._weeding.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._weeding
+            await asyncio.wait({self._weeding}, timeout=1)
         await self._pool.close(timeout=_WAIT_SECONDS)

@@ -13,7 +13,8 @@ import psycopg
 from provisioning.errors import Conflict, Duplicate, Unavailable
 from provisioning.model import Change, Device, OutboxMessage, Record, State
 from provisioning.ports import AuditRow, IndexValue, Page, Span, TallyRow, Watch
-from storage.kinds import check_question, is_tallied, names_asked, numbered, sum_tally
+from provisioning.texts import to_operator
+from storage.kinds import KINDS, check_question, is_tallied, names_asked, numbered, sum_tally
 from storage.loop import off_the_loop
 from storage.postgres_audit import drop, seal
 from storage.postgres_connection import ConnectionLost, Connections, at_one_go, connect, parameters_of, shown, trouble
@@ -22,7 +23,7 @@ from storage.postgres_schema import current_schema, examine, migrate
 from storage.postgres_sql import about, about_heads, queries
 from storage.postgres_unit import Unit
 from storage.postgres_verify import first_fault
-from storage.postgres_wake import Wakes
+from storage.postgres_wake import Wakes, channel_of
 from storage.records import check_text, decode, decode_event, from_micros, micros, time_text
 from storage.where import Where
 
@@ -42,14 +43,13 @@ class PostgresStore:
     def __init__(self, connections: Connections, wakes: Wakes) -> None:
         self._connections, self._wakes = connections, wakes
         self._checked = float("-inf")  # when a write was last seen to work, by the loop's clock
-        self._fault: str | None = None  # once found, nothing is written any more
 
     # ------------------------------------------------------------------ reading
 
     async def get(self, kind: type[R], key: str) -> R | None:
         check_text(key)
         rows = await self._ask(about(kind).get, (key,))
-        return decode(kind, rows[0][0]) if rows else None
+        return self._decoded(kind, rows[0][0]) if rows else None
 
     async def find(
         self,
@@ -74,8 +74,17 @@ class PostgresStore:
             where &= Where((f"{order} > %s",), (place,))
         statement = queries()["find"].format(table=entry.table, order=order, where=where)
         rows = await self._ask(statement, (*where.values, limit + 1))
-        records = await off_the_loop(len(rows), lambda: tuple(decode(kind, plain) for plain, _ in rows[:limit]))
+        records = await off_the_loop(len(rows), lambda: tuple(self._decoded(kind, plain) for plain, _ in rows[:limit]))
         return Page(records, str(rows[limit - 1][1]) if len(rows) > limit else None)
+
+    def _decoded(self, kind: type[R], plain: Any) -> R:
+        """What somebody wrote behind the store's back may be no record: nothing but our own errors leaves."""
+        try:
+            return decode(kind, plain)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            key = next((plain[name] for name in ("mac", "id", "slot") if name in plain), "?") if plain else "?"
+            said = to_operator('row {row} of "{table}" is no record', row=key, table=KINDS[kind].table)
+            raise Unavailable(f"{self._connections.where}: {said}") from error
 
     async def count(
         self, kind: type[R], /, *, contains: str | None = None, span: Span | None = None, **equals: IndexValue
@@ -123,6 +132,7 @@ class PostgresStore:
         try:
             return await self._ask_once(statement, values)
         except ConnectionLost:
+            await self._connections.weeded()
             return await self._ask_once(statement, values)
 
     async def _ask_once(self, statement: str, values: Any) -> list[Any]:
@@ -135,12 +145,10 @@ class PostgresStore:
     async def save(self, change: Change) -> None:
         """As the port says: one round trip. A cancelled call may have taken effect, and wakes as if it had."""
         unit = await off_the_loop(len(change.puts), lambda: Unit.of(change))
-        if self._fault:
-            raise Unavailable(self._fault)
         try:
-            async with self._connections.take() as connection:
+            async with self._connections.take(writing=True) as connection:
                 await unit.write(connection)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ConnectionLost):
             self._wakes.wake(unit.topics)
             raise
         except Unavailable:
@@ -151,8 +159,9 @@ class PostgresStore:
     async def claim(self, now: datetime, lease: timedelta, limit: int) -> Sequence[OutboxMessage]:
         until = now + lease
         values = {"now": micros(now), "until": micros(until), "until_text": time_text(until), "limit": limit}
-        async with self._connections.take() as connection:
+        async with self._connections.take(writing=True) as connection:
             async with at_one_go(connection):
+                await connection.execute(queries()["begin_unit"])
                 await connection.execute(queries()["wait_for_claims"])
                 cursor = await connection.execute(about_heads("claim"), values)
             rows = await cursor.fetchall()
@@ -173,7 +182,7 @@ class PostgresStore:
             await self._ask(queries()["record_seen"], values)
 
     async def seal(self, now: datetime, limit: int = 5000) -> int:
-        with suppress(Duplicate):  # another instance made this very segment
+        with suppress(Duplicate, Conflict):  # another instance made this very segment, or units take too long just now
             async with self._connections.take() as connection:
                 return await seal(connection, now, limit)
         return 0
@@ -194,23 +203,25 @@ class PostgresStore:
         now = asyncio.get_running_loop().time()
         if now < self._checked + _CHECK_SECONDS:
             return
-        ((self._fault,),) = await self._ask(queries()["beat"])
-        if self._fault:
-            raise Unavailable(self._fault)
+        self._wakes.check()
+        for (fault,) in await self._ask(queries()["beat"]):
+            if fault:
+                raise Unavailable(fault)
         self._checked = now
 
     async def verify(self, *, deep: bool = False) -> None:
         """Counts, versions and the audit's chain; `deep` works every column and digest out again.
 
-        What is found is remembered in the database: no instance is ready until a verification finds nothing.
+        What is found is remembered in the database: no instance writes until a deep verification finds nothing.
         """
-        async with self._connections.take() as connection:
-            fault = await first_fault(connection, deep=deep)
-            self._fault = f"{self._connections.where}: {fault}" if fault else None
-            await connection.execute(queries()["remember_fault"], (self._fault,))
+        async with self._connections.take(seconds=None) as connection:
+            found = await first_fault(connection, deep=deep)
+            said = f"{self._connections.where}: {found}" if found else None
+            cursor = await connection.execute(queries()["remember_fault"], {"fault": said, "deep": deep})
+            stands = await cursor.fetchone()
         self._checked = float("-inf")
-        if self._fault:
-            raise Unavailable(self._fault)
+        if stands and stands[0]:
+            raise Unavailable(stands[0])
 
     async def close(self) -> None:
         """Releases the watchers, and the connections once they are back. May be called twice."""
@@ -225,7 +236,7 @@ async def open_postgres_store(url: str) -> PostgresStore:
     try:
         await examine(first, shown(parameters))
         await migrate(first, shown(parameters))
-        channel = f"provisioning {await current_schema(first)}"
+        channel = channel_of(await current_schema(first))
     except (psycopg.Error, OSError) as error:
         raise trouble(error, shown(parameters)) from error
     finally:

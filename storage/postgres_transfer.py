@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import datetime
 from typing import Any, Self
 
@@ -21,6 +22,7 @@ from storage.records import Plain, decode, decode_event, from_micros, micros, re
 from storage.transfer import AUDIT, CHUNK, SEEN, TABLES, Chunk, TransferFault, bad_row, check_counts
 
 _BY_TABLE = {kind.table: kind for kind in KINDS.values()}
+_TRIES, _PAUSE = 20, 0.1
 _IN_USE = N_("{where} is in use by a running service. Stop every instance first.")
 _NOT_EMPTY = N_('{where} is not empty: there are rows in "{table}". Name another database or schema.')
 
@@ -50,10 +52,19 @@ class _Held:
 
     async def _begin(self, connection: AsyncConnection[Any]) -> None:
         await connection.execute("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
-        if self._alone and not await _one(connection, queries()["keep_instances_away"]):
-            raise TransferFault(to_operator(_IN_USE, where=self._where))
+        for _ in range(_TRIES if self._alone else 0):
+            if await _one(connection, queries()["keep_instances_away"]):
+                break
+            await asyncio.sleep(_PAUSE)  # one that has just ended is still known to the server for a moment
+        else:
+            if self._alone:
+                raise TransferFault(to_operator(_IN_USE, where=self._where))
 
     async def __aexit__(self, *_: object) -> None:
+        if self._connection:
+            with suppress(psycopg.Error, OSError):
+                await self._connection.rollback()
+                await self._connection.execute(queries()["be_gone"])
         await self._stack.aclose()
 
     def _held(self) -> AsyncConnection[Any]:

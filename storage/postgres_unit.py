@@ -36,21 +36,23 @@ class Unit:
 
     async def write(self, connection: AsyncConnection[Any]) -> None:
         async with at_one_go(connection):
+            await connection.execute(queries()["begin_unit"])
             for statement, values in self.steps:
                 await connection.execute(statement, values)
 
 
 def _records(change: Change) -> Iterator[Step]:
     """In the order of table and key, so that two units never wait for each other; messages last, as they came in."""
-    changed = [(_place(record), _put(record)) for record in change.puts]
-    changed += [(_place(record), _delete(record)) for record in change.deletes]
+    changed = [(_place(record), _delete(record)) for record in change.deletes]
+    changed += [(_place(record), _put(record)) for record in change.puts]
     yield from (step for _, step in sorted(changed, key=lambda each: each[0]))
 
 
-def _place(record: Record) -> tuple[bool, str, str]:
-    if isinstance(record, OutboxMessage):
-        return True, "", "" if record.version == 0 else record.id
-    return False, KINDS[type(record)].table, record.key
+def _place(record: Record) -> tuple[int, str, str]:
+    """A message that is settled or taken back makes room for one of the same word: so those come before new ones."""
+    if not isinstance(record, OutboxMessage):
+        return 0, KINDS[type(record)].table, record.key
+    return (2, "", "") if record.version == 0 else (1, "", record.id)
 
 
 def _put(record: Record) -> Step:

@@ -16,11 +16,12 @@ from typing import Any
 
 import psycopg
 import structlog
+from psycopg import sql
 
 from provisioning.errors import StoreError, Unavailable
 from provisioning.ports import Watch
-from provisioning.texts import N_, to_operator
-from storage.postgres_connection import Connections, at_one_go, connect, trouble
+from provisioning.texts import to_operator
+from storage.postgres_connection import CARRIED, Connections, at_one_go, connect, trouble
 from storage.postgres_sql import queries
 from storage.watch import Topics
 
@@ -35,6 +36,11 @@ def _word(topic: str) -> str:
     return blake2b(topic.encode(), digest_size=6).hexdigest()
 
 
+def channel_of(schema: str) -> str:
+    """Where the instances on one schema hear each other; a name of PostgreSQL's has 63 bytes at most."""
+    return f"provisioning_{_word(schema)}"
+
+
 class Wakes:
     """The watchers of this instance, and its line to the others. Belongs to one event loop."""
 
@@ -47,6 +53,12 @@ class Wakes:
         self._tasks: list[asyncio.Task[None]] = []
         self._line: psycopg.AsyncConnection[Any] | None = None
         self._closed = False
+        self._deaf = ""  # why other instances are not heard just now
+
+    def check(self) -> None:
+        """Raises `Unavailable` while other instances are not heard: a device that polls here would wait in vain."""
+        if self._deaf and not self._closed:
+            raise Unavailable(self._deaf)
 
     async def open(self) -> None:
         """Returns once other instances are heard. Raises `Unavailable`, also while the store is being carried."""
@@ -73,6 +85,8 @@ class Wakes:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._line:
+            with suppress(psycopg.Error, OSError):  # the server would notice a little later that it is gone
+                await self._line.execute(queries()["be_gone"])
             await self._line.close()
 
     # ------------------------------------------------------------------ saying it
@@ -86,9 +100,15 @@ class Wakes:
                 await self._say(words)
             except StoreError as error:
                 log.warning("other instances are told later", reason=error.values.get("reason"))
-                self._unsent |= words
-                self._some.set()
-                await self._pause()
+                await self._again(words)
+            except Exception:  # whatever it was: nobody would wake the others any more
+                log.exception("other instances are told later")
+                await self._again(words)
+
+    async def _again(self, words: set[str]) -> None:
+        self._unsent |= words
+        self._some.set()
+        await self._pause()
 
     async def _say(self, words: set[str]) -> None:
         if words:
@@ -116,23 +136,28 @@ class Wakes:
             except StoreError as error:
                 log.warning("other instances are not heard", reason=error.values.get("reason"))
                 await line.close()
+                self._deaf = str(error.values.get("reason"))
                 line = self._line = await self._opened_again()
+                self._deaf = ""
 
     async def _hear(self, line: psycopg.AsyncConnection[Any]) -> None:
         try:
             async for notice in line.notifies():
-                who, *words = notice.payload.split()
+                who, *words = notice.payload.split() or [""]  # anybody may say anything here
                 if who != self._instance:
                     self._topics.wake(words)
         except (psycopg.Error, OSError) as error:
             self._connections.weed()  # nobody else may have noticed yet
             raise trouble(error, self._connections.where) from error
+        raise Unavailable(to_operator("{where}: the line was closed.", where=self._connections.where))
 
     async def _opened_again(self) -> psycopg.AsyncConnection[Any]:
         while True:
             await asyncio.sleep(_AGAIN_SECONDS)
-            with suppress(StoreError):
+            try:
                 return await self._opened()
+            except StoreError as error:
+                self._deaf = str(error.values.get("reason"))
 
     async def _opened(self) -> psycopg.AsyncConnection[Any]:
         """A connection that listens, and that holds a lock with those of the other instances: while it does, nobody
@@ -140,11 +165,10 @@ class Wakes:
         """
         line = await connect(self._parameters)
         try:
-            await line.execute(f'LISTEN "{self._channel}"')
+            await line.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._channel)))
             ((held,),) = await (await line.execute(queries()["be_an_instance"])).fetchall()
             if not held:
-                said = N_("{where} is being carried to or from another store. Start again when that is done.")
-                raise Unavailable(to_operator(said, where=self._connections.where))
+                raise Unavailable(f"{self._connections.where}: {to_operator(CARRIED)}")
         except BaseException as error:
             await line.close()
             if isinstance(error, psycopg.Error | OSError):

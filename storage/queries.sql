@@ -10,7 +10,10 @@ SELECT doc, {order} FROM {table} WHERE {where} ORDER BY {order} LIMIT %s
 -- name: count
 SELECT count(*) FROM {table} WHERE {where}
 
--- ── a unit of work: each statement ends the transaction where it does not find what it must find ──
+-- ── a unit of work: it begins by asking whether anything may be written at all; each statement ends the transaction where it does not find what it must find ──
+
+-- name: begin_unit
+SELECT may_write()
 
 -- name: insert
 WITH done AS (
@@ -54,8 +57,10 @@ ORDER BY place
 -- name: history
 SELECT id, doc FROM audit WHERE {where} ORDER BY id DESC LIMIT %s
 
+-- While the sealer waits, everybody with a fact waits behind it; so it does not wait long.
 -- name: wait_for_facts
 SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 1))
+FROM (SELECT set_config('lock_timeout', '100ms', true)) AS not_long
 
 -- name: last_fact
 SELECT coalesce(max(id), 0) FROM audit
@@ -76,7 +81,7 @@ DELETE FROM audit WHERE id BETWEEN %s AND %s
 SELECT doc FROM segments ORDER BY ord
 
 -- name: other_versions
-SELECT key FROM {table} WHERE version <> (doc ->> 'version')::bigint LIMIT 1
+SELECT key FROM {table} WHERE version::text IS DISTINCT FROM doc ->> 'version' LIMIT 1
 
 -- name: everything
 SELECT doc, {columns} FROM {table}
@@ -95,11 +100,8 @@ SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 2))
 -- appear behind one that is under way already: the lane then waits for that.
 -- name: claim
 WITH RECURSIVE {heads}, due AS (
-  SELECT key FROM heads
-  WHERE due_at <= %(now)s AND (leased_until IS NULL OR leased_until <= %(now)s)
-    AND NOT EXISTS (
-      SELECT 1 FROM outbox AS other
-      WHERE other.ix_status = 'waiting' AND other.ix_lane = heads.lane AND other.leased_until > %(now)s)
+  SELECT key FROM heads LEFT JOIN leases USING (lane)
+  WHERE due_at <= %(now)s AND (leases.until IS NULL OR leases.until <= %(now)s)
   ORDER BY due_at, id LIMIT %(limit)s
 ), free AS (
   SELECT outbox.key FROM outbox JOIN due ON due.key = outbox.key
@@ -113,11 +115,7 @@ RETURNING due_at, id, doc
 
 -- name: next_due
 WITH RECURSIVE {heads}
-SELECT min(coalesce(leased_until, due_at)) FROM (
-  SELECT due_at, leased_until FROM heads
-  UNION ALL
-  SELECT due_at, leased_until FROM outbox WHERE ix_status = 'waiting' AND leased_until IS NOT NULL
-) AS moments
+SELECT min(coalesce(leases.until, due_at)) FROM heads LEFT JOIN leases USING (lane)
 
 -- name: heads
 lanes AS (
@@ -128,8 +126,11 @@ lanes AS (
   FROM lanes WHERE lanes.lane IS NOT NULL
 ), heads AS (
   SELECT lanes.lane, oldest.* FROM lanes CROSS JOIN LATERAL (
-    SELECT key, id, due_at, leased_until FROM outbox
+    SELECT key, id, due_at FROM outbox
     WHERE ix_status = 'waiting' AND ix_lane = lanes.lane ORDER BY ix_lane, id LIMIT 1) AS oldest
+), leases AS (
+  SELECT ix_lane AS lane, max(leased_until) AS until FROM outbox
+  WHERE ix_status = 'waiting' AND leased_until IS NOT NULL GROUP BY 1
 )
 
 -- ── beside the records ──
@@ -166,8 +167,9 @@ SELECT pg_notify(%s, %s)
 -- name: beat
 UPDATE pulse SET at = now() RETURNING fault
 
+-- A fault that was found stands until somebody looks at everything and finds none.
 -- name: remember_fault
-UPDATE pulse SET fault = %s
+UPDATE pulse SET fault = CASE WHEN %(deep)s THEN %(fault)s ELSE coalesce(%(fault)s, fault) END RETURNING fault
 
 -- ── a store carried elsewhere ──
 
@@ -187,18 +189,24 @@ SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT coalesce(max(id),
 -- name: be_an_instance
 SELECT pg_try_advisory_lock_shared(hashtextextended(current_schema(), 5))
 
+-- name: be_gone
+SELECT pg_advisory_unlock_all()
+
 -- name: keep_instances_away
 SELECT pg_try_advisory_lock(hashtextextended(current_schema(), 5))
 
 -- ── the connection and the schema ──
 
--- A commit is acknowledged once it is on the disk, whatever the server's default is; nothing waits without an end.
+-- A commit is acknowledged once it is on the disk, whatever the server's default is; nothing waits without an end; and
+-- what other schemas of the search_path hold is not taken for this store's.
 -- name: prepare_connection
 SELECT set_config('synchronous_commit',
     CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false),
-  set_config('statement_timeout', '20s', false),
-  set_config('lock_timeout', '10s', false),
-  set_config('idle_in_transaction_session_timeout', '20s', false)
+  set_config('statement_timeout', '5s', false),
+  set_config('lock_timeout', '1s', false),
+  set_config('idle_in_transaction_session_timeout', '10s', false),
+  CASE WHEN current_setting('idle_session_timeout', true) IS NOT NULL THEN set_config('idle_session_timeout', '0', false) END,
+  set_config('search_path', coalesce(quote_ident(current_schema()), current_setting('search_path')), false)
 
 -- name: examine_server
 SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), current_setting('fsync'),

@@ -49,13 +49,13 @@ class Unit:
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Applies all of it. `Conflict` and `Duplicate` undo the unit."""
+        for table, key, version in self.deletes:
+            table.writing.delete(connection, key, version)
         for put in self.puts:
             if put.values[1] > 1:
                 put.table.writing.replace(connection, put.text, put.values)
             elif not (put.unique and _waits_already(connection, put.unique)):
                 put.table.writing.insert(connection, put.table.new_id(), put.text, put.values)
-        for table, key, version in self.deletes:
-            table.writing.delete(connection, key, version)
         for text, values in self.events:
             self.audit.writing.insert(connection, self.audit.new_id(), text, values)
 

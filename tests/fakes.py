@@ -123,6 +123,10 @@ class MemoryStore:
     async def save(self, change: Change) -> None:
         rows = {kind: dict(of_kind) for kind, of_kind in self._rows.items()}
         woken = set()
+        for record in change.deletes:
+            stored = rows[type(record)].pop(record.key, None)
+            if not stored or stored.version != record.version:
+                raise Conflict
         for record in change.puts:
             record_json(encode(record))
             columns_of(KINDS[type(record)], record)
@@ -135,10 +139,6 @@ class MemoryStore:
             if isinstance(record, OutboxMessage) and record.version == 0 and _waits_already(record, of_kind):
                 continue
             of_kind[record.key] = replace(record, version=record.version + 1)
-        for record in change.deletes:
-            stored = rows[type(record)].pop(record.key, None)
-            if not stored or stored.version != record.version:
-                raise Conflict
         for event in change.events:
             record_json(encode_event(event))
         self._rows = rows
@@ -212,7 +212,7 @@ class MemoryStore:
     async def check(self) -> None:
         """Nothing can be wrong with a dictionary."""
 
-    async def verify(self) -> None:
+    async def verify(self, *, deep: bool = False) -> None:
         """Nor does one rot."""
 
     async def close(self) -> None:

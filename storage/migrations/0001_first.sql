@@ -1,3 +1,6 @@
+-- Advisory locks, each together with a hash of the schema's name: 1 facts that have a number and are not committed,
+-- 2 claims, 3 folding the tally, 4 migrations, 5 instances and units (shared) against whoever carries the store (alone).
+
 -- The first schema. Every record is a document with its indexes as columns beside it (storage/kinds.py): `ix_…` are
 -- worked out by the program, `ord` is the place in the order that pages are read in, `version` guards each change.
 -- Text compares byte by byte (collation "C"), as the other stores compare it; times are microseconds since 1970, UTC.
@@ -235,4 +238,16 @@ END $$;
 CREATE FUNCTION must_be_new(many bigint, wanted text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   IF many <> 1 THEN RAISE EXCEPTION USING ERRCODE = 'PB002', MESSAGE = wanted; END IF;
+END $$;
+
+-- Whether anything may be written: not while the store is carried elsewhere (whoever carries it holds the lock alone), and
+-- not once a verification found a fault. The lock is held with the other units, until this one ends.
+CREATE FUNCTION may_write() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE found_fault text;
+BEGIN
+  IF NOT pg_try_advisory_xact_lock_shared(hashtextextended(current_schema(), 5)) THEN
+    RAISE EXCEPTION USING ERRCODE = 'PB004', MESSAGE = 'the store is being carried';
+  END IF;
+  SELECT fault INTO found_fault FROM pulse;
+  IF found_fault IS NOT NULL THEN RAISE EXCEPTION USING ERRCODE = 'PB003', MESSAGE = found_fault; END IF;
 END $$;

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,8 +16,9 @@ from provisioning.model import Change, Device, MessageStatus, OutboxMessage, Sta
 from storage import open_store
 from storage.kinds import KINDS
 from storage.postgres_schema import migrations
-from storage.postgres_sql import columns_written, parameters, queries
+from storage.postgres_sql import about_heads, columns_written, parameters, queries
 from storage.postgres_transfer import PostgresSource, PostgresTarget
+from storage.postgres_wake import channel_of
 from storage.tinydb_transfer import TinySource, TinyTarget
 from storage.transfer import TABLES, TransferFault, copy
 from tests.fakes import FakeClock
@@ -96,6 +98,32 @@ async def test_a_new_message_wakes_the_relay_of_another_instance(two):
         assert await watch.wait(SOON)
 
 
+async def test_what_anybody_says_on_the_channel_harms_nobody(two, url):
+    here, there = two
+    channel = channel_of(re.search("test_[0-9a-f]+", url)[0])
+    async with postgres.client(url) as connection, there.watch(device(1).mac) as watch:
+        for payload in ("", " ", "x", "x " * 50):
+            await connection.execute("SELECT pg_notify(%s, %s)", (channel, payload))
+        await here.save(Change(puts=(device(1),)))
+        assert await watch.wait(SOON)
+
+
+async def test_whoever_lost_the_line_says_so_until_it_is_back(two, url):
+    here, there = two
+    line = there._wakes._line
+    async with postgres.client(url) as connection:
+        await connection.execute("SELECT pg_terminate_backend(%s)", (line.info.backend_pid,))
+    async with asyncio.timeout(SOON):
+        while there._wakes._line is line:  # noqa: ASYNC110 - it comes back by itself
+            await asyncio.sleep(0.05)
+    await there.check()
+    async with there.watch(device(1).mac) as watch:
+        while await watch.wait(0.1):
+            pass
+        await here.save(Change(puts=(device(1),)))
+        assert await watch.wait(SOON)
+
+
 # ------------------------------------------------------------------ changes of one thing at one moment
 
 
@@ -137,6 +165,40 @@ async def test_a_refused_unit_leaves_its_connection_usable_whatever_was_prepared
     await here.save(Change(puts=tuple(device(100 + n) for n in range(50))))
 
 
+async def test_one_row_that_somebody_holds_keeps_nobody_else_waiting(two, url):
+    here, _ = two
+    await here.save(Change(puts=(device(1), device(2))))
+    async with unfinished(url, ("SELECT 1 FROM devices WHERE key = %s FOR UPDATE", (device(1).mac,))):
+        waiting = [asyncio.create_task(here.save(Change(puts=(stored(device(1)),)))) for _ in range(20)]
+        await asyncio.sleep(0)
+        assert await here.get(Device, device(2).mac)
+        await here.check()
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {Conflict}  # after a second or so: run again, on fresh records
+
+
+async def test_a_server_that_hangs_is_given_up(url):
+    store = await opened(url)
+    with pytest.raises(Unavailable):
+        async with store._connections.take(seconds=0.2) as connection:
+            await connection.execute("SELECT pg_sleep(4)")
+    assert await store.get(Device, device(1).mac) is None
+    await store.close()
+
+
+async def test_connections_that_died_while_they_lay_idle_refuse_no_reader(two, url):
+    here, _ = two
+    await asyncio.gather(*(here.count(Device, installed=True) for _ in range(20)))
+    async with postgres.client(url) as connection:
+        for _ in range(2):
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'provisioning-bot'"
+                " AND pid <> pg_backend_pid() AND query NOT LIKE 'LISTEN%'"
+            )
+            for n in range(12):
+                assert await here.get(Device, device(n).mac) is None
+
+
 # ------------------------------------------------------------------ the outbox of many
 
 
@@ -172,6 +234,7 @@ async def test_an_older_message_that_appears_late_waits_for_the_one_that_is_unde
         (under_way,) = await here.claim(NOW, LEASE, 10)
         assert under_way.id == "early"
     assert await there.claim(NOW, LEASE, 10) == []
+    assert await there.next_due() == NOW + LEASE  # so that nobody asks again and again
     await here.save(Change(puts=(replace(under_way, status=MessageStatus.SENT, leased_until=None),)))
     assert [each.id for each in await there.claim(NOW, LEASE, 10)] == ["late"]
 
@@ -181,7 +244,7 @@ async def test_a_word_that_is_being_claimed_is_said_again(two, url):
     here, there = two
     await here.save(Change(puts=(message("m1", unique="edit:1"),)))
     claim = (
-        queries()["claim"],
+        about_heads("claim"),
         {"now": 10**17, "until": 10**17 + 1, "until_text": "2026-03-02T08:00:30+00:00", "limit": 9},
     )
     async with unfinished(url, claim):
@@ -204,18 +267,16 @@ async def test_a_message_that_a_unit_relies_on_is_not_claimed_before_that_unit_i
 # ------------------------------------------------------------------ the audit of many
 
 
-async def test_the_sealer_waits_for_facts_that_have_a_number_and_are_not_committed(two, url):
+async def test_the_sealer_leaves_facts_alone_while_one_has_a_number_and_is_not_committed(two, url):
     here, there = two
     values = {"subjects": ["late"], "times": [0], "digests": ["00"], "docs": ["{}"]}
     async with unfinished(url, (queries()["record"], values)):
         await here.save(Change(events=(added(1), added(2))))
-        sealing = asyncio.create_task(there.seal(NOW))
-        done, _ = await asyncio.wait([sealing], timeout=0.2)
-        assert not done
-        assert len((await here.history()).rows) == 2  # others go on reading
-    assert await sealing == 3
+        assert await there.seal(NOW) == 0
+        await here.save(Change(events=(added(3),)))  # nobody waits for long behind the sealer
+    assert await there.seal(NOW) == 4
     (segment,) = (await here.find(Segment)).rows
-    assert (segment.count, segment.last - segment.first) == (3, 2)
+    assert (segment.count, segment.last - segment.first) == (4, 3)
 
 
 async def test_two_sealers_make_one_segment(two):
@@ -297,10 +358,30 @@ async def test_another_programs_tables_are_refused_and_left_alone(database):
         assert tables == [("devices",)]
 
 
+async def test_a_schema_behind_the_stores_own_is_not_mixed_in(database, url):
+    """`search_path=new,old`: the old one's tables are not taken for the new one's."""
+    old, new = (re.search("test_[0-9a-f]+", each)[0] for each in (url, database))
+    await (await opened(url)).close()
+    store = await opened(database.replace(new, f"{new},{old}"))
+    await store.save(Change(puts=(device(1),)))
+    await store.close()
+    store = await opened(url)
+    assert await store.get(Device, device(1).mac) is None
+    await store.close()
+
+
+async def test_other_encodings_of_the_client_do_not_matter(database):
+    store = await opened(f"{database}&client_encoding=latin1")
+    await store.save(Change(puts=(device(1, notes="日本"),)))
+    assert (await store.get(Device, device(1).mac)).notes == "日本"
+    await store.close()
+
+
 # ------------------------------------------------------------------ verification
 
 TAMPERED = {
     "a version": ("UPDATE devices SET version = 7", "version"),
+    "a document": ("UPDATE devices SET doc = '{}'", "version"),
     "a place": ("UPDATE devices SET ix_place = 'elsewhere'", "beside"),
     "a count": ("INSERT INTO tally VALUES ('oslo', 'signed_in', false, false, 1)", "counts"),
     "a fact": ('UPDATE audit SET doc = doc || \'{"actor": "mallory"}\'', "audit"),
@@ -321,11 +402,38 @@ async def test_what_was_changed_behind_the_stores_back_is_found_and_seen_by_all(
     with pytest.raises(Unavailable) as refusal:
         await here.verify(deep=True)
     assert said in refusal.value.reason
+    for store in (there, here):  # whether it asked or not
+        with pytest.raises(Unavailable) as refusal:
+            await store.save(Change(puts=(device(3),)))
+        assert said in refusal.value.reason
+    with pytest.raises(Unavailable):
+        await there.verify()  # looks less closely, so what it does not find still stands
     with pytest.raises(Unavailable):
         await there.check()
-    for store in two:
+
+
+async def test_once_all_of_it_is_in_order_again_it_is_written_to_again(two, url):
+    here, there = two
+    await here.save(Change(puts=(device(1),)))
+    async with postgres.client(url) as connection:
+        await connection.execute("UPDATE devices SET ix_place = 'elsewhere'")
         with pytest.raises(Unavailable):
-            await store.save(Change(puts=(device(3),)))
+            await here.verify(deep=True)
+        await connection.execute("UPDATE devices SET ix_place = '2.14'")
+    await there.verify(deep=True)
+    await here.save(Change(puts=(device(2),)))
+    await here.check()
+
+
+@pytest.mark.parametrize("doc", ["{}", "[]", '{"mac": 7, "odd": true}', '{"version": "x"}'])
+async def test_what_is_no_record_is_told_with_its_table_and_never_served(postgres_store, url, doc):
+    await postgres_store.save(Change(puts=(device(1),)))
+    async with postgres.client(url) as connection:
+        await connection.execute("UPDATE devices SET doc = %s::jsonb", (doc,))
+    for ask in (postgres_store.get(Device, device(1).mac), postgres_store.find(Device), postgres_store.verify()):
+        with pytest.raises(Unavailable) as refusal:
+            await ask
+        assert '"devices"' in refusal.value.reason
 
 
 # ------------------------------------------------------------------ carried elsewhere
@@ -384,6 +492,17 @@ async def test_nothing_is_carried_under_the_hands_of_a_running_instance(url):
             await opened(url)
         assert "being carried" in refusal.value.reason
     await (await opened(url)).close()
+
+
+async def test_an_instance_that_lost_its_line_cannot_write_under_the_hands_of_whoever_carries_the_store(url):
+    store = await opened(url)
+    await store._wakes.close()  # as if its connection had ended, and with it the sign that it is there
+    async with PostgresSource(url, alone=True):
+        with pytest.raises(Unavailable) as refusal:
+            await store.save(Change(puts=(device(1),)))
+        assert "being carried" in refusal.value.reason
+    await store.save(Change(puts=(device(1),)))
+    await store.close()
 
 
 async def test_a_target_that_holds_something_is_refused(two, url):
