@@ -205,7 +205,7 @@ async def _verify_database(ground: Ground, url: str) -> int:
         count = sum((await source.sizes()).values())
     store = await open_store(url, clock=ground.clock)
     try:
-        await store.verify()
+        await store.verify(deep=True)
     finally:
         await store.close()
     return count
