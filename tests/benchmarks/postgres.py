@@ -63,7 +63,7 @@ async def _one_at_a_time(embedded: Ours, shared: Ours, hand: ByHand) -> list[Row
         shared.change, embedded.change, hand.change, shared.unit, embedded.unit, rounds=20, each=20, warm=20
     )
     return [
-        at_most("PostgreSQL: get a device by MAC", get, here, 2.5, EMBEDDED),
+        beside("PostgreSQL: get a device by MAC", get, here, EMBEDDED),
         beside("the same", get, by_hand, "a raw SELECT by psycopg"),
         at_most("PostgreSQL: change a device, durable", change, change_here, 2.5, EMBEDDED),
         beside("the same", change, change_by_hand, "a raw UPDATE by psycopg"),
