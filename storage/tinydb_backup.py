@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
+import stat
 from collections.abc import Callable
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote
 
 from provisioning.errors import Unavailable
 from provisioning.texts import N_, to_operator
-from storage.tinydb_file import _APPLICATION, FAULTS, OURS_ALONE, RESTORED, SCHEMA, TAKEN, StoreFile
+from storage.tinydb_file import _APPLICATION, FAULTS, OURS_ALONE, RESTORED, SCHEMA, TAKEN, Fault, StoreFile, read_only
 from storage.tinydb_layout import LAYOUTS
 from storage.tinydb_rows import RowStorage
 from storage.tinydb_schema import shape, sql_name
@@ -31,7 +32,7 @@ class FileFault(Exception):
 def reading(path: Path) -> sqlite3.Connection:
     """A connection of its own, for any thread, that never writes and may stand beside the running service."""
     connection = sqlite3.connect(
-        f"file:{quote(str(path.resolve()))}?mode=ro", uri=True, timeout=5, isolation_level=None, check_same_thread=False
+        read_only(path.resolve()), uri=True, timeout=5, isolation_level=None, check_same_thread=False
     )
     connection.execute("PRAGMA query_only=ON")
     return connection
@@ -44,7 +45,7 @@ def check_ours(connection: sqlite3.Connection, path: Path, *, present: bool) -> 
             connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
         )
     except sqlite3.Error as error:
-        raise FileFault(to_operator("{path} cannot be read: {error}.", path=path, error=error)) from error
+        raise _unreadable(path, error) from error
     if application != _APPLICATION or not version:
         raise FileFault(to_operator("{path} is no store of this program.", path=path))
     if version > SCHEMA:
@@ -53,6 +54,17 @@ def check_ours(connection: sqlite3.Connection, path: Path, *, present: bool) -> 
     if present and not has_present_shape(connection):
         said = N_("{path} was written by an older version of this program. Start the service with it once, then again.")
         raise FileFault(to_operator(said, path=path))
+
+
+def _unreadable(path: Path, error: Fault) -> FileFault:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY) and not os.access(path.resolve().parent, os.W_OK):
+        said = N_(
+            "{path} cannot be read where nothing can be written, because its log ({path}-wal) was not folded in. Copy "
+            "the whole folder to where you can write, and name the copy: --store tinydb:PATH."
+        )
+        return FileFault(to_operator(said, path=path))
+    return FileFault(to_operator("{path} cannot be read: {error}.", path=path, error=error))
 
 
 def has_present_shape(connection: sqlite3.Connection) -> bool:
@@ -70,13 +82,13 @@ def back_up(source: Path, target: Path, taken: datetime, progress: Pages) -> Non
     The copy's connection holds one snapshot from the first page to the last: what is written meanwhile neither gets
     into it nor makes it begin again, and nobody waits for it. Errors: `FileFault`, OSError, sqlite3.Error.
     """
-    if target.exists():
-        raise FileFault(to_operator("{path} is there already. Name another file.", path=target))
     if not source.exists():
         raise FileFault(to_operator("{folder} holds no store.", folder=source.parent))
+    check_target(target, source.parent)
+    if os.path.lexists(target):
+        raise _is_there(target)
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = target.with_name(f"{target.name}.part")
-    remove(part)  # of one that broke off
+    part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
     try:
         with closing(reading(source)) as connection:
             check_ours(connection, source, present=True)
@@ -86,11 +98,40 @@ def back_up(source: Path, target: Path, taken: datetime, progress: Pages) -> Non
         finish(part, TAKEN, taken.isoformat())
         check_copy(part)
         sync(part)
-        part.rename(target)
+        give_name(part, target)
         sync(target.parent)
     except BaseException:
         remove(part)
         raise
+
+
+def check_target(target: Path, folder: Path | None) -> None:
+    """Errors: `FileFault` for a place in the store's own folder, and for a link, a device or a folder."""
+    if folder and target.resolve().is_relative_to(folder.resolve()):
+        said = N_("{path} lies in the store's own folder. Name a file elsewhere, at best on another disk.")
+        raise FileFault(to_operator(said, path=target))
+    if os.path.lexists(target) and not stat.S_ISREG(target.lstat().st_mode):
+        raise FileFault(to_operator("{path} is there already, and is no file. Name another one.", path=target))
+
+
+def give_name(part: Path, target: Path) -> None:
+    """A finished file gets its name, never in the place of another one. Errors: `FileFault`, OSError."""
+    try:
+        try:
+            os.link(part, target)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links: the name is taken first, then what stands under it
+            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, OURS_ALONE))
+            part.replace(target)
+        else:
+            part.unlink()
+    except FileExistsError as error:
+        raise _is_there(target) from error
+
+
+def _is_there(target: Path) -> FileFault:
+    return FileFault(to_operator("{path} is there already. Name another file.", path=target))
 
 
 def copy_pages(source: sqlite3.Connection, target: Path, progress: Pages | None = None) -> None:
@@ -169,7 +210,7 @@ def check_copy(path: Path, *, deep: bool = False) -> int:
                 for layout in LAYOUTS
             )
     except FAULTS as error:
-        raise FileFault(to_operator("{path} cannot be read: {error}.", path=path, error=error)) from error
+        raise _unreadable(path, error) from error
     rows = RowStorage(path.parent, read_only=True)
     rows.file = CopyFile(path)
     try:

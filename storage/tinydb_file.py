@@ -78,6 +78,13 @@ def _refuse_network(folder: Path) -> None:
         raise Unavailable(said)
 
 
+def read_only(path: Path) -> str:
+    """The URI of a file that is only read. Where nothing can be written beside it, as on a read-only mount, SQLite
+    cannot share it with others; without a log there are none."""
+    apart = not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists()
+    return f"file:{quote(str(path))}?mode=ro{'&immutable=1' * apart}"
+
+
 def is_damage(error: Fault) -> bool:
     if isinstance(error, UnicodeDecodeError):
         return True
@@ -279,7 +286,7 @@ class StoreFile:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = sqlite3.connect(
-                f"file:{quote(str(self.path))}?mode=ro",
+                read_only(self.path),
                 uri=True,
                 timeout=5,
                 isolation_level=None,

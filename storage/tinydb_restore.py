@@ -32,6 +32,7 @@ from storage.tinydb_backup import (
     check_ours,
     copy_pages,
     finish,
+    give_name,
     has_present_shape,
     meta,
     reading,
@@ -204,7 +205,7 @@ def _put_in_place(
     part = kept.with_name(f"{kept.name}.part")
     try:
         copy_pages(connection, part)
-        part.rename(kept)
+        give_name(part, kept)
     except BaseException:
         remove(part)
         raise

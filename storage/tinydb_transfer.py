@@ -75,6 +75,7 @@ class TinySource:
         self._file, self._alone = StoreFile(folder), alone
         self._connection: sqlite3.Connection | None = None
         self._thread = _Thread()
+        self.others: list[str] = []  # tables with rows that are not the service's; they are not carried
 
     async def __aenter__(self) -> Self:
         try:
@@ -103,6 +104,7 @@ class TinySource:
             self._connection = reading(self._file.path)
             self._connection.execute("BEGIN")
             check_ours(self._connection, self._file.path, present=True)
+            self.others = _others(self._connection)
         except FileFault as error:
             raise TransferFault(str(error)) from error
         except FAULTS as error:
@@ -121,6 +123,11 @@ class TinySource:
         if self._connection is None:
             raise AssertionError("a source is entered before it is read")
         return self._connection
+
+
+def _others(connection: sqlite3.Connection) -> list[str]:
+    tables = sorted(set(listed_tables(connection)) - {layout.table for layout in LAYOUTS})
+    return [table for table in tables if connection.execute(f"SELECT 1 FROM {sql_name(table)} LIMIT 1").fetchone()]
 
 
 def _unreadable(path: Path, error: object, table: str = "") -> TransferFault:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import typer
+
 from provisioning.texts import _
 from storage.commands.ground import WrongUse, progress, say
 from storage.json_transfer import JsonSource, JsonTarget
+from storage.tinydb_backup import check_target
 from storage.transfer import Source, Target, copy, folder_of, open_source, open_target, shown
 
 
@@ -22,6 +25,7 @@ async def carry(source: str, target: str) -> None:
 
 
 async def write_json(url: str, file: Path, *, force: bool) -> None:
+    check_target(file, folder_of(url))
     counts = await _copy(open_source(url), JsonTarget(file, force=force))
     say(_("{file}: {count} rows ({tables}).", file=file, count=sum(counts.values()), tables=_listed(counts)))
 
@@ -35,7 +39,11 @@ async def read_json(file: Path, url: str) -> None:
 async def _copy(source: Source, target: Target) -> Mapping[str, int]:
     async with source, target:
         with progress() as show:
-            return await copy(source, target, show)
+            counts = await copy(source, target, show)
+    for table in getattr(source, "others", ()):
+        said = _('"{table}" is a table of your own: it was left out.', table=table)
+        typer.echo(said, err=True)
+    return counts
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -57,11 +57,17 @@ def restore_backup(ground: Ground, url: str, file: Path | None, *, yes: bool) ->
         raise WrongUse(said)
     if file is None:
         raise WrongUse(_("Name the backup to restore, or say --codes-only."))
+    if not folder.is_dir():
+        said = _(
+            "{folder} is not there. Look at STORE_URL or --store; if the store belongs there, make the folder first: "
+            "mkdir -p -m 700 {folder}",
+            folder=folder,
+        )
+        raise FileFault(said)
     tinydb_restore.check_backup(file)
     taken = taken_at(file)
     if not yes:
         _ask(_("Put the state of {taken} in the place of {store}?", taken=f"{taken:%Y-%m-%d %H:%M} UTC", store=url))
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _only_one(folder):
         codes = asyncio.run(_restore(ground, folder, file))
     say(_("The state of {taken} is in place.", taken=f"{taken:%Y-%m-%d %H:%M} UTC"))

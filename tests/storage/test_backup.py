@@ -106,6 +106,40 @@ async def test_a_backup_overwrites_nothing_and_is_made_of_a_store_alone(folder, 
     assert not (tmp_path / "none").exists()
 
 
+async def test_a_backup_takes_no_place_that_is_taken(folder, tmp_path):
+    await (await fill(folder)).close()
+    link, missing = tmp_path / "link", tmp_path / "missing"
+    link.symlink_to(missing)
+    aside = tmp_path / "aside"
+    aside.symlink_to(folder)
+    for target in (
+        link,
+        Path("/dev/null"),
+        tmp_path,
+        folder / "b.sqlite3",
+        folder / "x" / "b.sqlite3",
+        aside / "b.sqlite3",
+    ):
+        with pytest.raises(FileFault, match=re.escape(str(target))):
+            save_copy(folder, target)
+    assert (link.is_symlink(), missing.exists(), stat.S_ISCHR(os.stat("/dev/null").st_mode)) == (True, False, True)
+    assert sorted(os.listdir(folder)) == ["store.lock", "store.sqlite3"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+async def test_a_file_that_comes_while_a_backup_is_taken_is_kept(folder, tmp_path, links, monkeypatch):
+    await (await fill(folder)).close()
+    target = tmp_path / "b.sqlite3"
+    if not links:
+        monkeypatch.setattr(os, "link", lambda *_: os.close(-1))  # any OSError: there are no hard links
+        save_copy(folder, tmp_path / "a.sqlite3")
+        assert check_copy(tmp_path / "a.sqlite3") > 20
+        (tmp_path / "a.sqlite3").unlink()
+    with pytest.raises(FileFault, match="is there already"):
+        save_copy(folder, target, lambda *_: target.write_text("precious"))
+    assert (target.read_text(), sorted(os.listdir(tmp_path))) == ("precious", ["b.sqlite3", "store"])
+
+
 async def test_a_backup_that_breaks_off_or_copies_damage_leaves_no_file(folder, tmp_path):
     store = await opened(folder)
     await store.save(Change(puts=tuple(device(n, notes=f"note {n:06d}") for n in range(300))))
@@ -441,6 +475,10 @@ async def test_a_damaged_store_is_restored(folder, tmp_path, how):
     }
     if how == "gone":
         shutil.rmtree(folder)
+        with pytest.raises(FileFault, match=f"mkdir -p -m 700 {folder}"):  # a slip of the pen gets no store
+            await restored(folder, tmp_path / "b.sqlite3")
+        assert not folder.exists()
+        folder.mkdir()
     else:
         (folder / FILE).write_bytes(damage[how])
     await restored(folder, tmp_path / "b.sqlite3")
@@ -596,8 +634,8 @@ async def test_a_restore_that_is_committed_is_applied_even_if_the_log_cannot_be_
 
 async def test_a_service_logs_a_restore_that_it_refused(folder, tmp_path):
     await (await with_code(folder)).close()
-    save_copy(folder, folder / "elsewhere")
-    shutil.move(folder / "elsewhere", folder / WAITING)
+    save_copy(folder, tmp_path / "b.sqlite3")
+    shutil.move(tmp_path / "b.sqlite3", folder / WAITING)
     with capture_logs() as told:
         await (await opened(folder)).close()
     (refused,) = (each for each in told if each["event"] == "a restore was refused")
