@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import getpass
 import os
+import re
 import shutil
 import sqlite3
 import threading
@@ -33,7 +34,10 @@ SCHEMA = 2  # with each, a fixture for tests/storage/test_schema_versions.py
 LONG_READS = "store-reader"  # how threads that read long lists are called
 _APPLICATION = 0x50424F54  # "PBOT": what `file` shows, and what tells our file from another program's
 _FULL = 2
-_NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ncpfs", "fuse.sshfs", "fuse.glusterfs", "ceph", "lustre"}
+_NETWORK = re.compile(
+    "nfs4?|cifs|smb3|smbfs|afs|ncpfs|ceph|lustre|9p|virtiofs|vboxsf|prl_fs|gpfs|beegfs|ocfs2|gfs2|glusterfs|"
+    r"fuse\.(sshfs|rclone|s3fs|glusterfs|ceph)"
+)
 _CURES = {
     sqlite3.SQLITE_CANTOPEN: N_(
         "{path} cannot be opened. Look whether {folder} is there and can be written, and whether too many files are "
@@ -53,14 +57,18 @@ _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 def network_file_system(folder: Path, mounts: str) -> str | None:
-    """The kind of network file system a folder lies on, by a table like /proc/mounts; None where it is local."""
+    """The kind of network file system a folder lies on, by a table like /proc/mounts; None where it is local.
+
+    Of two at one place the later one lies on top. What would part the columns is written in octal (\\040 is a space).
+    """
     best, kind = -1, ""
     for line in mounts.splitlines():
         point, system = line.split(" ")[1:3]
-        point = point.replace("\\040", " ")
-        if folder.is_relative_to(point) and len(point) > best:
+        for octal in ("011", "012", "040", "134"):  # the backslash last: what it stood for is no sign of its own
+            point = point.replace(f"\\{octal}", chr(int(octal, 8)))
+        if folder.is_relative_to(point) and len(point) >= best:
             best, kind = len(point), system
-    return kind if kind in _NETWORK else None
+    return kind if _NETWORK.fullmatch(kind) else None
 
 
 def _refuse_network(folder: Path) -> None:
