@@ -209,7 +209,12 @@ def _put_in_place(
     except BaseException:
         remove(part)
         raise
-    source.backup(connection)
+    try:
+        source.backup(connection)
+    except BaseException:
+        if not applied(folder, token):
+            remove(kept)  # of a state that is still there; and a full disk may need the room to say why
+        raise
     log.info("a restore was applied", kept=str(kept))
 
 

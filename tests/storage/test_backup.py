@@ -678,6 +678,28 @@ async def test_a_state_that_cannot_be_kept_leaves_no_half_copy(folder, tmp_path,
     assert list(folder.glob("before-restore-*")) == []
 
 
+class Full(sqlite3.Connection):
+    """Of a file that waits, where the disk is full before its last page is in the state."""
+
+    def backup(self, target, **more):
+        if not more:
+            raise sqlite3.OperationalError("database or disk is full")
+        super().backup(target, **more)
+
+
+async def test_a_restore_that_does_not_fit_leaves_no_copy_of_the_state_that_is_still_there(
+    folder, tmp_path, monkeypatch
+):
+    await (await with_code(folder)).close()
+    save_copy(folder, tmp_path / "b.sqlite3")
+    before, connect = state_of(folder), sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *a, **more: connect(*a, **({"factory": Full} | more)))
+    with pytest.raises(FileFault, match="disk is full"):
+        await restored(folder, tmp_path / "b.sqlite3")
+    assert state_of(folder) == before
+    assert list(folder.glob("before-restore-*")) == []
+
+
 async def test_a_backup_that_was_copied_into_the_place_of_the_store_is_refused_and_can_be_restored(folder, tmp_path):
     await (await with_code(folder)).close()
     save_copy(folder, tmp_path / "b.sqlite3")
