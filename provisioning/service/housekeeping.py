@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
-from provisioning.bookkeeping import Lease, Operation
+from provisioning.bookkeeping import Lease, Operation, Segment
 from provisioning.errors import Conflict, Duplicate
 from provisioning.events import CodeEnded
 from provisioning.model import Change, Device, MessageKind, MessageStatus, OutboxMessage, Record, Rollout
@@ -39,11 +39,13 @@ KEEP_SETTLED = {
 SWEEP, AUDIT, VERIFY = "sweep", "audit", "verify"  # names of leases
 SWEEP_LEASE = timedelta(minutes=1)
 SEAL_EVERY = timedelta(minutes=15)  # a segment costs a row for ever: 96 a day at most where little happens
+BELIEVED = timedelta(days=2)  # how far a clock may have gone on since a moment that was noted, to be believed
 VERIFY_LEASE = timedelta(hours=20)  # whoever verified spares the others that day
 
 
 class Housekeeping(UseCases):
-    _seal_due: datetime | None = None  # None: at once
+    _cared_at: datetime | None = None  # when this instance last had nothing left to seal or to drop
+    _more = False  # there was too much for one sweep
     verified_at: datetime | None = None  # when this instance last found the whole store in order
 
     # -------------------------------------------------------------- leases
@@ -169,14 +171,31 @@ class Housekeeping(UseCases):
     # -------------------------------------------------------------- the audit
 
     async def _care_for_audit(self) -> None:
-        """Facts are sealed, and segments older than facts are kept are dropped: now and then, until all is done."""
-        now = self.now()
-        if (self._seal_due and now < self._seal_due) or not await self.holds(AUDIT, SEAL_EVERY):
+        """Facts are sealed, and segments older than facts are kept are dropped: now and then, until all is done.
+
+        A clock that was put back since is not waited for.
+        """
+        now, cared_at = self.now(), self._cared_at
+        rests = cared_at and not self._more and timedelta() <= now - cared_at < SEAL_EVERY
+        if rests or not await self.holds(AUDIT, SEAL_EVERY):
             return
-        done = await self._until_none(self.store.seal, now)
-        if self.policy.keep_audit:
-            done &= await self._until_none(self.store.drop_audit, now - self.policy.keep_audit, now)
-        self._seal_due = now + SEAL_EVERY if done else None
+        believed = await self._believes(now)
+        self._more = not await self._until_none(self.store.seal, now)
+        if self.policy.keep_audit and believed:
+            self._more |= not await self._until_none(self.store.drop_audit, now - self.policy.keep_audit, now)
+        if not self._more:
+            self._cared_at = now
+
+    async def _believes(self, now: datetime) -> bool:
+        """Whether the clock went on steadily: under one that jumped ahead every fact would be old, and gone for ever.
+
+        It did where a moment was noted between a quarter of an hour and two days ago: that of the newest segment's
+        seal, or that of the last sweep of this instance that had nothing left to do. After a longer standstill, or a
+        jump, nothing is dropped for a quarter of an hour, in which a clock can be put right.
+        """
+        newest = await self.store.get(Segment, f"{await self.store.count(Segment):012d}")
+        noted = (newest.sealed_at if newest else None, self._cared_at)
+        return any(moment and SEAL_EVERY <= now - moment <= BELIEVED for moment in noted)
 
     async def _until_none(self, work: Callable[..., Awaitable[int]], *moments: datetime) -> bool:
         for _ in range(SEGMENTS):

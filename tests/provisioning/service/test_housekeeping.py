@@ -243,11 +243,93 @@ async def test_facts_go_when_they_are_older_than_they_are_kept(
     waiting.clock.advance(timedelta(days=30, seconds=1))
     await waiting.core.move(await waiting.dana(), A, "Oslo/9")
     await core.sweep()
+    waiting.clock.advance(SEAL_EVERY)
+    await core.sweep()
     facts = await waiting.facts()
     assert "DeviceMoved" in facts  # sealed now, and young
     assert ("DeviceAdded" in facts) == (left is None)
     assert len(facts) == (before + 2 if left is None else 2)  # and the code that ended
     assert (await segments(waiting))[0].head
+
+
+async def moved(world: World, room: str) -> None:
+    await world.core.move(await world.dana(), A, f"Oslo/{room}")
+
+
+async def test_a_clock_that_is_put_back_does_not_keep_facts_from_being_sealed(waiting: World) -> None:
+    waiting.clock.advance(timedelta(days=365))
+    await waiting.core.sweep()
+    waiting.clock.advance(-timedelta(days=365))
+    await moved(waiting, "9")
+    await waiting.core.sweep()
+    assert len(await segments(waiting)) == 2
+    await waiting.store.verify()
+
+
+async def test_a_clock_that_jumps_ahead_drops_nothing_until_it_was_right_for_a_while(waiting: World) -> None:
+    core = another(waiting, replace(POLICY, keep_audit=timedelta(days=730)))
+    await core.sweep()
+    waiting.clock.advance(SEAL_EVERY)
+    await core.sweep()
+    count = len(await waiting.facts())
+    waiting.clock.advance(timedelta(days=800))
+    for _ in range(5):
+        await moved(waiting, "9")
+        await core.sweep()
+        waiting.clock.advance(MINUTE)
+    await core.rest()
+    await another(waiting, replace(POLICY, keep_audit=timedelta(days=730))).sweep()  # a new start helps nothing
+    waiting.clock.advance(-timedelta(days=800))
+    await core.sweep()
+    assert (await waiting.facts()).count("DeviceAdded") == 2
+    assert len(await waiting.facts()) >= count
+
+
+async def test_facts_go_while_the_clock_goes_on_as_it_should(waiting: World) -> None:
+    """One sweep a day is enough, and a service that rests for long drops a quarter of an hour later."""
+    core = another(waiting, replace(POLICY, keep_audit=timedelta(days=30)))
+    for day in range(32):
+        if day == 3:
+            await moved(waiting, "9")
+        assert "DeviceAdded" in await waiting.facts()
+        await core.sweep()
+        waiting.clock.advance(timedelta(days=1))
+    assert "DeviceAdded" not in await waiting.facts()
+    waiting.clock.advance(timedelta(days=100))
+    core = another(waiting, replace(POLICY, keep_audit=timedelta(days=30)))
+    await core.sweep()
+    assert "DeviceMoved" in await waiting.facts()
+    waiting.clock.advance(SEAL_EVERY)
+    await core.sweep()
+    assert "DeviceMoved" not in await waiting.facts()
+
+
+async def test_much_that_is_old_goes_one_sweep_after_the_other(waiting: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    core = another(waiting, replace(POLICY, keep_audit=timedelta(days=30)))
+    seal = waiting.store.seal
+    monkeypatch.setattr(waiting.store, "seal", lambda now: seal(now, 1))
+    await core.sweep()
+    monkeypatch.setattr("provisioning.service.housekeeping.SEGMENTS", 2)
+    count = len(await waiting.facts())
+    waiting.clock.advance(timedelta(days=31))
+    await core.sweep()
+    waiting.clock.advance(SEAL_EVERY)
+    for left in range(count - 2, 0, -2):
+        await core.sweep()
+        assert len([fact for fact in await waiting.facts() if fact != "CodeEnded"]) in (left, left + 1)
+
+
+async def test_a_fact_from_the_future_does_not_keep_those_behind_it(waiting: World) -> None:
+    core = another(waiting, replace(POLICY, keep_audit=timedelta(days=30)))
+    waiting.clock.advance(timedelta(days=3650))
+    await moved(waiting, "9")
+    waiting.clock.advance(-timedelta(days=3650))
+    await core.sweep()
+    waiting.clock.advance(timedelta(days=31))
+    await core.sweep()
+    waiting.clock.advance(SEAL_EVERY)
+    await core.sweep()
+    assert "DeviceMoved" not in await waiting.facts()
 
 
 async def test_only_one_instance_seals(waiting: World) -> None:
