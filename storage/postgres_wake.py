@@ -81,9 +81,8 @@ class Wakes:
         self._topics.wake_all()
         self._closed = True
         self._some.set()
-        for task in self._tasks[1:]:  # the listener, which would wait for ever
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for task, patience in zip(self._tasks, (_AGAIN_SECONDS, 0), strict=False):  # the listener would wait for ever
+            await _ended(task, patience)
         if self._line:
             with suppress(psycopg.Error, OSError):  # the server would notice a little later that it is gone
                 await self._line.execute(queries()["be_gone"])
@@ -154,6 +153,8 @@ class Wakes:
     async def _opened_again(self) -> psycopg.AsyncConnection[Any]:
         while True:
             await asyncio.sleep(_AGAIN_SECONDS)
+            if self._closed:
+                raise asyncio.CancelledError
             try:
                 return await self._opened()
             except StoreError as error:
@@ -175,3 +176,11 @@ class Wakes:
                 raise trouble(error, self._connections.where) from error
             raise
         return line
+
+
+async def _ended(task: asyncio.Task[None], patience: float) -> None:
+    """Cancels a task that does not end by itself, until it has ended: a driver may swallow one cancellation."""
+    await asyncio.wait({task}, timeout=patience)
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=1)

@@ -72,6 +72,7 @@ _TALLY_TRIGGERS = (
 # `ix_removed` stands in them although their WHERE says it, for SQLite looks at it once more.
 _DEVICE_INDEXES = (
     ("live", "(ord) WHERE ix_code_until IS NOT NULL"),
+    ("site_live", "(ix_site, ord) WHERE ix_code_until IS NOT NULL"),
     (
         "live_count",
         "(ix_code_until, ix_site, ix_technician, ix_removed) WHERE ix_code_until IS NOT NULL AND ix_removed = 0",

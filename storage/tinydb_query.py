@@ -76,6 +76,7 @@ def _within(span: Span, *, hidden: bool) -> Where:
 # Further index of the devices → which condition leads into it, and which others it must be shown to fit.
 SPECIAL: Mapping[str, tuple[str, set[str]]] = {
     "live": ("", set()),
+    "site_live": ("site", set()),
     "live_count": ("code_until", {"removed"}),
     "site_problem": ("site", {"problem"}),
     "words": ("", {"removed"}),
@@ -97,7 +98,9 @@ def _special(
         return ""
     if counting:
         return "live_count" if listed and asked <= {"site", "technician"} else ""
-    return "live" if span.until is None and not asked - {"site", "state"} else ""
+    if span.until is not None or asked - {"site", "state"}:
+        return ""
+    return "site_live" if "site" in asked else "live"
 
 
 _SPREAD = {"site", "state", "technician", "problem"}

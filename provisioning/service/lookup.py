@@ -24,7 +24,7 @@ from provisioning.service.unit import UseCases
 from provisioning.texts import _
 
 CHOICES = 5  # how many readings of an ambiguous word are offered
-SITE_PAGE = 1000
+SITE_PAGE = 500  # rows at once, so that nobody waits for a long page
 LONGEST_NAME = 6  # words that can name one device: a MAC as six pairs
 _FILLER = re.compile(r"^(?:the|a|device|devices|code|codes|for|of|room|site)\s+(?=\S)", re.IGNORECASE)
 _SUFFIX = re.compile(r"[0-9a-f]{4}|[0-9a-f]{2}[:\-. ][0-9a-f]{2}", re.IGNORECASE)

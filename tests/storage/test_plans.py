@@ -55,7 +55,7 @@ async def test_a_page_by_one_index_walks_that_index_in_order(file_store, kind, n
         ({"site": "x", "problem": True}, "site_problem"),
         ({"site": "x", "problem": True, "removed": False}, "site_problem"),
         ({"span": Span("code_until", after=NOW), "removed": False}, "live"),
-        ({"span": Span("code_until", after=NOW), "removed": False, "site": "x"}, "live"),
+        ({"span": Span("code_until", after=NOW), "removed": False, "site": "x"}, "site_live"),
         ({"span": Span("code_until", after=NOW), "removed": False, "technician": "x"}, "technician"),
         ({"contains": "x", "removed": False}, "words"),
         ({"removed": False, "state": "x", "open": True}, "state"),

@@ -153,7 +153,7 @@ async def test_a_conversion_is_told_and_a_store_of_this_version_is_left_alone(fo
     lay(folder, version)
     with capture_logs() as logs:
         await (await reopened(folder)).close()
-    told = {entry["table"]: entry["rows"] for entry in logs}
+    told = {entry["table"]: entry["rows"] for entry in logs if "table" in entry}
     assert told == ({} if version == SCHEMA else {"devices": 44, "audit": old_store.FACTS, "outbox": 8})
 
 
