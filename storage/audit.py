@@ -56,8 +56,9 @@ def next_segment(former: Segment | None, rows: Sequence[Unsealed], now: datetime
     """The segment that these rows, in order of their numbers, make behind the former one.
 
     A fact that claims to be from the future counts as one from now: else it would be kept, and with it all behind it,
-    until that future has come.
+    until that future has come. ValueError for a time without a zone.
     """
+    micros(now)
     segment = Segment(
         number=former.number + 1 if former else 1,
         first=rows[0].sequence,
@@ -73,8 +74,10 @@ def next_segment(former: Segment | None, rows: Sequence[Unsealed], now: datetime
 def without_rows(segment: Segment, before: datetime, now: datetime) -> Segment | None:
     """What stays of a segment whose facts are all from before `before`; None for one that is kept.
 
-    Nothing is dropped before it was sealed, even where the clock was put back in between.
+    Nothing is dropped before it was sealed, even where the clock was put back in between. ValueError for a time
+    without a zone.
     """
+    micros(before), micros(now)
     return replace(segment, dropped_at=max(now, segment.sealed_at)) if segment.newest < before else None
 
 

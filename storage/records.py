@@ -29,7 +29,9 @@ LONGEST_TEXT = 65_536  # characters of one string; people type 200, a list of 20
 
 
 def micros(moment: datetime) -> int:
-    """Whole microseconds since 1970-01-01 UTC: how a time stands in an index."""
+    """Whole microseconds since 1970-01-01 UTC: how a time stands in an index. ValueError for one without a zone."""
+    if moment.tzinfo is None:
+        raise ValueError("A time without a zone cannot be stored.")
     return (moment - _EPOCH) // _MICROSECOND
 
 

@@ -106,6 +106,8 @@ class MemoryStore:
         for text in (contains, *equals.values()):
             if isinstance(text, str):
                 check_text(text)
+        for moment in (span.after, span.until) if span else ():
+            micros(moment) if moment else None
         for row in self._rows[kind].values():
             values = {name: index(row) for name, index in indexes.items()}
             if all(values[name] == value for name, value in equals.items() if value is not None) and (
@@ -116,6 +118,7 @@ class MemoryStore:
                 yield row
 
     async def tally(self, site: str | None = None) -> Sequence[TallyRow]:
+        check_text(site or "")
         listed = (d for d in self._rows[Device].values() if isinstance(d, Device) and not d.removed)
         counted = Counter((d.site.casefold(), d.state, d.installed is not None, d.problem is not None) for d in listed)
         return [TallyRow(*group, counted[group]) for group in sorted(counted) if site in (None, group[0])]
@@ -142,6 +145,7 @@ class MemoryStore:
         for event in change.events:
             record_json(encode_event(event))
         self._rows = rows
+        self._entered = {key: place for key, place in self._entered.items() if key in rows[OutboxMessage]}
         for key in rows[OutboxMessage].keys() - self._entered.keys():
             self._entered[key] = 0
         for record in change.puts:
@@ -153,6 +157,8 @@ class MemoryStore:
     async def history(self, subject: str | None = None, *, after: str | None = None, limit: int = 50) -> Page[AuditRow]:
         if not 1 <= limit <= 1000:
             raise ValueError(f"1 to 1000 rows at once, not {limit}")
+        for text in (subject, after):
+            check_text(text or "")
         end = len(self._audit) + 1 if after is None else numbered(after) or 0
         rows = [
             AuditRow(sequence, event)
@@ -162,6 +168,7 @@ class MemoryStore:
         return Page(tuple(rows[:limit]), str(rows[limit - 1].sequence) if len(rows) > limit else None)
 
     async def seal(self, now: datetime, limit: int = 5000) -> int:
+        micros(now)
         events = self._audit[self._sealed : self._sealed + limit]
         if events:
             plains = [(event.at, digest(encode_event(event))) for event in events]
@@ -172,6 +179,7 @@ class MemoryStore:
         return len(events)
 
     async def drop_audit(self, before: datetime, now: datetime) -> int:
+        micros(before), micros(now)
         kept = [each for each in self._rows[Segment].values() if isinstance(each, Segment) and not each.dropped]
         oldest = min(kept, key=lambda each: each.number, default=None)
         dropped = without_rows(oldest, before, now) if oldest else None
@@ -189,6 +197,7 @@ class MemoryStore:
         return list(heads.values())
 
     async def claim(self, now: datetime, lease: timedelta, limit: int) -> Sequence[OutboxMessage]:
+        micros(now)
         due = [m for m in self._heads() if m.due_at <= now and (m.leased_until is None or m.leased_until <= now)]
         due.sort(key=lambda message: (message.due_at, self._place(message)))
         leased = [replace(m, leased_until=now + lease, version=m.version + 1) for m in due[:limit]]
@@ -201,9 +210,12 @@ class MemoryStore:
     async def record_seen(self, seen: Mapping[str, datetime]) -> None:
         for mac, at in seen.items():
             check_text(mac)
+            micros(at)
             self._seen[mac] = max(at, self._seen.get(mac, at))
 
     async def last_seen(self, macs: Sequence[str]) -> Mapping[str, datetime]:
+        for mac in macs:
+            check_text(mac)
         return {mac: self._seen[mac] for mac in macs if mac in self._seen}
 
     def watch(self, *topics: str) -> AbstractAsyncContextManager[Watch]:

@@ -223,6 +223,13 @@ async def test_messages_stand_as_they_came_in(store):
     assert [row.id for row in await all_pages(lambda **page: store.find(OutboxMessage, **page), 2)] == ["z", "a", "m"]
 
 
+async def test_a_message_that_comes_back_stands_at_the_end(store):
+    await store.save(Change(puts=(message("a"), message("b"))))
+    await store.save(Change(deletes=(stored(message("a")),)))
+    await store.save(Change(puts=(message("a"),)))
+    assert [row.id for row in (await store.find(OutboxMessage)).rows] == ["b", "a"]
+
+
 @pytest.mark.parametrize("limit", [1, 3, 10, 11])
 async def test_pages_put_together_are_the_whole(store, limit):
     await store.save(Change(puts=tuple(device(n, f"Oslo/{n % 3}") for n in range(10))))
@@ -321,10 +328,36 @@ async def test_hostile_text_is_refused_wherever_it_comes_in(store, hostile):
         store.find(Device, after=hostile),
         store.count(Device, contains=hostile),
         store.record_seen({hostile: NOW}),
+        store.count(Device, site=hostile),
+        store.tally(hostile),
+        store.history(hostile),
+        store.last_seen([hostile]),
     ):
         with pytest.raises(UnreadableText):
             await refused
     assert await store.get(Device, first.mac) is None
+
+
+NAIVE = NOW.replace(tzinfo=None)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda store: store.find(Device, span=Span("code_until", after=NAIVE)),
+        lambda store: store.count(Device, span=Span("code_until", until=NAIVE)),
+        lambda store: store.claim(NAIVE, LEASE, 1),
+        lambda store: store.record_seen({device(1).mac: NAIVE}),
+        lambda store: store.save(Change(puts=(replace(device(1), added_at=NAIVE),))),
+        lambda store: store.save(Change(events=(replace(added(device(1)), at=NAIVE),))),
+        lambda store: store.seal(NAIVE),
+    ],
+    ids=["find", "count", "claim", "record_seen", "record", "fact", "seal"],
+)
+async def test_a_time_without_a_zone_is_a_fault_of_the_caller(store, ask):
+    await store.save(Change(puts=(device(2), message("m1")), events=(added(device(2)),)))
+    with pytest.raises(ValueError, match="zone"):
+        await ask(store)
 
 
 @pytest.mark.parametrize(
