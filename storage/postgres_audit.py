@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from psycopg import AsyncConnection
 
 from provisioning.bookkeeping import Segment
-from storage.audit import Unsealed, next_segment
+from storage.audit import Unsealed, next_segment, without_rows
 from storage.postgres_connection import at_one_go
 from storage.postgres_sql import about, parameters, queries
 from storage.records import decode
@@ -41,12 +40,13 @@ async def _horizon(connection: AsyncConnection[Any]) -> int:
 async def drop(connection: AsyncConnection[Any], before: datetime, now: datetime) -> int:
     """As `Store.drop_audit`. `Conflict` where another instance is dropping the same segment."""
     oldest = await _segment(connection, "oldest_segment")
-    if oldest is None or oldest.newest >= before:
+    dropped = without_rows(oldest, before, now) if oldest else None
+    if dropped is None:
         return 0
     async with at_one_go(connection):
         await connection.execute(queries()["begin_unit"])
-        await connection.execute(about(Segment).replace, parameters(replace(oldest, dropped_at=now)))
-        cursor = await connection.execute(queries()["drop_facts"], (oldest.first, oldest.last))
+        await connection.execute(about(Segment).replace, parameters(dropped))
+        cursor = await connection.execute(queries()["drop_facts"], (dropped.first, dropped.last))
     return cursor.rowcount
 
 

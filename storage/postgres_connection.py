@@ -164,6 +164,11 @@ async def at_one_go(connection: AsyncConnection[Any]) -> AsyncIterator[None]:
         raise failure
 
 
+def _cancellations() -> int:
+    task = asyncio.current_task()
+    return task.cancelling() if task else 0
+
+
 @contextmanager
 def _hung_up_after(seconds: float | None, connection: AsyncConnection[Any]) -> Iterator[None]:
     """Ends the connection under whoever waits too long: a server that hangs, with its network alive, says nothing.
@@ -232,7 +237,10 @@ class Connections:
         Whoever is `writing` may have to wait for others, so that some connections are left for reading.
         """
         try:
+            before = _cancellations()
             async with self._writers if writing else nullcontext(), self._pool.connection() as connection:
+                if _cancellations() > before:  # while waiting for it: Python before 3.12 may forget that
+                    raise asyncio.CancelledError
                 with _hung_up_after(seconds, connection):
                     yield connection
         except (PoolTimeout, PoolClosed) as error:

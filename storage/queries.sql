@@ -183,7 +183,9 @@ SELECT id, doc FROM audit ORDER BY id
 SELECT row_number() OVER (ORDER BY key), key, at FROM seen ORDER BY key
 
 -- name: go_on_counting
-SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM {table}), false)
+SELECT setval(pg_get_serial_sequence('{table}', 'id'), 1 + greatest(
+  (SELECT coalesce(max(id), 0) FROM {table}),
+  (SELECT coalesce(max((doc ->> 'last')::bigint), 0) FROM segments)), false)
 
 -- Every running instance holds this lock together with the others, for as long as it listens.
 -- name: be_an_instance

@@ -158,7 +158,8 @@ class RowTable(Table):
         """The next document id. Whoever inserts asks here, so that ids never meet and grow in the order of units."""
         with self._ids:
             if self._next_id is None:  # nothing was asked yet, or an id of the caller's own choice was just stored
-                rows = self._rows.ask(f"SELECT coalesce(max(id), 0) FROM {self._sql}")
+                behind = self.layout.numbers_behind if self.layout else "0"
+                rows = self._rows.ask(f"SELECT max(coalesce(max(id), 0), coalesce({behind}, 0)) FROM {self._sql}")
                 self._last_id = max(self._last_id, rows[0][0] if rows else 0)
             self._last_id += 1
             self._next_id = self._last_id + 1  # type: ignore[assignment]  # TinyDB declares it by its first value

@@ -32,6 +32,7 @@ class Layout:
     unique: str | None = "key"
     indexes: tuple[tuple[str, str], ...] = ()  # (name, what stands behind ON table)
     triggers: tuple[str, ...] = ()
+    numbers_behind: str = "0"  # in SQL: a number that new rows come behind, also where no row is left
     plannable: Mapping[str, str] = field(default_factory=dict)  # top-level field of the document → column
 
     @property
@@ -162,6 +163,7 @@ LAYOUTS = (
         audit_values,
         unique=None,
         indexes=(("subject", "(subject, id)"),),
+        numbers_behind="(SELECT max(json_extract(doc, '$.last')) FROM \"doc:segments\")",
         plannable={"subject": "subject"},
     ),
     Layout(SEEN, ("key",), lambda plain: (plain["mac"],), plannable={"mac": "key"}),

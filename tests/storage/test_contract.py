@@ -474,6 +474,17 @@ async def test_old_segments_are_dropped_whole_and_their_heads_stay(store):
     await store.verify()
 
 
+async def test_numbers_go_on_behind_facts_that_were_dropped(store):
+    await store.save(Change(events=(added(device(1)), added(device(2)))))
+    await store.seal(NOW)
+    (last, *_), late = (await store.history()).rows, NOW + timedelta(days=9)
+    assert await store.drop_audit(late, late) == 2
+    await store.save(Change(events=(added(device(3)),)))
+    assert (await store.history()).rows[0].sequence > last.sequence
+    assert await store.seal(late) == 1
+    await store.verify(deep=True)
+
+
 async def test_a_fact_older_than_its_neighbours_waits_for_them(store):
     """A segment goes when its newest fact is old enough, and none goes before the one in front of it."""
     await store.save(Change(events=(added(device(1)),)))

@@ -6,12 +6,14 @@ import re
 import sqlite3
 import stat
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
 from provisioning.errors import Conflict, Unavailable
+from provisioning.events import DeviceAdded
 from provisioning.model import Change, Device, OutboxMessage, stored
 from storage import open_store
 from storage.tinydb_engine import RowDB
@@ -19,7 +21,7 @@ from storage.tinydb_file import network_file_system
 from tests.crash.killed import writing
 from tests.fakes import FakeClock
 from tests.pseudo import CLOSE, OPEN, pseudo_operator
-from tests.storage.samples import device, message, one_of_each
+from tests.storage.samples import NOW, device, message, one_of_each
 
 
 def reopened(folder):
@@ -302,3 +304,17 @@ async def test_a_store_that_others_may_read_is_told_once_and_left(folder):
             await (await open_store(f"tinydb:{folder}", clock=FakeClock())).close()
         assert [each["log_level"] for each in said] == ["warning"] * told
     assert stat.S_IMODE((folder / "store.sqlite3").stat().st_mode) == 0o644
+
+
+async def test_facts_go_on_being_sealed_after_all_were_dropped_and_the_store_was_opened_again(folder):
+    late = NOW + timedelta(days=9)
+    store = await reopened(folder)
+    await store.save(Change(events=(DeviceAdded(at=NOW, actor="dana", subject="A", location="Oslo"),)))
+    await store.seal(NOW)
+    assert await store.drop_audit(late, late) == 1
+    await store.close()
+    store = await reopened(folder)
+    await store.save(Change(events=(DeviceAdded(at=NOW, actor="dana", subject="B", location="Oslo"),)))
+    assert await store.seal(late) == 1
+    await store.verify(deep=True)
+    await store.close()
