@@ -323,7 +323,12 @@ def test_a_command_that_is_ended_leaves_nothing_behind(large, tmp_path, words, n
     target = tmp_path / ("new/place" if words.startswith("migrate") else "store")
     command = [sys.executable, HOUSE / "app.py", *words.format(large=large).split()]
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=-1, stderr=-1, text=True, preexec_fn=_as_in_a_terminal
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=-1,
+        stderr=-1,
+        text=True,
+        preexec_fn=_as_in_a_terminal,  # noqa: PLW1509
     ) as running:
         until = time.monotonic() + 30
         while not (target / "store.sqlite3-wal").exists() and time.monotonic() < until:
