@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -24,12 +25,11 @@ async def first_fault(connection: AsyncConnection[Any], *, deep: bool) -> str | 
     async with connection.transaction():
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         await connection.execute("SET LOCAL statement_timeout = 0")
-        async for fault in _faults(connection, deep):
-            return fault
-    return None
+        async with aclosing(_faults(connection, deep)) as faults:
+            return await anext(faults, None)
 
 
-async def _faults(connection: AsyncConnection[Any], deep: bool) -> AsyncIterator[str]:
+async def _faults(connection: AsyncConnection[Any], deep: bool) -> AsyncGenerator[str, None]:
     for kind in KINDS.values():
         cursor = await connection.execute(queries()["other_versions"].format(table=kind.table))
         for (key,) in await cursor.fetchall():

@@ -1,5 +1,6 @@
--- Every statement of the PostgreSQL store, by name. {table}, {columns}, {values}, {settings} and {where} are put in
--- from the kinds of records (storage/kinds.py) and their named indexes; whatever comes from outside is bound.
+-- The statements of the PostgreSQL store, by name; what only opens, moves or ends a transaction stands in its code.
+-- {table}, {columns}, {values}, {settings} and {where} are put in from the kinds of records (storage/kinds.py) and their
+-- named indexes; whatever comes from outside is bound.
 
 -- name: get
 SELECT doc FROM {table} WHERE key = %s

@@ -9,7 +9,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from functools import cached_property
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from tinydb import TinyDB
 from tinydb.queries import QueryLike
@@ -26,7 +26,6 @@ from storage.where import Where
 
 # ruff: noqa: S608 - statements are put together from our own table and column names; every value is bound
 
-T = TypeVar("T")
 Fields = Mapping[str, Any] | Callable[[MutableMapping[str, Any]], None]
 Ask = Callable[[str, tuple[Any, ...]], Iterable[Row]]
 

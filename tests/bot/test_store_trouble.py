@@ -241,7 +241,7 @@ class Guests:
 
 async def test_a_full_disk_is_told_to_everybody_in_their_way_and_heals_by_itself(tmp_path: Path) -> None:
     if not can_mount(tmp_path):
-        pytest.skip("no small file system can be mounted here; tests/storage/full_disk.py stands in with RLIMIT_FSIZE")
+        pytest.skip("no small file system can be mounted here; tests/crash/full_disk.py stands in with RLIMIT_FSIZE")
     async with FakeConnector() as connector, aiohttp.ClientSession() as http:
         with on_small_disk(tmp_path) as service:
             guests = Guests(http, service, connector)
