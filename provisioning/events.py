@@ -31,7 +31,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceAdded(Event):
+    """Of an import (`batch`) it holds once that import is finished: `ImportFinished`."""
+
     location: str
+    batch: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +66,39 @@ class AddUndone(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceChanged(Event):
+    """An import gave these columns other values."""
+
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceTagged(Event):
+    tag: str
+    removed: bool = False  # the tag was taken away
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportFinished(Event):
+    """From here on everybody sees what it added. The subject is the batch."""
+
+    added: int
+    changed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportCancelled(Event):
+    """What it had prepared is deleted; nobody ever saw it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportUndone(Event):
+    """What it had added is off the list, except devices that had moved on."""
+
+    stayed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceAssigned(Event):
     technician: str
     former: str = ""
@@ -76,6 +112,23 @@ class CodeIssued(Event):
     issue: int
     expires_at: datetime
     voided: bool = False  # a live code died for it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeReceived(Event):
+    """A code that the Teams admin centre made came with an upload; Microsoft's service alone accepts it."""
+
+    issue: int
+    expires_at: datetime
+    voided: bool = False  # a live code gave way to it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodesExported(Event):
+    """Committed before the codes are unsealed, with a `CodeShown` for each. The subject is a site, tag or person."""
+
+    count: int
+    form: str  # "xlsx", "csv" or "pdf"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

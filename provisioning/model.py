@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from provisioning.bookkeeping import Attempts, Lease, Operation, Segment
+from provisioning.uploads import Upload, UploadPart
 
 if TYPE_CHECKING:
     from provisioning.events import Event
@@ -29,6 +30,13 @@ class State(StrEnum):
 class Role(StrEnum):
     ADMIN = "admin"
     TECHNICIAN = "technician"
+
+
+class Authority(StrEnum):
+    """Who accepts a code."""
+
+    OWN = "own"  # our device API
+    TEAMS = "teams"  # Microsoft's service: made in the Teams admin centre, brought here by an upload
 
 
 class ConversationKind(StrEnum):
@@ -87,6 +95,7 @@ class ActivationCode:
     sealed: str | None  # AES-256-GCM, base64; erased on use, reissue, revoke and at expiry
     digest: str | None  # HMAC-SHA-256, hex; kept past expiry so that only the right late code is told so
     failures: int = 0  # wrong codes presented for this MAC while this code was alive
+    authority: Authority = Authority.OWN  # one of TEAMS has no digest: our device API never accepts it
 
     def live(self, now: datetime) -> bool:
         return self.sealed is not None and now < self.expires_at
@@ -102,6 +111,7 @@ class Installation:
     note: str = ""
     mounting_only: bool = False  # confirmed before the device had called in
     checked: bool = False  # mounted, cabled, screen on
+    screen: bool = False  # it showed the tenant's name, as the technician says
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +157,7 @@ class Device:
     problem: Problem | None = None
     renewals: tuple[datetime, ...] = ()  # when a technician renewed this device's code, last 24 h
     removed_at: datetime | None = None  # kept: a removed device that comes back has its state and life
+    batch: str = ""  # the import that put it on the list: nobody sees it while that batch `hides`
     version: int = 0
 
     @property
@@ -253,12 +264,33 @@ class Post:
         return f"{self.conversation.id}|{self.activity_id}"
 
 
+@dataclass(frozen=True, slots=True)
+class Former:
+    """What a device was like before an import changed it, and the version it has since."""
+
+    mac: str
+    version: int
+    location: str
+    type: str = ""
+    account: str = ""
+    technician: str = ""
+    tags: tuple[str, ...] = ()
+    asset_tag: str = ""
+    notes: str = ""
+    removed_at: datetime | None = None
+    added_at: datetime | None = None
+    added_by: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What one command did to many devices: the ground for undo, and for the ledger of a hand-over."""
+    """What one command did to many devices: the ground for undo, and for the ledger of a hand-over.
+
+    Devices of an import name it by their `batch` and do not stand in `macs`; while it `hides`, nobody sees them.
+    """
 
     id: str = field(default_factory=lambda: secrets.token_hex(8))
-    kind: str  # "add" or "issue"
+    kind: str  # "add", "issue" or "import"
     by: str
     by_name: str
     at: datetime
@@ -267,6 +299,8 @@ class Batch:
     technician: str = ""
     expires_at: datetime | None = None
     undone_at: datetime | None = None
+    hides: bool = False  # of an import: it is not finished, or it was undone
+    before: tuple[Former, ...] = ()  # of an import: what it changed was like this
     version: int = 0
 
     @property
@@ -328,7 +362,20 @@ class OutboxMessage:
         return self.id
 
 
-Record = Device | Person | Rollout | Post | Batch | Attempts | Operation | Lease | Segment | OutboxMessage
+Record = (
+    Device
+    | Person
+    | Rollout
+    | Post
+    | Batch
+    | Upload
+    | UploadPart
+    | Attempts
+    | Operation
+    | Lease
+    | Segment
+    | OutboxMessage
+)
 
 
 @dataclass(frozen=True, slots=True)

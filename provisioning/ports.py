@@ -77,10 +77,19 @@ class Store(Protocol):
     `UnreadableText` for a string with U+0000 or half a surrogate pair, and `TextTooLong` for one of more than 65 536
     characters, or too long for an index (2 600 bytes). Nothing else leaves a store, but ValueError for a fault in the
     caller: an unknown index, a limit out of bounds, a time without a zone. Times are aware, in UTC.
+
+    A device whose `batch` names a `Batch` that `hides` is seen by nobody: not by `get`, `find`, `count` or `tally`.
+    Only a question that names that batch (`batch=`) or says `hidden` sees it. So an import appears as a whole when its
+    batch is saved with `hides` off, and disappears as a whole when it is saved with `hides` on, at a cost that does
+    not grow with its devices (appearing) or grows slowly (disappearing: they are counted).
     """
 
     async def get(self, kind: type[R], key: str) -> R | None:
         """The record of this kind with this key."""
+        ...
+
+    async def get_many(self, kind: type[R], keys: Sequence[str], *, hidden: bool = False) -> Mapping[str, R]:
+        """Those of up to 1000 keys that there are; with `hidden`, devices of unfinished imports as well."""
         ...
 
     async def find(
@@ -96,7 +105,8 @@ class Store(Protocol):
     ) -> Page[R]:
         """Records whose named indexes equal the given values, in the kind's order, keyset-paged by `after`.
 
-        `contains` looks for a case-folded part of the kind's `text` index. A page stays stable while rows are
+        `contains` looks for a case-folded part of the kind's `text` index; `tag` for devices that have this tag among
+        theirs (case-folded). A page stays stable while rows are
         inserted: no row is shown twice or skipped that was there all the time. 1 ≤ limit ≤ 1000.
         """
         ...

@@ -12,6 +12,7 @@ from provisioning.bookkeeping import Attempts, Lease, Operation, Segment
 from provisioning.errors import TextTooLong
 from provisioning.model import Batch, Device, OutboxMessage, Person, Post, Rollout
 from provisioning.ports import Span, TallyRow
+from provisioning.uploads import Upload, UploadPart
 from storage.records import micros
 
 IndexedValue = str | int | bool | None
@@ -138,6 +139,13 @@ _KINDS = (
         order=lambda batch: _newest_first(batch.at, batch.id),
         broad=frozenset({"kind"}),
     ),
+    Kind(
+        Upload,
+        "uploads",
+        {"by": lambda upload: upload.by, "state": lambda upload: upload.state.value},
+        order=lambda upload: _newest_first(upload.at, upload.id),
+    ),
+    Kind(UploadPart, "upload_parts", {"upload": lambda part: part.upload}, order=lambda part: part.key),
     Kind(Attempts, "attempts", {}, order=lambda attempts: attempts.slot),
     Kind(
         Operation,
