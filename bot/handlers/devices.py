@@ -1,4 +1,4 @@
-"""The list: what admins say and press to put devices on it, find them, change them."""
+"""The list: what admins say and press to put devices on it, look at one, change it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from provisioning.access import Permission
 from provisioning.errors import BadInput, DeviceNotFound, NearMiss
 from provisioning.mac import split_mac
 from provisioning.model import Device
-from provisioning.service.devices import DeviceFacts, Wanted
+from provisioning.service.devices import Wanted
+from provisioning.service.finding import DeviceFacts
 from provisioning.texts import _
 
 router = Router()
@@ -64,23 +65,6 @@ async def add_save(turn: Turn, mac: str, location: str) -> Reply:
 async def samples(turn: Turn) -> Reply:
     """Three sample devices to try with."""
     return await _added(turn, [Wanted(*sample) for sample in turn.provisioning.policy.samples])
-
-
-@router.command("devices [<words>]", needs=SEE)
-@router.action("devices")
-async def devices(turn: Turn, words: str = "", after: str | None = None, first: int = 1) -> Reply:
-    """List devices, by state (waiting, sign-in, signed-in, signed-out, problem), site or text."""
-    page = await turn.provisioning.listing(turn.actor, words, after=after, first=first)
-    return Reply(card=cards.listing_card(page, turn.now), private=True)
-
-
-@router.command("find <words>", needs=SEE)
-async def find(turn: Turn, words: str) -> Reply:
-    """Find devices by any part of their location, MAC, account or tag."""
-    page = await turn.provisioning.listing(turn.actor, words)
-    if page.total == 1:
-        return await device(turn, page.devices[0].mac)
-    return Reply(card=cards.listing_card(page, turn.now), private=True)
 
 
 @router.command("device <device>", needs=SEE)

@@ -1,15 +1,14 @@
-"""Cards of the list: one device, a page of devices, what an add did."""
+"""Cards of the list: one device, what an add did, what is asked before a change."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from cards.view import Button, Fact, FormCard, ListCard, Notice, Row, Style, TextInput, Tone
+from cards.view import Button, Fact, FormCard, Notice, Style, TextInput, Tone
 from cards.views.common import (
     BADGES,
     cancel,
     installed_words,
-    more,
     place_words,
     problem_words,
     short,
@@ -21,7 +20,8 @@ from provisioning.access import Permission, allowed
 from provisioning.errors import BadInput, ProvisioningError
 from provisioning.lifecycle import Step, can
 from provisioning.model import Actor, Batch, Device, State
-from provisioning.service.devices import Added, DeviceFacts, Listing
+from provisioning.service.devices import Added
+from provisioning.service.finding import DeviceFacts
 from provisioning.texts import _, ngettext
 
 SHOWN_FAULTS = 10
@@ -94,47 +94,6 @@ def _device_buttons(device: Device, actor: Actor, now: datetime) -> tuple[Button
     if allowed(actor, Permission.EDIT_DEVICES):
         buttons += [*solve, Button("move_form", _("Move"), data), Button("remove_ask", _("Remove"), data)]
     return tuple(buttons[:3])
-
-
-# ------------------------------------------------------------------ the list
-
-
-def listing_card(page: Listing, now: datetime) -> ListCard:
-    last = page.first + len(page.devices) - 1
-    title = ngettext("{n} device", "{n} devices", page.total)
-    return ListCard(
-        title=f"{title}: {escape(page.filter[:60])}" if page.filter else title,
-        rows=tuple(_row(device, page.names.get(device.technician, ""), now) for device in page.devices),
-        empty=_("No device here. add puts one on the list; devices shows all.") if not page.devices else "",
-        small=(
-            _(
-                "{first} to {last} of {total}. Type device and a place for one of them.",
-                first=page.first,
-                last=last,
-                total=page.total,
-            ),
-        )
-        if page.devices
-        else (),
-        buttons=(
-            *more("devices", page.after, page.first, len(page.devices), words=page.filter),
-            *([] if page.total else [Button("add_form", _("Add one"))]),
-        ),
-    )
-
-
-def _row(device: Device, technician: str, now: datetime) -> Row:
-    details = [state_words(device)]
-    if device.live_code(now):
-        details.append(_("code live"))
-    if technician:
-        details.append(escape(technician))
-    if device.installed:
-        details.append(_("installed"))
-    if device.problem:
-        details.append(problem_words(device))
-    tone = Tone.ATTENTION if device.problem else BADGES[device.state][1]
-    return Row(title=f"{escape(device.location)} · {mac_dashed(device.mac)}", detail=", ".join(details), tone=tone)
 
 
 # ------------------------------------------------------------------ adding

@@ -1,12 +1,10 @@
-"""The list: add, find, move, replace, swap, remove, undo."""
+"""The list: add, move, replace, swap, remove, undo."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from provisioning import lifecycle
 from provisioning.access import Permission, require
@@ -23,34 +21,13 @@ from provisioning.errors import (
 )
 from provisioning.events import AddUndone, DeviceAdded, DeviceMoved, DeviceReplaced, DevicesSwapped
 from provisioning.mac import normalise
-from provisioning.model import Actor, Batch, Change, Device, State, stored
-from provisioning.service.lookup import Lookup, device_title
+from provisioning.model import Actor, Batch, Change, Device, stored
+from provisioning.service.finding import DeviceFacts, Finding
+from provisioning.service.lookup import device_title
 from provisioning.texts import N_
-from provisioning.untrusted import clean, clean_location
+from provisioning.untrusted import clean_location
 
 AT_ONCE = 200  # devices in one message or form; more come as a file
-PAGE = 10
-
-FILTERS: Mapping[str, tuple[str, State | bool]] = {
-    "waiting": ("state", State.WAITING_FOR_ACTIVATION),
-    "activation": ("state", State.WAITING_FOR_ACTIVATION),
-    "waiting for activation": ("state", State.WAITING_FOR_ACTIVATION),
-    "awaiting activation": ("state", State.WAITING_FOR_ACTIVATION),
-    "waiting on activation": ("state", State.WAITING_FOR_ACTIVATION),
-    "sign-in": ("state", State.WAITING_FOR_SIGN_IN),
-    "sign in": ("state", State.WAITING_FOR_SIGN_IN),
-    "waiting for sign-in": ("state", State.WAITING_FOR_SIGN_IN),
-    "waiting for sign in": ("state", State.WAITING_FOR_SIGN_IN),
-    "awaiting sign-in": ("state", State.WAITING_FOR_SIGN_IN),
-    "awaiting sign in": ("state", State.WAITING_FOR_SIGN_IN),
-    "waiting on sign in": ("state", State.WAITING_FOR_SIGN_IN),
-    "signed-in": ("state", State.SIGNED_IN),
-    "signed in": ("state", State.SIGNED_IN),
-    "signed-out": ("state", State.SIGNED_OUT),
-    "signed out": ("state", State.SIGNED_OUT),
-    "problem": ("problem", True),
-    "problems": ("problem", True),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,33 +48,12 @@ class Added:
     faults: tuple[tuple[int, ProvisioningError], ...] = ()  # (line number from 1, what was wrong)
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """One page of the list. `total` counts all pages."""
-
-    devices: tuple[Device, ...]
-    total: int
-    after: str | None
-    names: dict[str, str]
-    filter: str  # the words that were asked for
-    first: int  # number of the first row, from 1
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceFacts:
-    """All that is known about one device, for whoever may see it."""
-
-    device: Device
-    technician: str  # name
-    last_seen: datetime | None
-
-
 class SameDevice(Refused):
     code = "same_device"
     message = N_("That is the same device twice. Name two different ones.")
 
 
-class Devices(Lookup):
+class Devices(Finding):
     async def add(self, actor: Actor, wanted: Sequence[Wanted]) -> Added:
         """All lines or none: the bad ones come back with their number and reason, and then nothing is saved."""
         require(actor, Permission.EDIT_DEVICES)
@@ -183,42 +139,6 @@ class Devices(Lookup):
             fact = AddUndone(at=now, actor=actor.id, subject=device.mac, location=device.location)
             change += lifecycle.remove(device, now, actor, fact)
         return change, replace(batch, undone_at=now, macs=tuple(d.mac for d in devices))
-
-    # -------------------------------------------------------------- looking
-
-    async def listing(self, actor: Actor, words: str, *, after: str | None = None, first: int = 1) -> Listing:
-        """Listed devices by state, site or text, ten a page, in the order people walk."""
-        require(actor, Permission.SEE_DEVICES)
-        equals, contains = await self._filter(words := clean(words))
-        page = await self.store.find(Device, contains=contains, after=after, limit=PAGE, removed=False, **equals)
-        total = await self.store.count(Device, contains=contains, removed=False, **equals)
-        names = await self.names(device.technician for device in page.rows)
-        return Listing(page.rows, total, page.after, names, words.strip(), first)
-
-    async def _filter(self, words: str) -> tuple[dict[str, Any], str | None]:
-        """`waiting oslo`, `oslo waiting`, `problem`, `yealink`: a state, then a site where there is one, else text."""
-        rest = " ".join(words.split())
-        equals: dict[str, Any] = {}
-        for word, (index, value) in sorted(FILTERS.items(), key=lambda item: -len(item[0])):
-            said = re.fullmatch(
-                rf"{re.escape(word)}(?: (?P<after>.+))?|(?P<before>.+) {re.escape(word)}", rest, re.IGNORECASE
-            )
-            if said:
-                equals[index], rest = value, said["after"] or said["before"] or ""
-                break
-        if rest and (site := await self.site(rest)):
-            return {**equals, "site": site.casefold()}, None
-        return equals, rest.casefold() or None
-
-    async def facts(self, actor: Actor, text: str) -> DeviceFacts:
-        """One device. Technicians see their own."""
-        require(actor, Permission.SEE_DEVICES, Permission.WORK_ON_SITE)
-        return await self._facts(await self.device(actor, text))
-
-    async def _facts(self, device: Device) -> DeviceFacts:
-        seen = {**await self.store.last_seen((device.mac,)), **self._seen}
-        names = await self.names((device.technician,))
-        return DeviceFacts(device, names.get(device.technician, ""), seen.get(device.mac))
 
     # -------------------------------------------------------------- changing
 

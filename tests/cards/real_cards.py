@@ -8,7 +8,7 @@ from typing import Any
 
 from bot.handlers import all_routes
 from cards.view import Button, View
-from cards.views import codes, devices, general, onsite, people, rollouts
+from cards.views import codes, devices, finding, general, onsite, people, rollouts
 from cards.views.common import note, question
 from provisioning.codes import Key, Keyring
 from provisioning.errors import Choice, MacWrongLength
@@ -25,7 +25,8 @@ from provisioning.model import (
     State,
 )
 from provisioning.service.codes import CodePage
-from provisioning.service.devices import Added, DeviceFacts, Listing
+from provisioning.service.devices import Added
+from provisioning.service.finding import DeviceFacts, Listing
 from provisioning.service.handover import Delivery, InHand
 from provisioning.service.onsite import Day, Job, Saved, UnknownProblem
 from provisioning.service.people import Ended, Roster, Workload
@@ -126,8 +127,8 @@ class _Cards:
         return {
             **{f"device-{name}": devices.device_card(facts(d), ADMIN, NOW) for name, d in states.items()},
             "device-moved": devices.device_card(facts(self.bare), ADMIN, NOW, notice="Moved."),
-            "devices": devices.listing_card(Listing(rows, 150, "x", {"sam": self.sam.name}, "oslo", 1), NOW),
-            "devices-none": devices.listing_card(Listing((), 0, None, {}, "bergen", 1), NOW),
+            "devices": finding.listing_card(Listing(rows, 150, "x", {"sam": self.sam.name}, "oslo", 1), NOW),
+            "devices-none": finding.listing_card(Listing((), 0, None, {}, "bergen", 1), NOW),
             "add": devices.add_form(),
             "add-refused": devices.add_form("80-5E-C0-11-22", self.bare.location, bad),
             "added": devices.added_card(Added(batch, new, (self.row[5],)), NOW, undo),

@@ -12,7 +12,7 @@ import pytest
 
 from cards.render import render
 from cards.view import CodeCard, View
-from cards.views import codes, devices, general, onsite, people, rollouts
+from cards.views import codes, devices, finding, general, onsite, people, rollouts
 from cards.views.common import question
 from provisioning.errors import Choice, DeviceExists, InvalidChoice, InvalidLocation, InvalidMac, TextTooLong
 from provisioning.model import (
@@ -29,7 +29,8 @@ from provisioning.model import (
     State,
 )
 from provisioning.service.codes import CodePage
-from provisioning.service.devices import Added, DeviceFacts, Listing
+from provisioning.service.devices import Added
+from provisioning.service.finding import DeviceFacts, Listing
 from provisioning.service.handover import Delivery, InHand
 from provisioning.service.onsite import PROBLEMS, Day, Job, Saved
 from provisioning.service.people import Ended, Roster, Workload
@@ -112,8 +113,8 @@ def other_cards(device: Device, user: str) -> Iterator[View]:
     issue = Batch(kind="issue", by="a", by_name=user, at=NOW, macs=(MAC,), kept=(MAC,), technician="s", expires_at=NOW)
     none = replace(issue, macs=(), kept=())
     searched = user[:100].replace("@", "")
-    yield from (devices.listing_card(Listing(ten, 25, "x", {"s": user}, searched, 11), NOW),
-                devices.listing_card(Listing((), 0, None, {}, "", 1), NOW))  # fmt: skip
+    yield from (finding.listing_card(Listing(ten, 25, "x", {"s": user}, searched, 11), NOW),
+                finding.listing_card(Listing((), 0, None, {}, "", 1), NOW))  # fmt: skip
     yield from (devices.add_form(), devices.add_form(user[:60], user[:200], InvalidMac(text=user[:40])),
                 devices.add_form("x", "y", InvalidLocation()), devices.undone_card(issue))  # fmt: skip
     wrong = tuple((n, DeviceExists(mac=MAC, location=user)) for n in range(1, 13))

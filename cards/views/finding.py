@@ -1,0 +1,50 @@
+"""Cards of a search: a page of the list."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from cards.view import Button, ListCard, Row, Tone
+from cards.views.common import BADGES, more, problem_words, state_words
+from cards.words import escape, mac_dashed
+from provisioning.model import Device
+from provisioning.service.finding import Listing
+from provisioning.texts import _, ngettext
+
+
+def listing_card(page: Listing, now: datetime) -> ListCard:
+    last = page.first + len(page.devices) - 1
+    title = ngettext("{n} device", "{n} devices", page.total)
+    return ListCard(
+        title=f"{title}: {escape(page.filter[:60])}" if page.filter else title,
+        rows=tuple(_row(device, page.names.get(device.technician, ""), now) for device in page.devices),
+        empty=_("No device here. add puts one on the list; devices shows all.") if not page.devices else "",
+        small=(
+            _(
+                "{first} to {last} of {total}. Type device and a place for one of them.",
+                first=page.first,
+                last=last,
+                total=page.total,
+            ),
+        )
+        if page.devices
+        else (),
+        buttons=(
+            *more("devices", page.after, page.first, len(page.devices), words=page.filter),
+            *([] if page.total else [Button("add_form", _("Add one"))]),
+        ),
+    )
+
+
+def _row(device: Device, technician: str, now: datetime) -> Row:
+    details = [state_words(device)]
+    if device.live_code(now):
+        details.append(_("code live"))
+    if technician:
+        details.append(escape(technician))
+    if device.installed:
+        details.append(_("installed"))
+    if device.problem:
+        details.append(problem_words(device))
+    tone = Tone.ATTENTION if device.problem else BADGES[device.state][1]
+    return Row(title=f"{escape(device.location)} · {mac_dashed(device.mac)}", detail=", ".join(details), tone=tone)
