@@ -64,8 +64,9 @@ class BadRow:
     """A row that was not taken: its cells as they were, and why."""
 
     number: int
-    cells: tuple[str, ...]
+    cells: tuple[str, ...]  # without the code of the Teams admin centre
     fault: RowFault
+    code: str = ""  # that code, sealed, as its cell was
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +93,8 @@ class Upload:
     differing: tuple[tuple[str, str, str], ...] = ()  # (MAC, location here, location in the file), the first few
     parts: int = 0
     written: int = 0  # parts that are done; while ADDING
+    pending: tuple[int, ...] = ()  # parts with rows that change devices which are here; while ADDING
+    technicians: tuple[str, ...] = ()  # person ids that its rows name
     update: bool = False  # devices that are here and different: take what the file says
     coded_at: datetime | None = None  # when the Teams admin centre made the codes, as the admin says
     added: int = 0
@@ -112,6 +115,12 @@ class Upload:
     @property
     def good(self) -> int:
         return self.new + self.same + self.different
+
+    @property
+    def unfinished(self) -> bool:
+        """Something is still to be done by itself: reading, adding, deleting what nobody is to see."""
+        cancelled_midway = self.state is UploadState.CANCELLED and bool(self.batch)
+        return cancelled_midway or self.state in (UploadState.READING, UploadState.ADDING, UploadState.UNDOING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -142,8 +142,16 @@ _KINDS = (
     Kind(
         Upload,
         "uploads",
-        {"by": lambda upload: upload.by, "state": lambda upload: upload.state.value},
+        {
+            "by": lambda upload: upload.by,
+            "state": lambda upload: upload.state.value,
+            "at": lambda upload: micros(upload.at),
+            "unfinished": lambda upload: upload.unfinished,
+        },
         order=lambda upload: _newest_first(upload.at, upload.id),
+        flags=frozenset({"unfinished"}),
+        rare=frozenset({"unfinished"}),
+        times=frozenset({"at"}),
     ),
     Kind(UploadPart, "upload_parts", {"upload": lambda part: part.upload}, order=lambda part: part.key),
     Kind(Attempts, "attempts", {}, order=lambda attempts: attempts.slot),
