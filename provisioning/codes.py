@@ -21,7 +21,7 @@ from stdnum import damm
 from stdnum.exceptions import ValidationError
 
 from provisioning.errors import InvalidCode
-from provisioning.model import ActivationCode
+from provisioning.model import ActivationCode, Authority
 
 SEAL_VERSION = 1
 _SIP = re.compile(r"^\*55\*(.*?)#?$")  # what a SIP phone dials to present its code
@@ -86,27 +86,52 @@ class Keyring:
 
     def issue(self, mac: str, code: str, issue: int, now: datetime, lifetime: timedelta, by: str) -> ActivationCode:
         """Seal and hash a code for one device. The seal is bound to version, MAC and issue number."""
-        nonce = secrets.token_bytes(_NONCE)
-        sealed = nonce + self._seal[self._newest].encrypt(nonce, code.encode(), _bound(mac, issue))
         return ActivationCode(
             issue=issue,
             issued_at=now,
             expires_at=now + lifetime,
             issued_by=by,
             key_id=self._newest,
-            sealed=b64encode(sealed).decode(),
+            sealed=self._sealed(code, _bound(mac, issue)),
             digest=self._digest(self._newest, mac, code),
         )
+
+    def receive(
+        self, mac: str, code: str, issue: int, made_at: datetime, lifetime: timedelta, by: str
+    ) -> ActivationCode:
+        """Seal a code of the Teams admin centre. It has no digest, so that our device API never accepts it."""
+        return ActivationCode(
+            issue=issue,
+            issued_at=made_at,
+            expires_at=made_at + lifetime,
+            issued_by=by,
+            key_id=self._newest,
+            sealed=self._sealed(code, _bound(mac, issue)),
+            digest=None,
+            authority=Authority.TEAMS,
+            mark=self.fingerprint("received", mac, code),
+        )
+
+    def received(self, mac: str, code: ActivationCode | None, text: str) -> bool:
+        """Whether this very code of the Teams admin centre came before: the same file again brings nothing new."""
+        return code is not None and hmac.compare_digest(code.mark, self.fingerprint("received", mac, text))
 
     def unseal(self, mac: str, code: ActivationCode) -> str:
         """The digits. Raises `ValueError` where the seal is gone or was not made for this MAC and issue."""
         if code.sealed is None or code.key_id not in self._seal:
             raise ValueError("there is no sealed code, or its key is not in CODE_KEYS")
-        raw = b64decode(code.sealed)
-        try:
-            return self._seal[code.key_id].decrypt(raw[:_NONCE], raw[_NONCE:], _bound(mac, code.issue)).decode()
-        except InvalidTag:
-            raise ValueError("the seal does not belong to this device") from None
+        return self._opened(code.key_id, code.sealed, _bound(mac, code.issue))
+
+    def wrap(self, mac: str, text: str) -> str:
+        """A code that waits in an upload for [Add]: sealed for this MAC and for that alone, with the id of its key."""
+        return f"{self._newest}:{self._sealed(text, _waiting(mac))}"
+
+    def unwrap(self, mac: str, sealed: str) -> str:
+        """What `wrap` sealed. Raises `ValueError` where it was not for this MAC, or its key is gone."""
+        key_id, _, body = sealed.rpartition(":")
+        if key_id not in self._seal:
+            raise ValueError("the key of this code is not in CODE_KEYS")
+        return self._opened(key_id, body, _waiting(mac))
 
     def matches(self, mac: str, code: ActivationCode | None, presented: str) -> bool:
         """Constant time, and the same work where there is nothing to compare with."""
@@ -119,12 +144,27 @@ class Keyring:
         """A keyed hash for slots and retry keys: tells nothing to whoever reads the store."""
         return hmac.new(self._slots, "\x1f".join(parts).encode(), hashlib.sha256).hexdigest()
 
+    def _sealed(self, text: str, bound: bytes) -> str:
+        nonce = secrets.token_bytes(_NONCE)
+        return b64encode(nonce + self._seal[self._newest].encrypt(nonce, text.encode(), bound)).decode()
+
+    def _opened(self, key_id: str, sealed: str, bound: bytes) -> str:
+        raw = b64decode(sealed)
+        try:
+            return self._seal[key_id].decrypt(raw[:_NONCE], raw[_NONCE:], bound).decode()
+        except InvalidTag:
+            raise ValueError("the seal does not belong to this device") from None
+
     def _digest(self, key_id: str, mac: str, code: str) -> str:
         return hmac.new(self._verify[key_id], f"{mac}\x1f{code}".encode(), hashlib.sha256).hexdigest()
 
 
 def _bound(mac: str, issue: int) -> bytes:
     return f"{SEAL_VERSION}\x1f{mac}\x1f{issue}".encode()
+
+
+def _waiting(mac: str) -> bytes:
+    return f"{SEAL_VERSION}\x1fupload\x1f{mac}".encode()
 
 
 def hash_token(token: str) -> str:

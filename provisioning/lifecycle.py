@@ -10,6 +10,7 @@ from enum import StrEnum
 from provisioning.errors import ResetRequired
 from provisioning.events import (
     CodeIssued,
+    CodeReceived,
     CodeRevoked,
     DeviceProvisioned,
     DeviceRemoved,
@@ -19,7 +20,7 @@ from provisioning.events import (
     ProblemReported,
     ProblemSolved,
 )
-from provisioning.model import ActivationCode, Actor, Change, Device, Installation, Problem, State
+from provisioning.model import ActivationCode, Actor, Authority, Change, Device, Installation, Problem, State
 
 
 class Step(StrEnum):
@@ -68,11 +69,47 @@ def issue_code(device: Device, code: ActivationCode, actor: Actor) -> Change:
     return Change(puts=(fresh,), events=(event,))
 
 
+def companion(device: Device) -> bool:
+    """Its last code came from the Teams admin centre: Microsoft's service provisions it, ours never does."""
+    return device.code is not None and device.code.authority is Authority.TEAMS
+
+
+def receive_code(device: Device, code: ActivationCode, actor: Actor, now: datetime) -> Change:
+    """A code of the Teams admin centre takes the place of whatever code the device had.
+
+    It has to be typed on the device, so there is work on site again, installed before or not. Errors: `ResetRequired`
+    for a device that was provisioned with us.
+    """
+    fresh = replace(
+        device,
+        state=after(device, Step.ISSUE_CODE),
+        code=code,
+        issued=code.issue,
+        installed=None,
+        problem=None,
+        renewals=(),
+    )
+    event = CodeReceived(
+        at=now,
+        actor=actor.id,
+        subject=device.mac,
+        issue=code.issue,
+        expires_at=code.expires_at,
+        voided=device.live_code(now) is not None,
+    )
+    return Change(puts=(fresh,), events=(event,))
+
+
 def revoke_code(device: Device, now: datetime, actor: Actor, fact: Event | None = None) -> Change:
     """The code is erased, sealed copy and hash; `fact` says why where it was not an admin's wish."""
     issue = device.code.issue if device.code else device.issued
     event = fact or CodeRevoked(at=now, actor=actor.id, subject=device.mac, issue=issue)
-    return Change(puts=(replace(device, code=None),), events=(event,))
+    return Change(puts=(replace(device, code=withdrawn(device)),), events=(event,))
+
+
+def withdrawn(device: Device) -> ActivationCode | None:
+    """What stays of a code that was taken back: of Microsoft's, that there was one (it may come again)."""
+    return replace(device.code, sealed=None, mark="") if device.code and companion(device) else None
 
 
 def provision(device: Device, now: datetime, token: str, source: str, report: Mapping[str, str]) -> Change:

@@ -96,6 +96,7 @@ class ActivationCode:
     digest: str | None  # HMAC-SHA-256, hex; kept past expiry so that only the right late code is told so
     failures: int = 0  # wrong codes presented for this MAC while this code was alive
     authority: Authority = Authority.OWN  # one of TEAMS has no digest: our device API never accepts it
+    mark: str = ""  # of one of TEAMS: a keyed hash, kept when the seal is gone, so that the same file again is known
 
     def live(self, now: datetime) -> bool:
         return self.sealed is not None and now < self.expires_at

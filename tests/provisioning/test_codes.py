@@ -1,6 +1,7 @@
 """Codes: typos are caught on entry, seals hold, comparison tells nothing."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from provisioning.codes import Key, Keyring, generate, hash_token, normalise
 from provisioning.errors import InvalidCode
-from provisioning.model import ActivationCode
+from provisioning.model import ActivationCode, Authority
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 MAC, OTHER = "805EC0112233", "805EC0112234"
@@ -148,3 +149,53 @@ def test_a_keyring_needs_a_key() -> None:
 
 def test_tokens_are_kept_as_hashes() -> None:
     assert re.fullmatch("[0-9a-f]{64}", hash_token("x"))
+
+
+# ------------------------------------------------------------------ of the Teams admin centre
+
+
+def received(code: str, *, ring: Keyring = RING, mac: str = MAC) -> ActivationCode:
+    return ring.receive(mac, code, 1, NOW, timedelta(hours=24), "dana")
+
+
+@pytest.mark.parametrize("code", ["482913", "4829", "K7P2-QX9M", "482913760257"])
+def test_a_code_of_the_teams_admin_centre_is_shown_and_never_accepted(code: str) -> None:
+    kept = received(code)
+    assert RING.unseal(MAC, kept) == code
+    assert (kept.authority, kept.expires_at) == (Authority.TEAMS, NOW + timedelta(hours=24))
+    assert kept.digest is None
+    assert not RING.matches(MAC, kept, code)
+    with pytest.raises(ValueError, match="does not belong"):
+        RING.unseal(OTHER, kept)
+
+
+def test_the_same_code_again_is_known_also_when_its_seal_is_gone_and_after_a_rotation() -> None:
+    kept = replace(received("482913"), sealed=None)
+    assert RING.received(MAC, kept, "482913")
+    assert Keyring([NEW, OLD]).received(MAC, kept, "482913")
+    assert not RING.received(MAC, kept, "482914")
+    assert not RING.received(OTHER, kept, "482913")
+    assert not RING.received(MAC, None, "482913")
+    assert not RING.received(MAC, issued("482913"), "482913")
+    assert "482913" not in repr(kept)
+
+
+def test_what_waits_in_an_upload_opens_for_its_mac_alone_and_is_no_code_of_a_device() -> None:
+    waiting = RING.wrap(MAC, "482913")
+    assert "482913" not in waiting
+    assert RING.wrap(MAC, "482913") != waiting
+    assert Keyring([NEW, OLD]).unwrap(MAC, waiting) == "482913"
+    with pytest.raises(ValueError, match="does not belong"):
+        RING.unwrap(OTHER, waiting)
+    kept = replace(received("482913"), sealed=waiting.rpartition(":")[2])
+    with pytest.raises(ValueError, match="does not belong"):
+        RING.unseal(MAC, kept)
+
+
+def test_what_was_not_sealed_here_is_not_opened() -> None:
+    for text in (Keyring([NEW]).wrap(MAC, "482913"), "482913", ""):
+        with pytest.raises(ValueError, match="not in CODE_KEYS"):
+            RING.unwrap(MAC, text)
+    for body in ("AAAA", "482913", "!"):
+        with pytest.raises(ValueError):
+            RING.unwrap(MAC, f"old:{body}")
