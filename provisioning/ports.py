@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -105,9 +105,9 @@ class Store(Protocol):
     ) -> Page[R]:
         """Records whose named indexes equal the given values, in the kind's order, keyset-paged by `after`.
 
-        `contains` looks for a case-folded part of the kind's `text` index; `tag` for devices that have this tag among
-        theirs (case-folded). A page stays stable while rows are
-        inserted: no row is shown twice or skipped that was there all the time. 1 ≤ limit ≤ 1000.
+        `contains` looks for a case-folded part of the kind's `text` index, `tag` for devices that have it among theirs,
+        in any case. A page stays stable while rows are inserted: no row is shown twice or skipped that was there all
+        the time. 1 ≤ limit ≤ 1000.
         """
         ...
 
@@ -117,6 +117,10 @@ class Store(Protocol):
 
     async def tally(self, site: str | None = None) -> Sequence[TallyRow]:
         """Counts kept beside the rows, so reading them costs the same at any size; `site` is case-folded."""
+        ...
+
+    async def tags(self) -> Sequence[tuple[str, int]]:
+        """Tags of listed devices (case-folded) and how many have each, the most frequent first; at most 100."""
         ...
 
     async def save(self, change: Change) -> None:
@@ -196,13 +200,41 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class FileOffer:
+    """A file somebody may take: their client asks where to keep it, and tells. `context` comes back with the answer.
+
+    The context passes through the client: ids only, and checked again.
+    """
+
+    name: str
+    description: str
+    size: int  # bytes, approximate: the file is made once it is taken
+    context: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FileLink:
+    """A file that was put where the person keeps theirs, as their client knows it."""
+
+    name: str
+    content_url: str
+    unique_id: str = ""
+    file_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """What is posted: a text or an adaptive card; `summary` is the push line and never holds a code."""
+    """What is posted: a text, an adaptive card, or in a 1:1 chat a file that is offered or was put.
+
+    `summary` is the push line and never holds a code.
+    """
 
     summary: str
     text: str = ""
     card: Mapping[str, Any] | None = None
     mentions: tuple[tuple[str, str], ...] = ()  # (teams id, name); the text holds `<at>name</at>` for each
+    offer: FileOffer | None = None
+    file: FileLink | None = None
 
 
 class Messenger(Protocol):
@@ -214,6 +246,10 @@ class Messenger(Protocol):
 
     async def update(self, conversation: Conversation, activity_id: str, message: Message) -> None:
         """Replace a posted message in place; readers are not notified. `PostGone` where it was deleted."""
+        ...
+
+    async def delete(self, conversation: Conversation, activity_id: str) -> None:
+        """Take a posted message back; one that is gone already counts as taken back."""
         ...
 
     async def open_chat(self, near: Conversation, teams_id: str) -> Conversation:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from provisioning.bookkeeping import Attempts, Lease, Operation, Segment
 from provisioning.errors import TextTooLong
+from provisioning.mac import vendor
 from provisioning.model import Batch, Device, OutboxMessage, Person, Post, Rollout
-from provisioning.ports import Span, TallyRow
+from provisioning.ports import IndexValue, Span, TallyRow
 from provisioning.uploads import Upload, UploadPart
-from storage.records import micros
+from storage.records import check_text, micros
 
 IndexedValue = str | int | bool | None
 LONGEST_INDEXED = 2_600  # bytes of an index's value and its place together: PostgreSQL's B-tree takes 2 704
@@ -42,9 +44,21 @@ def _hashed_until(device: Device) -> int | None:
 
 
 def _device_text(device: Device) -> str:
-    pairs = [device.mac[i : i + 2] for i in range(0, len(device.mac), 2)]
-    written = (device.mac, "-".join(pairs), ":".join(pairs), device.account, device.asset_tag, device.notes)
-    return "\n".join((device.location, *written, device.model, *device.tags)).casefold()
+    """What people know it by; its MAC in pairs and in quads, as switches and admin centres write it."""
+    mac = device.mac
+    a, b, c, d, e, f = mac[:2], mac[2:4], mac[4:6], mac[6:8], mac[8:10], mac[10:]
+    macs = f"{mac}\n{a}-{b}-{c}-{d}-{e}-{f}\n{a}:{b}:{c}:{d}:{e}:{f}\n{a}{b}.{c}{d}.{e}{f}\n{a}{b}-{c}{d}-{e}{f}"
+    written = (device.location, macs, device.account, device.asset_tag, device.notes, device.model, *device.tags)
+    return "\n".join(written).casefold()
+
+
+def _vendor(device: Device) -> str | None:
+    """By the registry that netaddr brings along: where that is another, `revision` is one more."""
+    return vendor(f"{device.mac[:6]}000000").casefold() or None
+
+
+def _tags(device: Device) -> tuple[str, ...]:
+    return tuple(sorted({tag.casefold() for tag in device.tags})) if device.tags else ()
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,7 @@ class Kind:
     table: str
     indexes: Mapping[str, Callable[[Any], IndexedValue]]
     order: Callable[[Any], str] | None = None
+    lists: Mapping[str, Callable[[Any], tuple[str, ...]]] = field(default_factory=dict)  # indexes of several values
     narrow: frozenset[str] = frozenset()  # indexes of which one value names a handful of records
     broad: frozenset[str] = frozenset()  # those of which one value names a good part of them
     flags: frozenset[str] = frozenset()  # yes or no
@@ -82,14 +97,18 @@ _KINDS = (
             "problem": lambda device: device.problem is not None,
             "removed": lambda device: device.removed,
             "open": lambda device: device.open_job,
+            "batch": lambda device: device.batch or None,
+            "vendor": _vendor,
             "text": _device_text,
         },
+        lists={"tag": _tags},
         order=lambda device: f"{natural(device.location)}{_BEHIND}{device.mac}",
         narrow=frozenset({"place", "location", "suffix", "token"}),
-        broad=frozenset({"state"}),
+        broad=frozenset({"state", "vendor"}),
         flags=frozenset({"installed", "problem", "removed", "open"}),
         rare=frozenset({"problem"}),
         times=frozenset({"code_until", "hashed_until"}),
+        revision=2,
     ),
     Kind(
         Person,
@@ -135,9 +154,11 @@ _KINDS = (
     Kind(
         Batch,
         "batches",
-        {"by": lambda batch: batch.by, "kind": lambda batch: batch.kind},
+        {"by": lambda batch: batch.by, "kind": lambda batch: batch.kind, "hides": lambda batch: batch.hides},
         order=lambda batch: _newest_first(batch.at, batch.id),
         broad=frozenset({"kind"}),
+        flags=frozenset({"hides"}),
+        rare=frozenset({"hides"}),
     ),
     Kind(
         Upload,
@@ -200,13 +221,16 @@ def columns_of(kind: Kind, record: Any) -> tuple[IndexedValue, ...]:
     """
     place = kind.order(record) if kind.order else ""
     values = {name: index(record) for name, index in kind.indexes.items()}
+    lists = [several(record) for several in kind.lists.values()]
     longest = max(
         (value for name, value in values.items() if isinstance(value, str) and name != "text"), key=len, default=""
     )
+    longest = max((longest, *(value for several in lists for value in several)), key=len)
     for key in (record.key, longest):
         if len(key) + len(place) > LONGEST_INDEXED // 4:  # else it is short enough in any script
             _check_length(key + place)
-    return (record.key, *([place] if kind.order else []), *values.values())
+    listed = (json.dumps(several, ensure_ascii=False) if several else None for several in lists)
+    return (record.key, *([place] if kind.order else []), *values.values(), *listed)
 
 
 def _check_length(indexed: str) -> None:
@@ -248,8 +272,28 @@ def names_asked(contains: str | None, span: Span | None, equals: Mapping[str, An
 def check_question(kind: type[Any], names: set[str], limit: int = 1) -> Kind:
     """The kind's entry; ValueError (a fault in the caller) for an unknown index or a limit outside 1 … 1000."""
     entry = KINDS[kind]
-    if unknown := names - entry.indexes.keys():
+    if unknown := names - entry.indexes.keys() - entry.lists.keys():
         raise ValueError(f"{kind.__name__} has no index {', '.join(sorted(unknown))}")
     if not 1 <= limit <= 1000:
         raise ValueError(f"1 to 1000 rows at once, not {limit}")
     return entry
+
+
+def check_keys(keys: Collection[str]) -> None:
+    """ValueError, a fault in the caller, for more than 1000; `UnreadableText` for one that nothing can have."""
+    if len(keys) > 1000:
+        raise ValueError(f"1000 records at once, not {len(keys)}")
+    for key in keys:
+        check_text(key)
+
+
+def sees_hidden(kind: type[Any], equals: Mapping[str, Any]) -> bool:
+    """Whether a question sees the devices of unfinished imports: it names the import. Nothing else is ever hidden."""
+    return kind is not Device or "batch" in equals
+
+
+def holds(kind: Kind, record: Any, name: str, value: IndexValue) -> bool:
+    """Whether an index of a record has this value, or has it among its values."""
+    if several := kind.lists.get(name):
+        return isinstance(value, str) and value.casefold() in several(record)
+    return kind.indexes[name](record) == value

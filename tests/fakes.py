@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 from provisioning.bookkeeping import Segment
 from provisioning.errors import Conflict, Duplicate
 from provisioning.events import Event
-from provisioning.model import Change, Device, MessageStatus, OutboxMessage, Record
+from provisioning.model import Batch, Change, Device, MessageStatus, OutboxMessage, Record
 from provisioning.ports import AuditRow, IndexValue, Page, Span, TallyRow, Watch
 from storage.audit import Unsealed, digest, next_segment, without_rows
-from storage.kinds import KINDS, check_question, columns_of, names_asked, numbered
+from storage.kinds import KINDS, check_keys, check_question, columns_of, holds, names_asked, numbered, sees_hidden
 from storage.records import check_text, encode, encode_event, micros, record_json
 from storage.watch import Topics
 
@@ -66,7 +66,17 @@ class MemoryStore:
 
     async def get(self, kind: type[R], key: str) -> R | None:
         check_text(key)
-        return self._rows[kind].get(key)  # type: ignore[return-value]
+        row = self._rows[kind].get(key)
+        return None if row is None or self._hidden(row) else row  # type: ignore[return-value]
+
+    async def get_many(self, kind: type[R], keys: Sequence[str], *, hidden: bool = False) -> Mapping[str, R]:
+        check_keys(keys)
+        found = {key: self._rows[kind][key] for key in keys if key in self._rows[kind]}
+        return {key: row for key, row in found.items() if hidden or not self._hidden(row)}  # type: ignore[misc]
+
+    def _hidden(self, row: Record) -> bool:
+        batch = self._rows[Batch].get(row.batch) if isinstance(row, Device) else None
+        return isinstance(batch, Batch) and batch.hides
 
     async def find(
         self,
@@ -102,26 +112,38 @@ class MemoryStore:
     def _matching(
         self, kind: type[Record], contains: str | None, span: Span | None, equals: Mapping[str, IndexValue]
     ) -> Iterator[Record]:
-        indexes = KINDS[kind].indexes
+        entry = KINDS[kind]
         for text in (contains, *equals.values()):
             if isinstance(text, str):
                 check_text(text)
         for moment in (span.after, span.until) if span else ():
             micros(moment) if moment else None
         for row in self._rows[kind].values():
-            values = {name: index(row) for name, index in indexes.items()}
-            if all(values[name] == value for name, value in equals.items() if value is not None) and (
+            if (
                 None not in equals.values()
-                and (contains is None or contains.casefold() in str(values["text"]))
-                and (span is None or _within(span, values[span.index]))
+                and (sees_hidden(kind, equals) or not self._hidden(row))
+                and all(holds(entry, row, name, value) for name, value in equals.items())
+                and (contains is None or contains.casefold() in str(entry.indexes["text"](row)))
+                and (span is None or _within(span, entry.indexes[span.index](row)))
             ):
                 yield row
 
     async def tally(self, site: str | None = None) -> Sequence[TallyRow]:
         check_text(site or "")
-        listed = (d for d in self._rows[Device].values() if isinstance(d, Device) and not d.removed)
-        counted = Counter((d.site.casefold(), d.state, d.installed is not None, d.problem is not None) for d in listed)
+        counted = Counter(
+            (each.site.casefold(), each.state, each.installed is not None, each.problem is not None)
+            for each in self._listed()
+        )
         return [TallyRow(*group, counted[group]) for group in sorted(counted) if site in (None, group[0])]
+
+    def _listed(self) -> Iterator[Device]:
+        for each in self._rows[Device].values():
+            if isinstance(each, Device) and not each.removed and not self._hidden(each):
+                yield each
+
+    async def tags(self) -> Sequence[tuple[str, int]]:
+        counted = Counter(tag for each in self._listed() for tag in {tag.casefold() for tag in each.tags})
+        return sorted(counted.items(), key=lambda tag: (-tag[1], tag[0]))[:100]
 
     async def save(self, change: Change) -> None:
         rows = {kind: dict(of_kind) for kind, of_kind in self._rows.items()}
