@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from bot.turn import Incoming, Sender, Trigger
+from bot.turn import FileConsent, Incoming, Sender, SharedFile, Trigger, UploadTarget
 from provisioning.model import Conversation, ConversationKind
 
 Json = Mapping[str, Any]
 
 THREAD_MARK: Final = ";messageid="
 CARD_INVOKE: Final = "adaptiveCard/action"
+CONSENT_INVOKE: Final = "fileConsent/invoke"
+SEARCH_INVOKE: Final = "composeExtension/query"
+FILE_TYPE: Final = "application/vnd.microsoft.teams.file.download.info"
 ID_LIMIT: Final = 1024  # ids are kept in memory for a while; Teams' longest are below 300 characters
 MENTION_LIMIT: Final = 50
+SEARCH_COUNT: Final = 25  # how many results Teams asks for, and the most it gets
+SEARCH_SKIP_LIMIT: Final = 1_000_000
 
 # Every part is scanned once: `[^<]` instead of `.*?`, so that a text full of `<at>` costs no quadratic time.
 _AT: Final = re.compile(r"<at\b[^<>]*>([^<]*)</at>", re.IGNORECASE)
@@ -66,6 +71,8 @@ def check(raw: object) -> Json:
     for name in ("entities", "attachments", "membersAdded", "membersRemoved"):
         if not all(isinstance(item, dict) for item in raw.get(name) or ()):
             raise MalformedError(f"{name} holds something that is not an object")
+    for attachment in raw.get("attachments") or ():
+        _check_file(attachment)
     for name in ("id", "replyToId"):
         if len(raw.get(name) or "") > ID_LIMIT:
             raise MalformedError(f"{name} is too long")
@@ -84,20 +91,65 @@ def _check_account(name: str, account: Json) -> None:
             raise MalformedError(f"{name}.{field} is of the wrong type")
 
 
+def _check_file(attachment: Json) -> None:
+    if attachment.get("contentType") == FILE_TYPE and not (
+        _word(_part(attachment, "content"), "downloadUrl") and _word(attachment, "name")
+    ):
+        raise MalformedError("attachments holds a file without a name or an address")
+
+
 def _check_invoke(raw: Json) -> None:
     if not raw.get("name"):
         raise MalformedError("name is missing")
-    if raw["name"] != CARD_INVOKE:
-        return
-    value = raw.get("value")
-    action = value.get("action") if isinstance(value, dict) else None
-    if not isinstance(value, dict) or not isinstance(action, dict):
+    if check_value := _INVOKE_CHECKS.get(raw["name"]):
+        if not isinstance(raw.get("value"), dict):
+            raise MalformedError("value is missing or of the wrong type")
+        check_value(raw["value"])
+
+
+def _check_press(value: Json) -> None:
+    action = value.get("action")
+    if not isinstance(action, dict):
         raise MalformedError("value.action is missing or of the wrong type")
     # The schema allows a string as the data of Action.Execute; we never send one.
     if not isinstance(action.get("data"), dict | str | None):
         raise MalformedError("value.action.data is of the wrong type")
     if not isinstance(action.get("verb"), str | None) or not isinstance(value.get("trigger"), str | None):
         raise MalformedError("value.action.verb or value.trigger is of the wrong type")
+
+
+def _check_consent(value: Json) -> None:
+    if value.get("action") not in ("accept", "decline"):
+        raise MalformedError("value.action is neither accept nor decline")
+    if not isinstance(value.get("context"), dict | None):
+        raise MalformedError("value.context is of the wrong type")
+    upload = _part(value, "uploadInfo")
+    if value["action"] == "accept" and not all(_word(upload, name) for name in ("name", "uploadUrl", "contentUrl")):
+        raise MalformedError("value.uploadInfo has no name, uploadUrl or contentUrl")
+
+
+def _check_search(value: Json) -> None:
+    parameters = value.get("parameters") or []
+    if not isinstance(parameters, list) or not all(isinstance(item, dict) for item in parameters):
+        raise MalformedError("value.parameters is of the wrong type")
+    if not all(isinstance(item.get("value"), str | bool | None) for item in parameters):
+        raise MalformedError("value.parameters holds a value of the wrong type")
+    options = value.get("queryOptions") or {}
+    # A boolean is an integer in Python, but not in JSON.
+    if not isinstance(options, dict) or not all(
+        type(options.get(name) or 0) is int and 0 <= (options.get(name) or 0) <= SEARCH_SKIP_LIMIT
+        for name in ("skip", "count")
+    ):
+        raise MalformedError("value.queryOptions is of the wrong type")
+    if not isinstance(value.get("commandId"), str):
+        raise MalformedError("value.commandId is missing or of the wrong type")
+
+
+_INVOKE_CHECKS: Final[Mapping[str, Callable[[Json], None]]] = {
+    CARD_INVOKE: _check_press,
+    CONSENT_INVOKE: _check_consent,
+    SEARCH_INVOKE: _check_search,
+}
 
 
 def read(raw: Json, *, local: bool = False) -> Incoming | None:
@@ -108,8 +160,9 @@ def read(raw: Json, *, local: bool = False) -> Incoming | None:
     kind = raw["type"]
     if kind == "message":
         return _message(raw, local)
-    if kind == "invoke" and raw["name"] == CARD_INVOKE:
-        return _card_invoke(raw, local)
+    if kind == "invoke":
+        reader = _INVOKES.get(raw["name"])
+        return reader(raw, local) if reader else None
     if kind == "conversationUpdate":
         return _membership(raw, local)
     if kind == "installationUpdate":
@@ -126,7 +179,10 @@ def _message(raw: Json, local: bool) -> Incoming | None:
         # The fallback of a button: old clients answer Action.Submit with a message that holds its data.
         return _pressed(raw, local, Trigger.PRESS, value["verb"], value, invoke=False)
     text, mentions = _text_and_mentions(raw)
-    if value is not None and not text:
+    # Teams adds every message once more as HTML; that is neither a file nor a picture.
+    attachments = [item for item in raw.get("attachments") or () if item.get("contentType") != "text/html"]
+    files = tuple(_shared_file(item) for item in attachments if item.get("contentType") == FILE_TYPE)
+    if value is not None and not text and not files:
         return None  # the data of somebody else's button
     return _incoming(
         raw,
@@ -134,9 +190,14 @@ def _message(raw: Json, local: bool) -> Incoming | None:
         local,
         text=text,
         mentions=mentions,
-        # Teams adds every message once more as HTML; that is no file.
-        attachments=sum(item.get("contentType") != "text/html" for item in raw.get("attachments") or ()),
+        files=files,
+        attachments=len(attachments) - len(files),
     )
+
+
+def _shared_file(attachment: Json) -> SharedFile:
+    content = attachment["content"]
+    return SharedFile(attachment["name"], content["downloadUrl"], _word(content, "fileType").lower())
 
 
 def _card_invoke(raw: Json, local: bool) -> Incoming | None:
@@ -147,6 +208,43 @@ def _card_invoke(raw: Json, local: bool) -> Incoming | None:
     # A client that opens a card asks for its present state by itself; it says so here and nowhere else.
     trigger = Trigger.REFRESH if value.get("trigger") == "automatic" else Trigger.PRESS
     return _pressed(raw, local, trigger, verb if isinstance(verb, str) else "", data, invoke=True)
+
+
+def _consent(raw: Json, local: bool) -> Incoming | None:
+    value = raw["value"]
+    accepted = value["action"] == "accept"
+    upload = _part(value, "uploadInfo")
+    target = UploadTarget(
+        name=_word(upload, "name"),
+        upload_url=_word(upload, "uploadUrl"),
+        content_url=_word(upload, "contentUrl"),
+        unique_id=_word(upload, "uniqueId"),
+        file_type=_word(upload, "fileType"),
+    )
+    consent = FileConsent(accepted, value.get("context") or {}, target if accepted else None)
+    card_id = raw.get("replyToId") or ""
+    return _incoming(raw, Trigger.CONSENT, local, consent=consent, card_id=card_id, invoke=True)
+
+
+def _search(raw: Json, local: bool) -> Incoming | None:
+    """What is looked for; nothing when the search was only just opened (`initialRun`)."""
+    value = raw["value"]
+    words = [item for item in value.get("parameters") or () if item.get("name") != "initialRun"]
+    options = value.get("queryOptions") or {}
+    page = {
+        "skip": options.get("skip") or 0,
+        "count": min(options.get("count") or SEARCH_COUNT, SEARCH_COUNT),
+        "command": value["commandId"],
+    }
+    text = " ".join(filter(None, (_word(item, "value").strip() for item in words)))
+    return _incoming(raw, Trigger.SEARCH, local, text=text, data=page, invoke=True)
+
+
+_INVOKES: Final[Mapping[str, Callable[[Json, bool], Incoming | None]]] = {
+    CARD_INVOKE: _card_invoke,
+    CONSENT_INVOKE: _consent,
+    SEARCH_INVOKE: _search,
+}
 
 
 def _pressed(raw: Json, local: bool, trigger: Trigger, verb: str, data: Json, *, invoke: bool) -> Incoming | None:

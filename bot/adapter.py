@@ -28,7 +28,7 @@ from botframework.connector.auth import (
     PasswordServiceClientCredentialFactory,
 )
 
-from bot.activity import Json, locale_of, tenant_of
+from bot.activity import CONSENT_INVOKE, SEARCH_INVOKE, Json, locale_of, tenant_of
 from bot.adapter_http import BODY_SECONDS, RefusedError, ServiceHosts, read_activity
 from bot.adapter_trust import KeysUnavailableError, SigningKeys, Tokens
 from bot.messenger import CALL_SECONDS, Connectors, plain
@@ -168,7 +168,7 @@ class Adapter(CloudAdapterBase):
                 return _response(await self.process_activity(caller, activity, lambda turn: bot.on_turn(turn, raw)))
             except Exception as error:  # behind the turn: an answer that is no JSON
                 _log_failure(error)
-                body = _toast(_(SORRY)) if activity.type == ActivityTypes.invoke else None
+                body = _apology(activity.name, _(SORRY)) if activity.type == ActivityTypes.invoke else None
                 return _response(InvokeResponse(status=200, body=body))
 
     async def _verify(self, raw: Json, activity: Activity, header: str | None) -> AuthenticateRequestResult:
@@ -247,16 +247,33 @@ async def _turn_failed(context: TurnContext, error: Exception) -> None:
     with speaking(Speech.of(context.activity.locale, None)):
         sentence = error.sentence if isinstance(error, ProvisioningError) else _(SORRY)
     if context.activity.type == ActivityTypes.invoke:
-        await answer_invoke(context, _toast(sentence))
-    elif context.activity.type == ActivityTypes.message and not isinstance(error, DeliveryError):
+        await answer_invoke(context, _apology(context.activity.name, sentence))
+    if _waits_for_words(context.activity) and not isinstance(error, DeliveryError):
         try:
             await context.send_activity(sentence)
         except Exception as second:
             log.error("nor could that be said", error=type(second).__name__)
 
 
+def _waits_for_words(activity: Activity) -> bool:
+    """Whoever takes a file hears of a fault as whoever writes: Teams shows nothing of the answer to it."""
+    return activity.type == ActivityTypes.message or activity.name == CONSENT_INVOKE
+
+
+def _apology(invoke: str | None, sentence: str) -> dict[str, Any] | None:
+    """The sentence, in the form that this invoke's client shows."""
+    if invoke == CONSENT_INVOKE:
+        return None
+    return search_message(sentence) if invoke == SEARCH_INVOKE else _toast(sentence)
+
+
 def _toast(sentence: str) -> dict[str, Any]:
     return {"statusCode": 200, "type": TOAST_TYPE, "value": sentence}
+
+
+def search_message(sentence: str) -> dict[str, Any]:
+    """What a search shows in the place of results."""
+    return {"composeExtension": {"type": "message", "text": sentence}}
 
 
 def _log_failure(error: Exception) -> None:

@@ -6,7 +6,8 @@ import asyncio
 import email.utils
 import json
 from collections import OrderedDict
-from collections.abc import Awaitable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
@@ -29,12 +30,14 @@ from bot.adapter_http import RefusedError, ServiceHosts
 from bot.adapter_trust import Sessions, Tokens, TokenUnavailableError
 from provisioning.errors import DeliveryError, PostGone, Rejected, Throttled, TryAgain, Unreachable
 from provisioning.model import Conversation, ConversationKind
-from provisioning.ports import Member, Message
+from provisioning.ports import FileLink, FileOffer, Member, Message
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 CARD_TYPE: Final = "application/vnd.microsoft.card.adaptive"
+OFFER_TYPE: Final = "application/vnd.microsoft.teams.card.file.consent"
+LINK_TYPE: Final = "application/vnd.microsoft.teams.card.file.info"
 CALL_SECONDS: Final = 10.0
 CLIENT_LIMIT: Final = 64
 PAGE_SIZE: Final = 500  # members per call, the most Teams gives
@@ -133,6 +136,10 @@ class _Conversations(ConversationsOperations):
     ) -> ResourceResponse:
         return await self._write(self._client.put, _activity_path(conversation_id, activity_id), activity)
 
+    async def delete_activity(self, conversation_id: str, activity_id: str, **_: Any) -> None:
+        path = f"/v3/conversations/{_activity_path(conversation_id, activity_id)}"
+        await self._client.async_send(self._client.delete(path), stream=False)
+
     async def _write(self, verb: Any, path: str, activity: Any) -> ResourceResponse:
         headers = {"Accept": "application/json", "Content-Type": "application/json; charset=utf-8"}
         request = verb(f"/v3/conversations/{path}", {}, headers)
@@ -217,6 +224,11 @@ class TeamsMessenger:
         call = client.conversations.update_activity(conversation.id, activity_id, body)
         await self._call(call, missing=PostGone)
 
+    async def delete(self, conversation: Conversation, activity_id: str) -> None:
+        client = await self._client(conversation)
+        with suppress(PostGone):
+            await self._call(client.conversations.delete_activity(conversation.id, activity_id), missing=PostGone)
+
     async def open_chat(self, near: Conversation, teams_id: str) -> Conversation:
         client = await self._client(near)
         wanted = ConversationParameters(
@@ -286,6 +298,8 @@ class TeamsMessenger:
 
 def bodies(conversation: Conversation, message: Message) -> list[dict[str, Any]]:
     """The activities that carry a message, the card last: Teams shows text and card of one activity badly."""
+    if message.offer and not conversation.personal:
+        raise ValueError("files can be offered in a 1:1 chat only")
     common: dict[str, Any] = {
         "type": "message",
         "from": {"id": conversation.bot_id},
@@ -294,16 +308,40 @@ def bodies(conversation: Conversation, message: Message) -> list[dict[str, Any]]
     if message.summary:
         common["summary"] = message.summary
     activities = []
-    if message.text or message.card is None:
+    attachments = list(_attachments(message))
+    if message.text or not attachments:
         entities = [
             {"type": "mention", "text": f"<at>{name}</at>", "mentioned": {"id": teams_id, "name": name}}
             for teams_id, name in message.mentions
         ]
         activities.append({**common, "text": message.text} | ({"entities": entities} if entities else {}))
-    if message.card is not None:
-        attachment = {"contentType": CARD_TYPE, "content": message.card}
-        activities.append({**common, "attachments": [attachment]})
+    activities += [{**common, "attachments": [attachment]} for attachment in attachments]
     return activities
+
+
+def _attachments(message: Message) -> Iterator[dict[str, Any]]:
+    if message.file is not None:
+        yield _link(message.file)
+    if message.offer is not None:
+        yield _offer(message.offer)
+    if message.card is not None:
+        yield {"contentType": CARD_TYPE, "content": message.card}
+
+
+def _offer(offer: FileOffer) -> dict[str, Any]:
+    """The client asks the person, and tells what they decided in a `fileConsent/invoke`."""
+    content = {
+        "description": offer.description,
+        "sizeInBytes": offer.size,
+        "acceptContext": dict(offer.context),
+        "declineContext": dict(offer.context),
+    }
+    return {"contentType": OFFER_TYPE, "name": offer.name, "content": content}
+
+
+def _link(file: FileLink) -> dict[str, Any]:
+    content = {"uniqueId": file.unique_id, "fileType": file.file_type}
+    return {"contentType": LINK_TYPE, "contentUrl": file.content_url, "name": file.name, "content": content}
 
 
 def _error(refused: CallRefusedError, missing: type[DeliveryError]) -> DeliveryError:

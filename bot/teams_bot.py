@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
@@ -15,14 +15,15 @@ from botbuilder.core import TurnContext
 from botbuilder.schema import Activity, ChannelAccount, Mention
 
 from bot.activity import Json, read
-from bot.adapter import TOAST_TYPE, answer_invoke
+from bot.adapter import TOAST_TYPE, answer_invoke, search_message
 from bot.messenger import CARD_TYPE, bodies
-from bot.turn import Answer, Incoming, Receiver
+from bot.turn import Answer, Incoming, Receiver, Trigger
 from provisioning.errors import PostGone, Throttled
 from provisioning.ports import Member, Message, Messenger
 
 log = structlog.get_logger(__name__)
 
+PREVIEW_TYPE: Final = "application/vnd.microsoft.card.thumbnail"
 REMEMBERED_FOR: Final = 600.0  # seconds; Teams gives up on a delivery long before
 REMEMBERED: Final = 10_000
 PATIENCE: Final = 5.0  # seconds a reply may wait; Teams delivers its question again after about fifteen
@@ -74,6 +75,10 @@ class _Chat:
     async def update(self, activity_id: str, message: Message) -> None:
         place = self._incoming.conversation
         await self._patiently(lambda: self._messenger.update(place, activity_id, message))
+
+    async def delete(self, activity_id: str) -> None:
+        place = self._incoming.conversation
+        await self._patiently(lambda: self._messenger.delete(place, activity_id))
 
     async def member(self) -> Member:
         return await self._messenger.member(self._incoming.conversation, self._incoming.sender.teams_id)
@@ -129,7 +134,7 @@ class TeamsBot:
         chat = _Chat(context, incoming, self._messenger)
         answer = await self._receiver.receive(incoming, chat)
         if incoming.invoke:
-            await answer_invoke(context, _invoke_body(answer))
+            await answer_invoke(context, _INVOKE_BODIES[incoming.trigger](answer))
         elif answer is not None:
             await _answer_by_message(chat, incoming, answer)
 
@@ -144,12 +149,40 @@ def _model(body: Json) -> Activity:
     return activity
 
 
-def _invoke_body(answer: Answer | None) -> dict[str, Any] | None:
+def _card_body(answer: Answer | None) -> dict[str, Any] | None:
     if answer is None:
         return None
     if answer.card is not None:
         return {"statusCode": 200, "type": CARD_TYPE, "value": answer.card}
     return {"statusCode": 200, "type": TOAST_TYPE, "value": answer.toast}
+
+
+def _search_body(answer: Answer | None) -> dict[str, Any]:
+    """What the compose box lists: a line of each result, and the card that choosing it puts into the message."""
+    found = answer or Answer()
+    if found.results is None:
+        return search_message(found.text or found.toast)
+    attachments = [
+        {
+            "contentType": CARD_TYPE,
+            "content": result.card,
+            "preview": {"contentType": PREVIEW_TYPE, "content": {"title": result.title, "text": result.text}},
+        }
+        for result in found.results
+    ]
+    return {"composeExtension": {"type": "result", "attachmentLayout": "list", "attachments": attachments}}
+
+
+def _no_body(_answer: Answer | None) -> None:
+    """Teams wants nothing but a 200; what there is to say is a message."""
+
+
+_INVOKE_BODIES: Final[Mapping[Trigger, Callable[[Answer | None], dict[str, Any] | None]]] = {
+    Trigger.PRESS: _card_body,
+    Trigger.REFRESH: _card_body,
+    Trigger.SEARCH: _search_body,
+    Trigger.CONSENT: _no_body,
+}
 
 
 async def _answer_by_message(chat: _Chat, incoming: Incoming, answer: Answer) -> None:

@@ -12,7 +12,7 @@ from provisioning.model import Actor, Conversation
 
 if TYPE_CHECKING:
     from cards.view import View
-    from provisioning.ports import Member, Message
+    from provisioning.ports import FileOffer, Member, Message
     from provisioning.service import Provisioning
 
 
@@ -24,6 +24,8 @@ class Trigger(StrEnum):
     REFRESH = "refresh"  # a client opened a card and asks for its present state; changes nothing
     JOINED = "joined"  # the app was installed, or the bot or people were added
     LEFT = "left"  # the app was removed for this person
+    CONSENT = "consent"  # somebody took or declined a file that was offered
+    SEARCH = "search"  # somebody types into the compose box, wherever they are; no contact, changes nothing
     NOTICE = "notice"  # the outbox has something to tell
 
 
@@ -38,6 +40,35 @@ class Sender:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedFile:
+    """A file somebody sent. `url` gives it to whoever has it, for some minutes: a credential, never logged."""
+
+    name: str
+    url: str = field(repr=False)
+    kind: str = ""  # as Teams says: the ending of the name
+
+
+@dataclass(frozen=True, slots=True)
+class UploadTarget:
+    """Where a file that was accepted goes, and the link to show once it is there. `upload_url` is a credential."""
+
+    name: str
+    upload_url: str = field(repr=False)
+    content_url: str
+    unique_id: str = ""
+    file_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileConsent:
+    """What somebody decided about an offered file; `context` is the offer's own, back from the client."""
+
+    accepted: bool
+    context: Mapping[str, Any] = field(default_factory=dict)
+    upload: UploadTarget | None = None  # where it was accepted
+
+
+@dataclass(frozen=True, slots=True)
 class Incoming:
     """One activity, read from its raw JSON."""
 
@@ -45,16 +76,18 @@ class Incoming:
     activity_id: str
     conversation: Conversation
     sender: Sender
-    text: str = ""  # without our own mention; other mentions stay as their names
+    text: str = ""  # without our own mention; other mentions stay as their names; of a search: what is looked for
     mentions: tuple[Sender, ...] = ()  # people mentioned, not ourselves
     verb: str = ""  # of a press or refresh
-    data: Mapping[str, Any] = field(default_factory=dict)  # of a press: the button's data and the inputs
+    data: Mapping[str, Any] = field(default_factory=dict)  # of a press: data and inputs; a search: skip, count, command
     card_id: str = ""  # activity id of the card that was pressed
-    invoke: bool = False  # the press waits for an invoke response; else answers are messages and edits
+    invoke: bool = False  # waits for an invoke response; else answers are messages and edits
     thread: str = ""  # root post of the channel thread it was written in
     locale: str = ""
     timezone: str = ""
-    attachments: int = 0
+    files: tuple[SharedFile, ...] = ()
+    attachments: int = 0  # pictures and what else is no file
+    consent: FileConsent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +110,7 @@ class Reply:
 
     private: it may only be read in the person's 1:1 chat; asked for elsewhere, it is written there and the
     asker is told so. toast: a short word over the pressed card, which stays as it is. thread: goes under the
-    channel's living card.
+    channel's living card. offer: a file for the person to take or decline; in a 1:1 chat only.
     """
 
     card: View | None = None
@@ -87,6 +120,7 @@ class Reply:
     living: Living | None = None
     mentions: tuple[tuple[str, str], ...] = ()
     thread: str = ""
+    offer: FileOffer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +147,25 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchResult:
+    """One line of a search, and the adaptive card that is put into the message when it is chosen."""
+
+    title: str
+    text: str
+    card: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """The immediate answer to a press or refresh that waits for one: a fresh card, or a short word."""
+    """The immediate answer to what waits for one: a fresh card or a short word, or what a search found.
+
+    A search is answered with `results`, or with `text` where there are none to show.
+    """
 
     card: Mapping[str, Any] | None = None
     toast: str = ""
+    results: tuple[SearchResult, ...] | None = None
+    text: str = ""
 
 
 class Chat(Protocol):
@@ -128,6 +176,8 @@ class Chat(Protocol):
         ...
 
     async def update(self, activity_id: str, message: Message) -> None: ...
+
+    async def delete(self, activity_id: str) -> None: ...
 
     async def member(self) -> Member:
         """The sender as Teams knows them: verified name, UPN and tenant."""

@@ -96,6 +96,10 @@ class FakeConnector:
     def updates(self) -> list[Call]:
         return [call for call in self.calls if call.method == "PUT"]
 
+    @property
+    def deletes(self) -> list[Call]:
+        return [call for call in self.calls if call.method == "DELETE"]
+
     async def sent(self, count: int, seconds: float = 5) -> list[Call]:
         """The sends, once there are `count` of them."""
         return await self._until("sends", count, seconds)
@@ -117,6 +121,7 @@ class FakeConnector:
         app.router.add_post("/v3/conversations/{conversation:[^/]+}/activities", self._post)
         app.router.add_post("/v3/conversations/{conversation:[^/]+}/activities/{activity}", self._post)
         app.router.add_put("/v3/conversations/{conversation:[^/]+}/activities/{activity}", self._post)
+        app.router.add_delete("/v3/conversations/{conversation:[^/]+}/activities/{activity}", self._delete)
         app.router.add_get("/v3/conversations/{conversation:[^/]+}/members/{member}", self._member)
         app.router.add_get("/v3/conversations/{conversation:[^/]+}/pagedmembers", self._members)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -136,6 +141,9 @@ class FakeConnector:
     async def _post(self, request: web.Request) -> web.StreamResponse:
         self._count += 1
         return await self._answer(request, {"id": f"post-{self._count}"}, await request.json())
+
+    async def _delete(self, request: web.Request) -> web.StreamResponse:
+        return await self._answer(request, None)
 
     async def _open_chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
@@ -214,6 +222,41 @@ def press(connector: FakeConnector, verb: str = "confirm", **fields: Any) -> dic
     if "trigger" in fields:
         value["trigger"] = fields.pop("trigger")
     invoke = {"type": "invoke", "name": "adaptiveCard/action", "value": value, "replyToId": "post-7", "text": None}
+    return activity(connector, **{**invoke, **fields})
+
+
+def file_attachment(url: str, name: str = "oslo.csv") -> dict[str, Any]:
+    """What Teams adds to a message for a file that was sent along."""
+    return {
+        "contentType": "application/vnd.microsoft.teams.file.download.info",
+        "contentUrl": f"https://contoso-my.sharepoint.com/personal/sam/Documents/{name}",
+        "name": name,
+        "content": {"downloadUrl": url, "uniqueId": "1150D938-8870-4044-9F2C-5BBDEBA70C9D", "fileType": name[-3:]},
+    }
+
+
+def consent(connector: FakeConnector, accepted: bool = True, **fields: Any) -> dict[str, Any]:
+    """What Teams tells once somebody took (or declined) an offered file; `upload` goes over the place to put it."""
+    upload = {
+        "name": "codes.xlsx",
+        "uploadUrl": "https://contoso-my.sharepoint.com/upload/1",
+        "contentUrl": "https://contoso-my.sharepoint.com/personal/sam/Documents/codes.xlsx",
+        "uniqueId": "1150D938-8870-4044-9F2C-5BBDEBA70C9D",
+        "fileType": "xlsx",
+        **fields.pop("upload", {}),
+    }
+    value = {"type": "fileUpload", "action": "accept" if accepted else "decline", "context": fields.pop("context", {})}
+    value |= {"uploadInfo": upload} if accepted else {}
+    invoke = {"type": "invoke", "name": "fileConsent/invoke", "value": value, "replyToId": "post-7", "text": None}
+    return activity(connector, **{**invoke, **fields})
+
+
+def search(connector: FakeConnector, query: str | None = None, **fields: Any) -> dict[str, Any]:
+    """A query of the compose box; None is the box just opened."""
+    word = {"name": "initialRun", "value": "true"} if query is None else {"name": "query", "value": query}
+    options = {"skip": fields.pop("skip", 0), "count": fields.pop("count", 25)}
+    value = {"commandId": "find", "parameters": [word], "queryOptions": options}
+    invoke = {"type": "invoke", "name": "composeExtension/query", "value": value, "text": None}
     return activity(connector, **{**invoke, **fields})
 
 

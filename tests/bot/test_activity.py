@@ -6,9 +6,19 @@ from typing import Any
 import pytest
 
 from bot.activity import MalformedError, check, read
-from bot.turn import Incoming, Sender, Trigger
+from bot.turn import FileConsent, Incoming, Sender, SharedFile, Trigger
 from provisioning.model import ConversationKind
-from tests.connector import BOT_ID, TENANT, FakeConnector, activity, channel_fields, press
+from tests.connector import (
+    BOT_ID,
+    TENANT,
+    FakeConnector,
+    activity,
+    channel_fields,
+    consent,
+    file_attachment,
+    press,
+    search,
+)
 
 SAM = "6f1d1a52-3c4e-4d0b-9a51-0c7a5be05a3e"
 NOWHERE = FakeConnector()
@@ -125,10 +135,136 @@ def test_a_broken_entity_is_passed_over(entity: dict[str, Any]) -> None:
     assert said(text="help", entities=[entity]).mentions == ()
 
 
-def test_files_are_counted_without_the_html_copy() -> None:
+# ---------------------------------------------------------------------- files
+
+
+def test_files_and_pictures_are_told_apart_from_the_html_copy() -> None:
     html = {"contentType": "text/html", "content": "<p>help</p>"}
-    file = {"contentType": "application/vnd.microsoft.teams.file.download.info", "name": "oslo.xlsx"}
-    assert said(text=None, attachments=[html, file]).attachments == 1
+    picture = {"contentType": "image/png", "contentUrl": "https://smba.trafficmanager.net/emea/v3/attachments/1"}
+    file = file_attachment("https://contoso-my.sharepoint.com/download?tempauth=secret", "Oslo.XLS")
+    incoming = said(text=None, attachments=[html, picture, file])
+    assert incoming.files == (
+        SharedFile("Oslo.XLS", "https://contoso-my.sharepoint.com/download?tempauth=secret", "xls"),
+    )
+    assert incoming.attachments == 1
+    assert "secret" not in repr(incoming)
+
+
+def test_a_file_counts_even_where_the_message_carries_a_value() -> None:
+    assert said(text=None, value={"from": "elsewhere"}, attachments=[file_attachment("https://x/")]).files
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"content": None},
+        {"content": "https://x/"},
+        {"content": {}},
+        {"content": {"downloadUrl": 7}},
+        {"content": {"downloadUrl": ""}},
+        {"name": ""},
+        {"name": None},
+        {"name": ["oslo.csv"]},
+    ],
+)
+def test_a_file_without_a_name_or_an_address_is_malformed(fault: dict[str, Any]) -> None:
+    with pytest.raises(MalformedError, match="file"):
+        heard(attachments=[{**file_attachment("https://x/"), **fault}])
+
+
+def test_a_file_that_was_taken() -> None:
+    raw = consent(NOWHERE, context={"export": "7"}, upload={"uploadUrl": "https://up.sharepoint.com/secret"})
+    incoming = read(check(raw))
+    assert incoming
+    assert (incoming.trigger, incoming.invoke, incoming.card_id) == (Trigger.CONSENT, True, "post-7")
+    assert incoming.consent
+    assert incoming.consent.accepted
+    assert incoming.consent.context == {"export": "7"}
+    upload = incoming.consent.upload
+    assert upload
+    assert (upload.name, upload.upload_url) == ("codes.xlsx", "https://up.sharepoint.com/secret")
+    assert upload.content_url.endswith("/codes.xlsx")
+    assert (upload.unique_id, upload.file_type) == ("1150D938-8870-4044-9F2C-5BBDEBA70C9D", "xlsx")
+    assert "secret" not in repr(incoming)
+
+
+def test_a_file_that_was_declined() -> None:
+    incoming = read(check(consent(NOWHERE, accepted=False, context={"export": "7"})))
+    assert incoming
+    assert incoming.consent == FileConsent(False, {"export": "7"})
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"action": "maybe"},
+        {"action": ["accept"]},
+        {"action": None},
+        {"context": "7"},
+        {"context": ["7"]},
+        {"uploadInfo": None},
+        {"uploadInfo": "https://x/"},
+        {"uploadInfo": {"name": "x", "contentUrl": "https://x/"}},
+        {"uploadInfo": {"name": "x", "contentUrl": "https://x/", "uploadUrl": 7}},
+    ],
+)
+def test_a_consent_that_decides_nothing_is_malformed(fault: dict[str, Any]) -> None:
+    raw = consent(NOWHERE)
+    with pytest.raises(MalformedError, match="value"):
+        check({**raw, "value": {**raw["value"], **fault}})
+
+
+# ---------------------------------------------------------------------- searches
+
+
+def test_a_search() -> None:
+    incoming = read(check(search(NOWHERE, " 2.14 ", skip=25, count=10)))
+    assert incoming
+    assert (incoming.trigger, incoming.invoke, incoming.text) == (Trigger.SEARCH, True, "2.14")
+    assert incoming.data == {"skip": 25, "count": 10, "command": "find"}
+
+
+def test_a_search_box_just_opened_looks_for_nothing() -> None:
+    incoming = read(check(search(NOWHERE)))
+    assert incoming
+    assert incoming.text == ""
+
+
+@pytest.mark.parametrize("options", [None, {}, {"skip": None, "count": 0}, {"count": 1000}])
+def test_a_search_gets_at_most_what_teams_shows_at_once(options: Any) -> None:
+    raw = search(NOWHERE, "oslo")
+    incoming = read(check({**raw, "value": {**raw["value"], "queryOptions": options}}))
+    assert incoming
+    assert incoming.data == {"skip": 0, "count": 25, "command": "find"}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"commandId": None},
+        {"commandId": 7},
+        {"parameters": "oslo"},
+        {"parameters": ["oslo"]},
+        {"parameters": [{"name": "query", "value": {"deep": 1}}]},
+        {"queryOptions": [1]},
+        {"queryOptions": {"skip": "1"}},
+        {"queryOptions": {"skip": -1}},
+        {"queryOptions": {"skip": 1e9}},
+        {"queryOptions": {"skip": 10**9}},
+        {"queryOptions": {"count": True}},
+    ],
+)
+def test_a_search_of_the_wrong_types_is_malformed(fault: dict[str, Any]) -> None:
+    raw = search(NOWHERE, "oslo")
+    with pytest.raises(MalformedError, match="value"):
+        check({**raw, "value": {**raw["value"], **fault}})
+
+
+@pytest.mark.parametrize("name", ["adaptiveCard/action", "fileConsent/invoke", "composeExtension/query"])
+@pytest.mark.parametrize("value", [None, "x", ["x"]])
+def test_an_invoke_of_ours_without_a_value_is_malformed(name: str, value: Any) -> None:
+    with pytest.raises(MalformedError, match="value"):
+        heard(type="invoke", name=name, value=value)
 
 
 # ---------------------------------------------------------------------- presses
