@@ -1,0 +1,1 @@
+"""Sheets: bytes to rows and rows to bytes."""
