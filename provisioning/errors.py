@@ -196,7 +196,7 @@ class DeviceNotFound(NotFound):
 
 class NothingMatches(NotFound):
     code = "nothing_matches"
-    message = N_('Nothing matches "{text}": no device and no site. devices shows the list.')
+    message = N_('Nothing matches "{text}": no device, no site, no tag. devices shows the list.')
 
 
 class PersonNotFound(NotFound):

@@ -1,9 +1,10 @@
-"""What people call things: a MAC, its last four digits, a place, a site, a name → the record meant, or a question."""
+"""What people call things: a MAC, its last digits, a place, a site, a tag, a name → what is meant, or a question."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +27,7 @@ from provisioning.texts import _
 CHOICES = 5  # how many readings of an ambiguous word are offered
 SITE_PAGE = 500  # rows at once, so that nobody waits for a long page
 LONGEST_NAME = 6  # words that can name one device: a MAC as six pairs
-_FILLER = re.compile(r"^(?:the|a|device|devices|code|codes|for|of|room|site)\s+(?=\S)", re.IGNORECASE)
+_FILLER = re.compile(r"^(?:the|a|device|devices|code|codes|for|of|room|site|tag)\s+(?=\S)", re.IGNORECASE)
 _SUFFIX = re.compile(r"[0-9a-f]{4}|[0-9a-f]{2}[:\-. ][0-9a-f]{2}", re.IGNORECASE)
 _ALL = {"all", "everything", "*"}
 _HEX = "0123456789ABCDEF"
@@ -34,14 +35,30 @@ _HEX = "0123456789ABCDEF"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a command is about: one device, or a site, or (both empty) everything."""
+    """What a command is about: one device, a site, a tag, or (all empty) everything."""
 
     device: Device | None = None
     site: str = ""  # as it is written on the devices
+    tag: str = ""  # so too
 
     @property
     def title(self) -> str:
-        return self.device.place if self.device else self.site or _("all sites")
+        return self.device.place if self.device else self.scope or _("all sites")
+
+    @property
+    def scope(self) -> str:
+        """The site, or the tag with its sign; empty for one device and for everything."""
+        return f"#{self.tag}" if self.tag else self.site
+
+    @property
+    def word(self) -> str:
+        """What names it again, and nothing else: to type, and on buttons."""
+        return self.device.mac if self.device else self.scope or "all"
+
+    @property
+    def equals(self) -> dict[str, Any]:
+        """The same as a question to the store; one device is not asked for like this."""
+        return {"tag": self.tag.casefold()} if self.tag else {"site": self.site.casefold()} if self.site else {}
 
 
 def device_title(device: Device) -> str:
@@ -119,8 +136,8 @@ class Lookup(UseCases):
         unique = {device.mac: device for device in rows if may_see(actor, device)}
         return list(unique.values())
 
-    async def _listed(self, **equals: Any) -> list[Device]:
-        return list((await self.store.find(Device, removed=False, limit=50, **equals)).rows)
+    async def _listed(self, limit: int = 50, **equals: Any) -> list[Device]:
+        return list((await self.store.find(Device, removed=False, limit=limit, **equals)).rows)
 
     async def site(self, text: str) -> str:
         """The site as it is written on its devices; empty where there is none."""
@@ -129,18 +146,59 @@ class Lookup(UseCases):
                 return rows[0].site
         return ""
 
-    async def target(self, actor: Actor, text: str) -> Target:
-        """A site, a device, or everything. Errors: those of `device`, `NothingMatches`."""
-        if strip_fillers(text).casefold() in _ALL:
-            return Target()
+    async def tag(self, text: str) -> str:
+        """The tag as it is written on a device, `#` before it or not; empty where no device has it."""
+        for word in _readings(text):
+            folded = word.removeprefix("#").strip().casefold()
+            if folded and (rows := await self._listed(tag=folded, limit=1)):
+                return next(tag for tag in rows[0].tags if tag.casefold() == folded)
+        return ""
+
+    async def scope(self, text: str) -> Target:
+        """A site or a tag: of the same name the site, unless it says `#`. Errors: `NothingMatches`."""
+        word = strip_fillers(text)
+        if word.startswith("#") and (tag := await self.tag(word)):
+            return Target(tag=tag)
         if site := await self.site(text):
             return Target(site=site)
+        if tag := await self.tag(text):
+            return Target(tag=tag)
+        raise NothingMatches(text=text.strip()[:60])
+
+    async def target(self, actor: Actor, text: str) -> Target:
+        """A site, a tag, a device, or everything. Errors: those of `device`, `NothingMatches`."""
+        if strip_fillers(text).casefold() in _ALL:
+            return Target()
+        with suppress(NothingMatches):
+            found = await self.scope(text)
+            if found.tag and not strip_fillers(text).startswith("#"):
+                await self._only_a_tag(actor, text, found.tag)
+            return found
         try:
             return Target(device=await self.device(actor, text))
         except DeviceNotFound:
             if looks_like_mac(strip_fillers(text)):
                 raise
             raise NothingMatches(text=text.strip()[:60]) from None
+
+    async def _only_a_tag(self, actor: Actor, text: str, tag: str) -> None:
+        """Errors: `Ambiguous` where a device is called like the tag."""
+        devices = [device for reading in _readings(text) for device in await self._by_words(actor, reading)]
+        if devices:
+            every = Choice(value=f"#{tag}", title=_("#{tag}, all that have it", tag=tag))
+            raise Ambiguous("target", text, [every, *_places(devices)])
+
+    async def target_words(self, actor: Actor, text: str) -> tuple[str, str]:
+        """The first words that mean a target, and at least one word after them; the longest reading wins."""
+        words = text.split()
+        for count in range(min(len(words) - 1, LONGEST_NAME), 1, -1):
+            head = " ".join(words[:count])
+            if looks_like_mac(head) or await self._means_something(actor, head):
+                return head, " ".join(words[count:])
+        return words[0] if words else "", " ".join(words[1:])
+
+    async def _means_something(self, actor: Actor, words: str) -> bool:
+        return bool(await self.site(words) or await self.tag(words) or await self._by_words(actor, words))
 
     async def devices_of(self, target: Target, **equals: Any) -> list[Device]:
         """Every listed device of a target, as it stands now, in the order people walk."""
@@ -149,8 +207,7 @@ class Lookup(UseCases):
             if fresh is None or fresh.removed:
                 raise DeviceNotFound(text=target.device.place)
             return [fresh]
-        if target.site:
-            equals["site"] = target.site.casefold()
+        equals |= target.equals
         rows: list[Device] = []
         after: str | None = None
         while True:
@@ -191,8 +248,11 @@ class Lookup(UseCases):
 def _only(parameter: str, text: str, found: Sequence[Device]) -> Device:
     if len(found) == 1:
         return found[0]
-    choices = [Choice(value=d.mac, title=f"{d.location} · {d.mac[-4:-2]}:{d.mac[-2:]}") for d in found[: CHOICES + 1]]
-    raise Ambiguous(parameter, text, choices)
+    raise Ambiguous(parameter, text, _places(found))
+
+
+def _places(found: Sequence[Device]) -> list[Choice]:
+    return [Choice(value=d.mac, title=f"{d.location} · {d.mac[-4:-2]}:{d.mac[-2:]}") for d in found[: CHOICES + 1]]
 
 
 def _only_person(text: str, found: Sequence[Person]) -> Person:
