@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from provisioning.bookkeeping import Attempts, Lease, Operation, Segment
@@ -23,6 +24,7 @@ LONGEST_INDEXED = 2_600  # bytes of an index's value and its place together: Pos
 _BEHIND = "\x1f"  # sorts before everything people type, so "2.1" comes before "2.1 left"
 _LATEST = 10**17  # microseconds; newest first is "least time left until then" first
 _DIGITS = re.compile(r"\d+")
+_PREFIX = re.compile("[0-9A-F]{6}")
 
 
 def natural(text: str) -> str:
@@ -52,9 +54,10 @@ def _device_text(device: Device) -> str:
     return "\n".join(written).casefold()
 
 
-def _vendor(device: Device) -> str | None:
+@lru_cache(maxsize=1024)
+def _vendor(prefix: str) -> str | None:
     """By the registry that netaddr brings along: where that is another, `revision` is one more."""
-    return vendor(f"{device.mac[:6]}000000").casefold() or None
+    return vendor(f"{prefix}000000").casefold() or None if _PREFIX.fullmatch(prefix) else None
 
 
 def _tags(device: Device) -> tuple[str, ...]:
@@ -98,7 +101,7 @@ _KINDS = (
             "removed": lambda device: device.removed,
             "open": lambda device: device.open_job,
             "batch": lambda device: device.batch or None,
-            "vendor": _vendor,
+            "vendor": lambda device: _vendor(device.mac[:6]),
             "text": _device_text,
         },
         lists={"tag": _tags},

@@ -5,9 +5,10 @@ Built on TinyDB's documented extension points (https://tinydb.readthedocs.io/en/
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from functools import cached_property
 from typing import Any, cast
 
@@ -38,6 +39,8 @@ class RowTable(Table):
         self._sql = sql_name(name)
         self.layout: Layout | None = self._rows.layouts.get(name)
         self._select = f"SELECT id, doc, crc FROM {self._sql} WHERE "
+        seen = f" AND {self.layout.seen}" if self.layout and self.layout.seen else ""
+        self._fetch = f"{self._select}key = ?{seen}"
         self._ids = threading.Lock()
         self._last_id = 0
         super().__init__(storage, name, 0, persist_empty)
@@ -56,10 +59,17 @@ class RowTable(Table):
     # ------------------------------------------------------------------ named look-ups
 
     def fetch(self, key: str) -> Plain | None:
-        """The document with this key, by its index. Raises `Unavailable` for a damaged row."""
+        """The document with this key, by its index, if it is to be seen. Raises `Unavailable` for a damaged row."""
         check_text(key)
-        rows = self._rows.ask(self._select + "key = ?", (key,))
+        rows = self._rows.ask(self._fetch, (key,))
         return self._rows.open_row(self._name, rows[0]) if rows else None
+
+    def fetch_many(self, keys: Sequence[str], *, hidden: bool) -> list[Plain]:
+        """The documents with these keys; with `hidden`, also those that are not to be seen."""
+        seen = self.layout.seen if self.layout and not hidden else ""
+        question = f"{self._select}key IN (SELECT value FROM json_each(?)) AND {seen or 'TRUE'}"
+        rows = self._rows.ask(question, (json.dumps(list(keys)),))
+        return [self._rows.open_row(self._name, row) for row in rows]
 
     def page(self, where: Where, order: str, after: Any, limit: int) -> tuple[list[Plain], str | None]:
         """Up to `limit` documents behind the place `after` (None: from the first), and the place of the last one.
@@ -84,6 +94,8 @@ class RowTable(Table):
         return int(self._rows.ask(f"SELECT count(*) FROM {self._from(where)} WHERE {where}", where.values)[0][0])
 
     def _from(self, where: Where) -> str:
+        if where.by_list:
+            return f"tagged CROSS JOIN {self._sql} ON id = device"
         return f"{self._sql} INDEXED BY {quoted(where.index)}" if where.index else self._sql
 
     # ------------------------------------------------------------------ TinyDB's reading

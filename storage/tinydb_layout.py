@@ -7,10 +7,12 @@ from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any, get_type_hints
 
-from provisioning.model import Device, OutboxMessage, Record
+from provisioning.model import Batch, Device, OutboxMessage, Record
 from storage.audit import digest
 from storage.kinds import KINDS, Kind, columns_of
 from storage.records import Plain, decode, decode_event, micros
+
+# ruff: noqa: S608 - statements are put together from our own names; no value is put in
 
 COLUMNS = "id INTEGER PRIMARY KEY, doc TEXT NOT NULL, crc INTEGER NOT NULL"  # of every table
 AUDIT, SEEN = "audit", "seen"
@@ -31,7 +33,8 @@ class Layout:
     values: Callable[[Plain], tuple[Any, ...]]
     unique: str | None = "key"
     indexes: tuple[tuple[str, str], ...] = ()  # (name, what stands behind ON table)
-    triggers: tuple[str, ...] = ()
+    triggers: tuple[str, ...] = ()  # with {table} for its name; they may name other tables
+    seen: str = ""  # in SQL: what a row must meet to be seen by those who do not ask for more
     numbers_behind: str = "0"  # in SQL: a number that new rows come behind, also where no row is left
     plannable: Mapping[str, str] = field(default_factory=dict)  # top-level field of the document → column
 
@@ -40,31 +43,80 @@ class Layout:
         return "version" in self.columns
 
     def statements(self, table: str) -> tuple[str, ...]:
+        """What makes the table and its indexes."""
         columns = (f"{quoted(name)}{' UNIQUE NOT NULL' * (name == self.unique)}" for name in self.columns)
         return (
             f"CREATE TABLE {table} ({', '.join((COLUMNS, *columns))})",
             *(f"CREATE INDEX {quoted(f'{self.table}.{name}')} ON {table} {on}" for name, on in self.indexes),
-            *(trigger.replace("{table}", table) for trigger in self.triggers),
         )
 
 
-# ------------------------------------------------------------------ the tally
+# ------------------------------------------------------------------ what is counted beside the devices
 
-TALLY = """CREATE TABLE IF NOT EXISTS tally (
-  site TEXT, state TEXT, installed INTEGER, problem INTEGER, count INTEGER NOT NULL,
-  PRIMARY KEY (site, state, installed, problem)) WITHOUT ROWID"""
+# A batch that hides takes its devices out of what is seen; they are counted under its key instead of under "".
+_HIDING = 'SELECT key FROM "doc:batches" WHERE ix_hides = 1'
+SEEN_BY_ALL = f"(ix_batch IS NULL OR ix_batch NOT IN ({_HIDING}))"
+_GROUP = "ix_site, ix_state, ix_installed, ix_problem"
 
-_COUNT_IN = """INSERT INTO tally SELECT NEW.ix_site, NEW.ix_state, NEW.ix_installed, NEW.ix_problem, 1
-    WHERE NOT NEW.ix_removed
+COUNTED = f"""SELECT coalesce(hiding.key, ''), {_GROUP}, count(*)
+    FROM "doc:devices" AS device LEFT JOIN ({_HIDING}) AS hiding ON hiding.key = ix_batch
+    WHERE NOT ix_removed GROUP BY hiding.key, {_GROUP}"""
+TAGGED = """SELECT each.value, device.ord, device.id
+    FROM "doc:devices" AS device, json_each(device.ix_tag) AS each WHERE device.ix_tag IS NOT NULL"""
+# Tables that triggers keep: their names, how they are made, and what stands in them.
+KEPT_BESIDE = (
+    (
+        "tally",
+        "batch TEXT, site TEXT, state TEXT, installed INTEGER, problem INTEGER, count INTEGER NOT NULL, "
+        "PRIMARY KEY (batch, site, state, installed, problem)",
+        COUNTED,
+    ),
+    ("tagged", "tag TEXT, place TEXT, device INTEGER NOT NULL, PRIMARY KEY (tag, place)", TAGGED),
+)
+
+
+def _batch_of(row: str) -> str:
+    return f"coalesce(({_HIDING} AND key = {row}.ix_batch), '')"
+
+
+def _group_of(row: str) -> str:
+    return f"{_batch_of(row)}, {row}.ix_site, {row}.ix_state, {row}.ix_installed, {row}.ix_problem"
+
+
+_COUNT_IN = f"""INSERT INTO tally SELECT {_group_of("NEW")}, 1 WHERE NOT NEW.ix_removed
     ON CONFLICT DO UPDATE SET count = count + 1;"""
-_ROW = "WHERE (site, state, installed, problem) = (OLD.ix_site, OLD.ix_state, OLD.ix_installed, OLD.ix_problem)"
+_ROW = f"WHERE (batch, site, state, installed, problem) = ({_group_of('OLD')})"
 _COUNT_OUT = f"""UPDATE tally SET count = count - 1 {_ROW} AND NOT OLD.ix_removed;
-  DELETE FROM tally {_ROW} AND count = 0;"""  # noqa: S608 - names only, no value
-_TALLY_TRIGGERS = (
+  DELETE FROM tally {_ROW} AND count = 0;"""
+_TAG_IN = "INSERT INTO tagged SELECT value, NEW.ord, NEW.id FROM json_each(NEW.ix_tag);"
+_TAG_OUT = "DELETE FROM tagged WHERE place = OLD.ord AND tag IN (SELECT value FROM json_each(OLD.ix_tag));"
+_DEVICE_TRIGGERS = (
     f"CREATE TRIGGER tally_in AFTER INSERT ON {{table}} BEGIN {_COUNT_IN} END",
     f"CREATE TRIGGER tally_out AFTER DELETE ON {{table}} BEGIN {_COUNT_OUT} END",
-    "CREATE TRIGGER tally_moved AFTER UPDATE OF ix_site, ix_state, ix_installed, ix_problem, ix_removed ON {table}"
+    f"CREATE TRIGGER tally_moved AFTER UPDATE OF {_GROUP}, ix_removed, ix_batch ON {{table}}"
     f" BEGIN {_COUNT_OUT} {_COUNT_IN} END",
+    f"CREATE TRIGGER tagged_in AFTER INSERT ON {{table}} WHEN NEW.ix_tag IS NOT NULL BEGIN {_TAG_IN} END",
+    f"CREATE TRIGGER tagged_out AFTER DELETE ON {{table}} WHEN OLD.ix_tag IS NOT NULL BEGIN {_TAG_OUT} END",
+    "CREATE TRIGGER tagged_moved AFTER UPDATE OF ix_tag, ord ON {table}"
+    f" WHEN OLD.ix_tag IS NOT NULL OR NEW.ix_tag IS NOT NULL BEGIN {_TAG_OUT} {_TAG_IN} END",
+)
+
+# Appearing moves some counts; to disappear, the devices are counted.
+_APPEAR = """INSERT INTO tally SELECT '', site, state, installed, problem, count FROM tally WHERE batch = OLD.key
+    ON CONFLICT DO UPDATE SET count = count + excluded.count;
+  DELETE FROM tally WHERE batch = OLD.key;"""
+_DISAPPEAR = f"""INSERT INTO tally SELECT NEW.key, {_GROUP}, count(*) FROM "doc:devices"
+    WHERE ix_batch = NEW.key AND NOT ix_removed GROUP BY {_GROUP};
+  INSERT INTO tally SELECT '', site, state, installed, problem, -count FROM tally WHERE batch = NEW.key
+    ON CONFLICT DO UPDATE SET count = count + excluded.count;
+  DELETE FROM tally WHERE batch = '' AND count = 0;"""
+_BATCH_TRIGGERS = (
+    f"CREATE TRIGGER batch_in AFTER INSERT ON {{table}} WHEN NEW.ix_hides BEGIN {_DISAPPEAR} END",
+    f"CREATE TRIGGER batch_out AFTER DELETE ON {{table}} WHEN OLD.ix_hides BEGIN {_APPEAR} END",
+    "CREATE TRIGGER batch_hidden AFTER UPDATE OF ix_hides ON {table}"
+    f" WHEN NEW.ix_hides AND NOT OLD.ix_hides BEGIN {_DISAPPEAR} END",
+    "CREATE TRIGGER batch_shown AFTER UPDATE OF ix_hides ON {table}"
+    f" WHEN OLD.ix_hides AND NOT NEW.ix_hides BEGIN {_APPEAR} END",
 )
 
 # ------------------------------------------------------------------ devices, beyond their named indexes
@@ -76,10 +128,11 @@ _DEVICE_INDEXES = (
     ("site_live", "(ix_site, ord) WHERE ix_code_until IS NOT NULL"),
     (
         "live_count",
-        "(ix_code_until, ix_site, ix_technician, ix_removed) WHERE ix_code_until IS NOT NULL AND ix_removed = 0",
+        "(ix_code_until, ix_site, ix_technician, ix_removed, ix_batch) "
+        "WHERE ix_code_until IS NOT NULL AND ix_removed = 0",
     ),
     ("site_problem", "(ix_site, ord) WHERE ix_problem = 1"),
-    ("words", "(ord, ix_text, ix_removed) WHERE ix_removed = 0"),
+    ("words", "(ord, ix_text, ix_removed, ix_batch) WHERE ix_removed = 0"),
 )
 
 # ------------------------------------------------------------------ the outbox, beyond its named indexes
@@ -123,6 +176,7 @@ _FURTHER_INDEXES: Mapping[type[Any], tuple[tuple[str, str], ...]] = {
     Device: _DEVICE_INDEXES,
     OutboxMessage: _OUTBOX_INDEXES,
 }
+_TRIGGERS: Mapping[type[Any], tuple[str, ...]] = {Device: _DEVICE_TRIGGERS, Batch: _BATCH_TRIGGERS}
 
 
 def _of_kind(kind: Kind) -> Layout:
@@ -143,10 +197,11 @@ def _of_kind(kind: Kind) -> Layout:
 
     return Layout(
         kind.table,
-        ("key", "version", *order, *(f"ix_{name}" for name in kind.indexes), *extra),
+        ("key", "version", *order, *(f"ix_{name}" for name in (*kind.indexes, *kind.lists)), *extra),
         values,
         indexes=(*sorted(indexes), *_FURTHER_INDEXES.get(kind.cls, ())),
-        triggers=_TALLY_TRIGGERS if kind.cls is Device else (),
+        triggers=_TRIGGERS.get(kind.cls, ()),
+        seen=SEEN_BY_ALL if kind.cls is Device else "",
         plannable=_plannable(kind),
     )
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from provisioning.model import Device
 from provisioning.ports import IndexValue, Span
-from storage.kinds import Kind
+from storage.kinds import Kind, sees_hidden
 from storage.records import check_text, micros
-from storage.tinydb_layout import quoted
+from storage.tinydb_layout import SEEN_BY_ALL, quoted
 from storage.where import NOTHING, Where
 
 _NOTHING = 4  # most rows are a no
@@ -37,19 +37,23 @@ def matching(
     """
     if None in equals.values():
         return NOTHING
-    ranks = {name: _rank(kind, name, value) for name, value in equals.items()}
-    special = _special(kind, contains, span, equals, counting)
+    ranks = {name: _rank(kind, name, value) for name, value in equals.items() if name not in kind.lists}
+    special, by_list = _special(kind, contains, span, equals, counting), False
     if special:
         leading, shown = SPECIAL[special]
+    elif kind.lists.keys() & equals.keys() and 0 not in ranks.values():
+        leading, shown, by_list = "", set(), True
     elif span and min(ranks.values(), default=_BROAD) >= _BROAD:
         leading, shown = span.index, set()
     else:
         telling = {name: rank for name, rank in ranks.items() if rank < _NOTHING}
         leading, shown = min(telling, key=ranks.__getitem__, default=""), set()
-    where = Where(index=f"{kind.table}.{special}" if special else "")
+    where = Where(index=f"{kind.table}.{special}" if special else "", by_list=by_list)
     for name, value in equals.items():
         column = ("" if name == leading or name in shown else "+") + quoted(f"ix_{name}")
-        if name in kind.flags:
+        if name in kind.lists:
+            where &= Where(("tag = ?" if by_list else _HAS_TAG,), (str(bound(value)).casefold(),))
+        elif name in kind.flags:
             where &= Where((f"{column} = {int(bool(value))}",))
         else:
             where &= Where((f"{column} = ?",), (bound(value),))
@@ -58,8 +62,13 @@ def matching(
     if contains is not None:
         check_text(contains)
         where &= Where(("instr(ix_text, ?) > 0",), (contains.casefold(),))
+    if not sees_hidden(kind.cls, equals):
+        where &= Where((SEEN_BY_ALL,))
     by_range = bool(span) and leading == (span and span.index)
-    return Where(where.terms, where.values, by_range=by_range, index=where.index)
+    return where & Where(by_range=by_range)
+
+
+_HAS_TAG = "EXISTS (SELECT 1 FROM tagged WHERE tag = ? AND place = ord)"
 
 
 def _within(span: Span, *, hidden: bool) -> Where:

@@ -12,7 +12,7 @@ from functools import partial
 import structlog
 
 from storage.kinds import KINDS
-from storage.tinydb_layout import TALLY, Layout, quoted
+from storage.tinydb_layout import KEPT_BESIDE, Layout, quoted
 
 # ruff: noqa: S608 - statements are put together from our own table and column names; every value is bound
 
@@ -40,7 +40,12 @@ def listed_tables(connection: sqlite3.Connection) -> list[str]:
 def shape(layout: Layout) -> str:
     """What a table was made by: its statements, and how its columns are worked out. Another shape: it is made anew."""
     revision = _REVISIONS.get(layout.table, 1)
-    return "\n".join((*layout.statements(sql_name(layout.table)), *([f"revision {revision}"] if revision > 1 else ())))
+    made = (*layout.statements(sql_name(layout.table)), *_triggers(layout))
+    return "\n".join((*made, *([f"revision {revision}"] if revision > 1 else ())))
+
+
+def _triggers(layout: Layout) -> tuple[str, ...]:
+    return tuple(trigger.replace("{table}", sql_name(layout.table)) for trigger in layout.triggers)
 
 
 def _revision_in(stored: str) -> int:
@@ -56,19 +61,32 @@ def make_schema(
     All of it is one unit: a store whose conversion was cut off is as it was, and is converted at the next start.
     """
     connection.execute("CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID")
-    connection.execute(TALLY)
-    there = set(listed_tables(connection))
-    for layout in layouts:
-        name, present = f"layout {layout.table}", shape(layout)
-        stands = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-        if stands == (present,):
-            continue
-        if layout.table in there:
-            _fill_anew(connection, layout, stands[0] if stands else "")
-        else:
-            _make(connection, layout)
-        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, present))
+    layouts = tuple(layouts)
+    stands: dict[str, str] = dict(connection.execute("SELECT name, value FROM meta WHERE name LIKE 'layout %'"))
+    stale = [layout for layout in layouts if stands.get(f"layout {layout.table}") != shape(layout)]
+    if stale:
+        there = set(listed_tables(connection))
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {quoted(name)}")  # they name each other's tables: made once all stand
+        for layout in stale:
+            if layout.table in there:
+                _fill_anew(connection, layout, stands.get(f"layout {layout.table}", ""))
+            else:
+                _make(connection, layout)
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"layout {layout.table}", shape(layout)))
+        if any(layout.triggers for layout in stale):
+            _keep_beside(connection)
+        for trigger in (trigger for layout in layouts for trigger in _triggers(layout)):
+            connection.execute(trigger)
     seal(connection)
+
+
+def _keep_beside(connection: sqlite3.Connection) -> None:
+    """What triggers keep beside the devices, made and filled anew."""
+    for name, columns, rows in KEPT_BESIDE:
+        connection.execute(f"DROP TABLE IF EXISTS {name}")
+        connection.execute(f"CREATE TABLE {name} ({columns}) WITHOUT ROWID")
+        connection.execute(f"INSERT INTO {name} {rows}")
 
 
 def _make(connection: sqlite3.Connection, layout: Layout) -> None:
@@ -85,8 +103,6 @@ def _fill_anew(connection: sqlite3.Connection, layout: Layout, stored: str) -> N
     connection.execute(f"ALTER TABLE {table} RENAME TO former")
     for kind, name in connection.execute(_BESIDE_FORMER).fetchall():
         connection.execute(f"DROP {kind} {quoted(name)}")
-    if layout.triggers:  # what they counted is counted again
-        connection.execute("DELETE FROM tally WHERE TRUE")
     _make(connection, layout)
     former = {name for _, name, *_ in connection.execute("PRAGMA table_info(former)")}
     same = former.issuperset(layout.columns) and _revision_in(stored) == _REVISIONS.get(layout.table, 1)

@@ -18,14 +18,14 @@ from provisioning.model import Change, Device, OutboxMessage, Record, State
 from provisioning.ports import AuditRow, Clock, IndexValue, Page, Span, TallyRow, Watch
 from provisioning.texts import N_, to_operator
 from storage import tinydb_restore
-from storage.kinds import KINDS, check_question, is_tallied, names_asked, numbered, sum_tally
+from storage.kinds import KINDS, check_keys, check_question, holds, is_tallied, names_asked, numbered, sum_tally
 from storage.loop import off_the_loop
 from storage.records import check_text, decode, decode_event
 from storage.tinydb_audit import drop, seal
 from storage.tinydb_backup import FileFault
 from storage.tinydb_engine import RowDB, RowTable
 from storage.tinydb_file import LONG_READS
-from storage.tinydb_layout import AUDIT, SEEN
+from storage.tinydb_layout import AUDIT, SEEN, SEEN_BY_ALL
 from storage.tinydb_outbox import lease_heads, next_due
 from storage.tinydb_query import matching
 from storage.tinydb_unit import Unit as UnitOfWork
@@ -41,6 +41,8 @@ T = TypeVar("T")
 _FEW = 100  # rows that may be read on the event loop
 _CHECK_SECONDS = 1.0
 _CHUNK = 500  # rows of one unit in bulk work, so that other writers get their turn
+_TAGS = f"""SELECT tag, count(*) FROM tagged CROSS JOIN "doc:devices" ON id = device
+    WHERE NOT ix_removed AND {SEEN_BY_ALL} GROUP BY tag ORDER BY 2 DESC, 1 LIMIT 100"""  # noqa: S608 - no value is put in
 _RESTORE_SECONDS = 1.0  # so often a running store looks for a restore that waits
 
 
@@ -68,9 +70,24 @@ class TinyStore:
             return None
         record = decode(kind, plain)
         if record.key != key:
-            said = N_('the index of "{table}" names the wrong row for "{key}"')
-            raise self.db.rows.file.damaged(to_operator(said, table=KINDS[kind].table, key=key))
+            raise self._wrong_row(kind, key)
         return record
+
+    async def get_many(self, kind: type[R], keys: Sequence[str], *, hidden: bool = False) -> Mapping[str, R]:
+        check_keys(keys)
+
+        def read() -> Mapping[str, R]:
+            rows = [decode(kind, plain) for plain in self._tables[kind].fetch_many(keys, hidden=hidden)]
+            found = {row.key: row for row in rows}
+            if strange := found.keys() - set(keys):
+                raise self._wrong_row(kind, min(strange))
+            return found
+
+        return read() if len(keys) <= _FEW else await self._in_thread(read)
+
+    def _wrong_row(self, kind: type[Any], key: str) -> Unavailable:
+        said = N_('the index of "{table}" names the wrong row for "{key}"')
+        return self.db.rows.file.damaged(to_operator(said, table=KINDS[kind].table, key=key))
 
     async def find(
         self,
@@ -96,7 +113,7 @@ class TinyStore:
                 if place is None:
                     return Page((), None)
         where = matching(entry, contains, span, equals)
-        order = "ord" if entry.order else "id"
+        order = "place" if where.by_list else "ord" if entry.order else "id"
         if where.by_range:  # hides the index of the order, so that SQLite takes that of the range
             order = f"+{order}"
 
@@ -104,7 +121,7 @@ class TinyStore:
             plains, more = self._tables[kind].page(where, order, place, limit)
             rows = tuple(decode(kind, plain) for plain in plains)
             for name, value in equals.items():
-                if any(entry.indexes[name](row) != value for row in rows):
+                if not all(holds(entry, row, name, value) for row in rows):
                     said = N_('an index of "{table}" ({name}) does not match its row')
                     raise self.db.rows.file.damaged(to_operator(said, table=entry.table, name=name))
             return Page(rows, more)
@@ -124,7 +141,7 @@ class TinyStore:
 
     async def tally(self, site: str | None = None) -> Sequence[TallyRow]:
         """Counts kept by triggers beside the devices; `site` is case-folded, as in the rows."""
-        where = Where() if site is None else Where(("site = ?",), (site,))
+        where = Where(("batch = ''",)) & (Where() if site is None else Where(("site = ?",), (site,)))
         if site is not None:
             check_text(site)
         rows = self.db.rows.ask(
@@ -135,6 +152,9 @@ class TinyStore:
             return [TallyRow(row[0], State(row[1]), bool(row[2]), bool(row[3]), row[4]) for row in rows]
         except ValueError as error:  # no checksum stands beside the counts
             raise self.db.rows.file.damaged(to_operator("the counts name a state that is none")) from error
+
+    async def tags(self) -> Sequence[tuple[str, int]]:
+        return await self._in_thread(lambda: self.db.rows.ask(_TAGS))
 
     async def history(self, subject: str | None = None, *, after: str | None = None, limit: int = 50) -> Page[AuditRow]:
         check_question(Device, set(), limit)

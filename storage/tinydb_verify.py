@@ -15,7 +15,7 @@ from provisioning.texts import to_operator
 from storage.audit import Chain
 from storage.records import decode
 from storage.tinydb_file import FAULTS, is_damage
-from storage.tinydb_layout import AUDIT, Layout, quoted
+from storage.tinydb_layout import AUDIT, KEPT_BESIDE, Layout, quoted
 from storage.tinydb_rows import RowStorage, no_document, other_checksum
 from storage.tinydb_schema import sql_name
 
@@ -25,9 +25,6 @@ _CACHE = -16384  # KiB of pages
 _TURN = 100  # rows that are worked out between two turns of others
 _ODD = (ProvisioningError, LookupError, TypeError, ValueError, AttributeError, RecursionError)  # of an odd document
 _DIGESTS = 'SELECT digest FROM "doc:audit" WHERE id > ? AND id <= ? ORDER BY id'
-_TALLY = "SELECT site, state, installed, problem, count FROM tally"
-_RECOUNT = """SELECT ix_site, ix_state, ix_installed, ix_problem, count(*) FROM "doc:devices"
-    WHERE NOT ix_removed GROUP BY 1, 2, 3, 4"""
 
 
 def verify(rows: RowStorage, *, deep: bool = False) -> None:
@@ -71,8 +68,8 @@ def _faults(rows: RowStorage, connection: sqlite3.Connection, deep: bool) -> Gen
                 yield from _columns_of(rows, connection, name, layout)
         if AUDIT in rows.layouts:
             yield from _chain(rows, connection)
-        if "devices" in rows.layouts and set(connection.execute(_TALLY)) != set(connection.execute(_RECOUNT)):
-            yield to_operator("the counts beside the devices are not those of the devices")
+        if "devices" in rows.layouts:
+            yield from _beside(rows, connection)
     finally:
         with suppress(sqlite3.Error):  # what is damaged has been told
             connection.execute("ROLLBACK")
@@ -129,6 +126,16 @@ def _columns_of(rows: RowStorage, connection: sqlite3.Connection, name: str, lay
             if not same:
                 yield to_operator('what stands beside row {row} of "{table}" does not match it', row=doc_id, table=name)
         _go_on(rows)
+
+
+def _beside(rows: RowStorage, connection: sqlite3.Connection) -> Iterator[str]:
+    """What triggers keep, worked out again from the devices."""
+    (counts, _, counted), (tags, _, tagged) = KEPT_BESIDE
+    if set(connection.execute(f"SELECT * FROM {counts}")) != set(connection.execute(counted)):
+        yield to_operator("the counts beside the devices are not those of the devices")
+    _go_on(rows)
+    if set(connection.execute(f"SELECT * FROM {tags}")) != set(connection.execute(tagged)):
+        yield to_operator("the tags beside the devices are not those of the devices")
 
 
 def _chain(rows: RowStorage, connection: sqlite3.Connection) -> Iterator[str]:

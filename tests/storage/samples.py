@@ -10,6 +10,7 @@ from provisioning.model import (
     Conversation,
     ConversationKind,
     Device,
+    Former,
     Installation,
     MessageKind,
     MessageStatus,
@@ -22,6 +23,7 @@ from provisioning.model import (
     Rollout,
     State,
 )
+from provisioning.uploads import BadRow, RowFault, SheetRow, Upload, UploadPart, UploadState
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 CHANNEL = Conversation(
@@ -39,6 +41,10 @@ def message(identity: str, lane: str = "kim", *, after: int = 0, **more: object)
     at = NOW + timedelta(seconds=after)
     given = {"kind": MessageKind.EDIT, "recipient": "kim", "subject": "805EC0000001", "created_at": NOW} | more
     return OutboxMessage(id=identity, lane=lane, due_at=at, **given)  # type: ignore[arg-type]
+
+
+def import_of(identity: str, **more: object) -> Batch:
+    return Batch(id=identity, kind="import", by="dana", by_name="Dana", at=NOW, macs=(), **more)  # type: ignore[arg-type]
 
 
 def rich_device(number: int) -> Device:
@@ -59,6 +65,7 @@ def rich_device(number: int) -> Device:
         retry_until=NOW,
         installed=Installation("kim", "Kim", NOW, "ok", checked=True),
         problem=Problem("no network", "port dead", "kim", "Kim", NOW),
+        batch="b1",
         renewals=(NOW, NOW + timedelta(hours=1)),
     )
 
@@ -86,6 +93,31 @@ def one_of_each() -> tuple[Record, ...]:
             message="m1",
         ),
         Batch(id="b1", kind="add", by="dana", by_name="Dana", at=NOW, macs=("805EC0000001",)),
+        import_of("i1", hides=True, before=(Former("805EC0000001", 3, "Oslo/1", tags=("east",), removed_at=NOW),)),
+        Upload(
+            id="u1",
+            by="dana",
+            by_name="Dana",
+            at=NOW,
+            name="fleet.xlsx",
+            state=UploadState.READY,
+            header=("MAC id", "Location"),
+            total=3,
+            new=2,
+            wrong=1,
+            sites=(("Oslo", 2),),
+            faults=((4, RowFault.of("invalid_mac", {"text": "8x"})),),
+            differing=(("805EC0000001", "Oslo/1", "Oslo/2"),),
+            fault=RowFault.of("sheet_empty", {}),
+            kept=(("Oslo/1", RowFault("moved_on")),),
+            coded_at=NOW,
+        ),
+        UploadPart(
+            upload="u1",
+            number=0,
+            rows=(SheetRow(2, "805EC0000001", "Oslo/1", tags=("lobby",), code="c2VhbGVk"),),
+            bad=(BadRow(3, ("8x", "Oslo/2"), RowFault.of("invalid_mac", {"text": "8x"})),),
+        ),
         Attempts(slot="00ff", failures=3, since=NOW),
         Operation(id="op1", at=NOW),
         Lease(name="sweep", holder="i1", until=NOW),
