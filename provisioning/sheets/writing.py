@@ -24,6 +24,7 @@ _LONGEST_NAME = 31  # of a worksheet
 _MOST_TITLE, _MOST_HINT = 32, 255  # characters of what shows beside a cell
 _NO_NAME = re.compile(r"[\[\]:*?/\\]")
 _NO_CELL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_ODD_STARTS = frozenset(" '<=+-@＝＋－＠")  # of what is printable
 _BREAK = re.compile(r"\r\n?")
 _UNDATED = datetime(1980, 1, 1, tzinfo=UTC).replace(tzinfo=None)  # the zero of a zip file: equal rows, equal bytes
 _TEXT_ONLY = {
@@ -174,6 +175,8 @@ def _counted(rows: Iterable[Sequence[str]]) -> Iterable[tuple[int, Sequence[str]
 
 def _cell(value: str) -> str:
     """What a cell can hold, without control characters and safe from being computed."""
+    if value.isprintable() and value[:1] not in _ODD_STARTS and ";" not in value and len(value) <= _MOST_UNITS // 2:
+        return value  # nearly all of them, in a tenth of the time
     kept = guarded(_NO_CELL.sub("", _BREAK.sub("\n", value)))
     if len(kept) <= _MOST_UNITS // 2:
         return kept
