@@ -96,6 +96,7 @@ def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Ap
     from bot import device_api, operations, workers
     from bot.adapter import Adapter, Credentials
     from bot.door import Door
+    from bot.files import Files
     from bot.handlers import all_routes
     from bot.limits import local_guard
     from bot.messenger import TeamsMessenger
@@ -106,7 +107,8 @@ def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Ap
     credentials = Credentials(settings.client_id, settings.client_secret.get_secret_value(), settings.tenant_id)
     adapter = Adapter(None if settings.local else credentials, allowed_service_hosts=settings.allowed_service_hosts)
     messenger, routes = TeamsMessenger(adapter.connectors), all_routes()
-    bot = TeamsBot(Door(provisioning, messenger, routes), messenger, local=settings.local)
+    files = Files(settings.allowed_file_hosts, local=settings.local, limit=settings.file_limit)
+    bot = TeamsBot(Door(provisioning, messenger, routes, files), messenger, local=settings.local)
 
     async def messages(request: web.Request) -> web.Response:
         return await adapter.process(request, bot)

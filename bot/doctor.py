@@ -72,6 +72,7 @@ def doctor(
     console.print(_table(given, faults, local))
     if settings:
         console.print(odds(settings.code_digits))
+        console.print(_files(settings), highlight=False)
     if local:
         console.print(_("To connect it to Teams:"))
         for name, cure in REQUIRED.items():
@@ -150,6 +151,14 @@ def odds(digits: int) -> str:
         "Codes of {digits} digits: guessed within a day at most once in {count}.", digits=digits, count=_round(one_in)
     )
     return text if one_in >= 10_000 else text + " " + _("That is often; 12 digits make it once in 578 000.")
+
+
+def _files(settings: Settings) -> str:
+    return _(
+        "Files come from and go to {hosts} and hosts below them, up to {limit} MiB each.",
+        hosts=", ".join(settings.allowed_file_hosts),
+        limit=settings.file_limit,
+    )
 
 
 def _round(number: float) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from bot.files import Files
 from bot.handlers import general
 from bot.routing import Half, Route, Router, Where
 from bot.turn import Answer, Chat, Incoming, Living, Reply, Trigger, Turn
@@ -52,8 +53,9 @@ REFRESH = "refresh"  # the verb a client sends when it opens a card
 class Door:
     """Receives every activity. Errors of the business end here, as a sentence or a question, once."""
 
-    def __init__(self, provisioning: Provisioning, messenger: Messenger, routes: Router) -> None:
+    def __init__(self, provisioning: Provisioning, messenger: Messenger, routes: Router, files: Files) -> None:
         self._provisioning, self._messenger, self._routes = provisioning, messenger, routes
+        self._files = files
 
     async def receive(self, incoming: Incoming, chat: Chat) -> Answer | None:
         with speaking(Speech.of(incoming.locale, incoming.timezone)):
@@ -80,7 +82,10 @@ class Door:
 
     async def _meet(self, incoming: Incoming, chat: Chat) -> tuple[Person, bool]:
         """The person as known from now on, and whether this is the first word in their own chat."""
-        here = incoming.conversation if incoming.conversation.personal else None
+        # A search may be typed into a chat of two other people: it is nobody's way to be reached.
+        here = (
+            incoming.conversation if incoming.conversation.personal and incoming.trigger is not Trigger.SEARCH else None
+        )
         if not incoming.sender.object_id:  # Teams itself adds the bot to a team or takes it out: nobody to be known
             return Person(id="", tenant=incoming.sender.tenant), False
         known = await self._provisioning.who(incoming.sender.object_id)

@@ -40,6 +40,7 @@ EVERYWHERE: Final = {
     "STORE_URL": "tinydb:var/store",
     "CODE_DIGITS": "12",
     "CODE_LIFETIME": "24h",
+    "FILE_LIMIT": "20",
     "KEEP_AUDIT": "730d",
     "TRUSTED_NETWORKS": "127.0.0.0/8,::1/128",
     "LOG_LEVEL": "info",
@@ -103,6 +104,7 @@ class Settings(BaseSettings):
     oidc_client_secret: SecretStr = SecretStr("")
     allowed_service_hosts: Annotated[tuple[str, ...], BeforeValidator(read.hosts)]
     allowed_file_hosts: Annotated[tuple[str, ...], BeforeValidator(read.hosts)]
+    file_limit: Annotated[int, BeforeValidator(read.whole(1, 100))]  # MiB
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(read.networks)] = ()
     trusted_networks: Annotated[tuple[Network, ...], BeforeValidator(read.networks)]
     log_format: Annotated[Literal["console", "json"], BeforeValidator(read.one_of("console", "json"))]

@@ -160,15 +160,15 @@ def _card_body(answer: Answer | None) -> dict[str, Any] | None:
 def _search_body(answer: Answer | None) -> dict[str, Any]:
     """What the compose box lists: a line of each result, and the card that choosing it puts into the message."""
     found = answer or Answer()
-    if found.results is None:
-        return search_message(found.text or found.toast)
+    if found.results is None and (sentence := found.text or found.toast):
+        return search_message(sentence)
     attachments = [
         {
             "contentType": CARD_TYPE,
             "content": result.card,
             "preview": {"contentType": PREVIEW_TYPE, "content": {"title": result.title, "text": result.text}},
         }
-        for result in found.results
+        for result in found.results or ()
     ]
     return {"composeExtension": {"type": "result", "attachmentLayout": "list", "attachments": attachments}}
 

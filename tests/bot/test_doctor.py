@@ -67,6 +67,11 @@ def test_teams_mode_shows_no_secret() -> None:
     assert GUID(1) in row(text, "CLIENT_ID")
 
 
+def test_where_files_may_be_is_told() -> None:
+    _, text = examine({**TEAMS, "ALLOWED_FILE_HOSTS": "*.sharepoint.com,svc.ms", "FILE_LIMIT": "5"})
+    assert "Files come from and go to sharepoint.com, svc.ms and hosts below them, up to 5 MiB each." in text
+
+
 def test_what_is_missing_is_told_with_its_cure() -> None:
     code, text = examine({"CLIENT_ID": GUID(1), "CLIENT_SECRET": "s", "PORT": "x"})
     assert code == 2

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from types import MappingProxyType
@@ -13,7 +14,7 @@ from bot.adapter import Adapter, Credentials
 from bot.messenger import TeamsMessenger, retry_after
 from provisioning.errors import DeliveryError, PostGone, Rejected, Throttled, TryAgain, Unreachable
 from provisioning.model import Conversation, ConversationKind
-from provisioning.ports import Member, Message, Messenger
+from provisioning.ports import FileLink, FileOffer, Member, Message, Messenger
 from tests.connector import APP_ID, APP_PASSWORD, BOT_ID, TENANT, FakeConnector, FakeIdentity, Fault
 
 CARD = {"type": "AdaptiveCard", "version": "1.5", "body": []}
@@ -67,6 +68,56 @@ async def test_a_card_is_an_attachment_with_the_push_line(connector: FakeConnect
     assert call.card == CARD
     assert call.body["summary"] == "12 devices today"
     assert "text" not in call.body
+
+
+async def test_a_file_is_offered_to_whoever_is_alone_with_the_bot(
+    connector: FakeConnector, messenger: Messenger
+) -> None:
+    offer = FileOffer("oslo.xlsx", "Devices of Oslo", 20480, {"export": "7"})
+    await messenger.send(chat(connector), Message(summary="A file for you", offer=offer))
+    (call,) = connector.sends
+    assert call.body["summary"] == "A file for you"
+    assert call.body["attachments"] == [
+        {
+            "contentType": "application/vnd.microsoft.teams.card.file.consent",
+            "name": "oslo.xlsx",
+            "content": {
+                "description": "Devices of Oslo",
+                "sizeInBytes": 20480,
+                "acceptContext": {"export": "7"},
+                "declineContext": {"export": "7"},
+            },
+        }
+    ]
+    for elsewhere in (channel(connector), replace(chat(connector), kind=ConversationKind.GROUP)):
+        with pytest.raises(ValueError, match="1:1"):
+            await messenger.send(elsewhere, Message(summary="A file for you", offer=offer))
+    assert len(connector.calls) == 1
+
+
+async def test_a_file_that_was_put_is_shown(connector: FakeConnector, messenger: Messenger) -> None:
+    link = FileLink("oslo.xlsx", "https://contoso-my.sharepoint.com/personal/sam/oslo.xlsx", "1150D938", "xlsx")
+    await messenger.send(chat(connector), Message(summary="Here it is", text="Here it is.", file=link))
+    text, shown = connector.sends
+    assert text.body["text"] == "Here it is."
+    assert shown.body["attachments"] == [
+        {
+            "contentType": "application/vnd.microsoft.teams.card.file.info",
+            "contentUrl": "https://contoso-my.sharepoint.com/personal/sam/oslo.xlsx",
+            "name": "oslo.xlsx",
+            "content": {"uniqueId": "1150D938", "fileType": "xlsx"},
+        }
+    ]
+
+
+async def test_a_message_is_taken_back_once(connector: FakeConnector, messenger: Messenger) -> None:
+    await messenger.delete(chat(connector), "post/7")
+    connector.answers(Fault(404))
+    await messenger.delete(chat(connector), "post/7")  # gone already: that is what was wanted
+    assert [(call.conversation, call.activity_id) for call in connector.deletes] == [("a:sam", "post/7")] * 2
+    connector.answers(Fault(403))
+    with pytest.raises(Unreachable):
+        await messenger.delete(chat(connector), "post/7")
 
 
 async def test_a_frozen_card_is_posted_as_json(connector: FakeConnector, messenger: Messenger) -> None:

@@ -12,10 +12,21 @@ from aiohttp.test_utils import TestClient
 from bot.adapter import Adapter
 from bot.messenger import TeamsMessenger
 from bot.teams_bot import REMEMBERED, REMEMBERED_FOR, Deliveries, TeamsBot
-from bot.turn import Answer, Chat, Incoming, Trigger
+from bot.turn import Answer, Chat, Incoming, SearchResult, Trigger
 from provisioning.errors import TryAgain
 from provisioning.ports import Member, Message
-from tests.connector import BOT_ID, TENANT, FakeConnector, Fault, activity, channel_fields, press, serving
+from tests.connector import (
+    BOT_ID,
+    TENANT,
+    FakeConnector,
+    Fault,
+    activity,
+    channel_fields,
+    consent,
+    press,
+    search,
+    serving,
+)
 
 CARD = {"type": "AdaptiveCard", "version": "1.5", "fallbackText": "Saved", "body": []}
 CARD_TYPE = "application/vnd.microsoft.card.adaptive"
@@ -211,6 +222,86 @@ async def test_a_short_throttling_does_not_lose_the_reply(
     connector.answers(Fault(429, {"Retry-After": "0"}))
     await phone.presses(id="4")  # somebody waits for the answer
     assert (len(connector.sends), len(connector.updates)) == (5, 1)
+
+
+async def test_what_a_search_found_is_a_list_of_previews_and_cards(
+    connector: FakeConnector, handlers: Handlers
+) -> None:
+    handlers.answers(Answer(results=(SearchResult("2.14", "Oslo · provisioned", CARD),)))
+    async with conversation(connector, handlers) as phone:
+        found = await phone.posts(search(connector, "2.14", **channel_fields()))
+    assert handlers.heard[0].text == "2.14"
+    assert found == {
+        "composeExtension": {
+            "type": "result",
+            "attachmentLayout": "list",
+            "attachments": [
+                {
+                    "contentType": CARD_TYPE,
+                    "content": CARD,
+                    "preview": {
+                        "contentType": "application/vnd.microsoft.card.thumbnail",
+                        "content": {"title": "2.14", "text": "Oslo · provisioned"},
+                    },
+                }
+            ],
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        (Answer(text="Nothing found."), {"type": "message", "text": "Nothing found."}),
+        (Answer(toast="You have no access yet."), {"type": "message", "text": "You have no access yet."}),
+        (Answer(results=()), {"type": "result", "attachmentLayout": "list", "attachments": []}),
+        (None, {"type": "result", "attachmentLayout": "list", "attachments": []}),
+    ],
+)
+async def test_a_search_without_results_says_so(
+    connector: FakeConnector, handlers: Handlers, answer: Answer | None, shown: dict[str, Any]
+) -> None:
+    handlers.answers(answer)
+    async with conversation(connector, handlers) as phone:
+        assert await phone.posts(search(connector)) == {"composeExtension": shown}
+
+
+async def test_a_failing_search_says_so_where_the_results_would_stand(
+    connector: FakeConnector, handlers: Handlers
+) -> None:
+    async def fails(incoming: Incoming, chat: Chat) -> None:
+        raise RuntimeError("4829 1376 0257")
+
+    handlers.does = fails
+    async with conversation(connector, handlers) as phone:
+        shown = (await phone.posts(search(connector, "x")))["composeExtension"]
+    assert shown["type"] == "message"
+    assert "logged" in shown["text"]
+    assert connector.sends == []
+
+
+async def test_a_consent_is_answered_with_nothing_and_its_card_can_be_taken_away(
+    connector: FakeConnector, handlers: Handlers
+) -> None:
+    async def takes_away(incoming: Incoming, chat: Chat) -> None:
+        await chat.delete(incoming.card_id)
+
+    handlers.does = takes_away
+    async with conversation(connector, handlers) as phone:
+        assert await phone.posts(consent(connector, context={"export": "7"})) is None
+    assert handlers.heard[0].consent
+    assert [call.activity_id for call in connector.deletes] == ["post-7"]
+
+
+async def test_a_fault_after_a_consent_is_a_message(connector: FakeConnector, handlers: Handlers) -> None:
+    async def fails(incoming: Incoming, chat: Chat) -> None:
+        raise RuntimeError("4829 1376 0257")
+
+    handlers.does = fails
+    async with conversation(connector, handlers) as phone:
+        assert await phone.posts(consent(connector)) is None
+    (call,) = connector.sends
+    assert "logged" in call.body["text"]
 
 
 async def test_foreign_invokes_are_answered_as_teams_expects(connector: FakeConnector, handlers: Handlers) -> None:
