@@ -138,6 +138,11 @@ def manifest_faults(manifest: Json) -> Iterator[str]:
             for name, limit in COMMAND_LIMITS.items():
                 yield from _length_faults(f"{where}, {command['title'][:40]}: {name}", command[name], limit)
 
+    for command in search_commands(manifest):
+        for part in (command, *command["parameters"]):
+            for name, limit in COMMAND_LIMITS.items():
+                yield from _length_faults(f"{command['id'][:40]}, {part['title'][:40]}: {name}", part[name], limit)
+
 
 def _length_faults(name: str, text: str, limit: int) -> Iterator[str]:
     if not 1 <= len(text) <= limit:
@@ -149,6 +154,12 @@ def command_lists(manifest: Json) -> Iterator[tuple[str, list[dict[str, str]]]]:
     for bot in manifest.get("bots", ()):
         for listed in bot.get("commandLists", ()):
             yield ", ".join(listed["scopes"]), listed["commands"]
+
+
+def search_commands(manifest: Json) -> Iterator[Json]:
+    """What the compose box offers."""
+    for extension in manifest.get("composeExtensions", ()):
+        yield from extension["commands"]
 
 
 def command_faults(manifest: Json, routes: Router) -> Iterator[str]:

@@ -30,6 +30,7 @@ from bot.package import (
     icon_faults,
     manifest_faults,
     package,
+    search_commands,
 )
 from bot.routing import Match
 
@@ -122,7 +123,17 @@ def test_a_value_stays_inside_its_string() -> None:
 def test_the_manifest_keeps_every_limit(manifest: dict[str, Any]) -> None:
     assert list(manifest_faults(manifest)) == []
     assert manifest["version"] == project_version()
-    assert manifest["bots"][0]["supportsFiles"] is False  # until upload is there
+    assert manifest["bots"][0]["supportsFiles"] is True
+
+
+def test_the_compose_box_finds_devices_through_the_same_bot(manifest: dict[str, Any]) -> None:
+    assert manifest["composeExtensions"][0]["botId"] == CLIENT_ID
+    (command,) = search_commands(manifest)
+    assert (command["id"], command["type"], command["initialRun"]) == ("find", "query", True)
+    assert [parameter["name"] for parameter in command["parameters"]] == ["query"]
+    command["parameters"][0]["title"] = "t" * 33
+    command["description"] = ""
+    assert [fault.partition(":")[0][:6] for fault in manifest_faults(manifest)] == ["find, ", "find, "]
 
 
 def test_a_passed_limit_is_found(manifest: dict[str, Any]) -> None:
