@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -14,12 +15,15 @@ from psycopg import AsyncConnection
 
 from provisioning.errors import Unavailable
 from provisioning.texts import to_operator
-from storage.postgres_sql import queries
+from storage.kinds import KINDS, Kind
+from storage.postgres_sql import arrays_of, columns_written, many_parameters, queries
+from storage.records import decode
 
 log = structlog.get_logger(__name__)
 
 _FOLDER = Path(__file__).with_name("migrations")
 _FILE = re.compile(r"(\d{4})_(\w+)\.sql")
+_ROWS = 1000  # worked out at once
 _OLDEST = 130_000  # PostgreSQL 13, as the server counts its versions
 
 
@@ -76,6 +80,30 @@ async def migrate(connection: AsyncConnection[Any], where: str) -> None:
             if number > applied:
                 await connection.execute(path.read_text("utf-8"), prepare=False)
                 await connection.execute(queries()["add_migration"], (number, path.stem))
+        stands: dict[str, int] = dict(await (await connection.execute(queries()["revisions"])).fetchall())
+        for kind in KINDS.values():
+            if stands.get(kind.table, 1) != kind.revision:
+                await _work_out(connection, kind)
+                await connection.execute(queries()["revised"], (kind.table, kind.revision))
+
+
+async def _work_out(connection: AsyncConnection[Any], kind: Kind) -> None:
+    """What stands beside each document is worked out again, as this version does it."""
+    began, count = time.monotonic(), 0
+    types = {name: type_ for name, type_ in columns_written(kind).items() if name not in {"version", "doc"}}
+    settings = ", ".join(f"{name} = given.{name}" for name in types if name != "key")
+    statement = queries()["work_out"].format(
+        table=kind.table, settings=settings, arrays=arrays_of(types), columns=", ".join(types)
+    )
+    async with connection.cursor(name="work_out") as cursor:
+        await cursor.execute(queries()["everything"].format(table=kind.table, columns="key"))
+        while rows := await cursor.fetchmany(_ROWS):
+            given = many_parameters(decode(kind.cls, plain) for plain, _ in rows)
+            await connection.execute(statement, {name: given[name] for name in types})
+            count += len(rows)
+    if count:
+        seconds = round(time.monotonic() - began, 1)
+        log.info("a table was brought to this version", table=kind.table, rows=count, seconds=seconds)
 
 
 async def applied_migration(connection: AsyncConnection[Any]) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from provisioning.model import OutboxMessage, Record
+from provisioning.model import Device, OutboxMessage, Record
 from storage.kinds import KINDS, Kind, columns_of
 from storage.records import encode, micros, once, record_json
 
@@ -37,6 +37,7 @@ class Statements:
 
     get: str
     insert: str
+    insert_many: str
     insert_once: str
     replace: str
     delete: str
@@ -51,14 +52,32 @@ def about(kind: type[Any]) -> Statements:
     settings = ", ".join(f"{name} = %({name})s::{type_}" for name, type_ in types.items() if name != "key")
 
     def filled(name: str) -> str:
-        return queries()[name].format(table=entry.table, columns=names, values=values, settings=settings)
+        return queries()[name].format(
+            table=entry.table,
+            columns=names,
+            values=values,
+            settings=settings,
+            seen=seen(kind),
+            given=", ".join(f"{name}::{type_}" for name, type_ in types.items()),
+            arrays=arrays_of(types),
+        )
 
     return Statements(*map(filled, Statements.__slots__))
 
 
+def seen(kind: type[Any], *, hidden: bool = False) -> str:
+    """What a row must meet to be seen; with `hidden`, every row is."""
+    return queries()["seen_by_all"] if kind is Device and not hidden else "TRUE"
+
+
+def arrays_of(types: Mapping[str, str]) -> str:
+    """Columns of many rows as they are bound: a document goes as text."""
+    return ", ".join(f"%({name})s::{'text' if type_ == 'jsonb' else type_}[]" for name, type_ in types.items())
+
+
 def columns_written(kind: Kind) -> dict[str, str]:
     """Every column that is written, in the order of `row_of`, with its type."""
-    indexes = {f"ix_{name}": _type(kind, name) for name in kind.indexes}
+    indexes = {f"ix_{name}": _type(kind, name) for name in (*kind.indexes, *kind.lists)}
     order = {"ord": "text"} if kind.order else {}
     times = {"due_at": "bigint", "leased_until": "bigint"} if kind.cls is OutboxMessage else {}
     return {"key": "text", **order, **indexes, **times, "version": "bigint", "doc": "jsonb"}
@@ -76,6 +95,12 @@ def parameters(record: Record) -> dict[str, Any]:
     version = record.version + 1
     row = row_of(record, version, record_json(encode(record) | {"version": version}))
     return dict(zip(columns_written(KINDS[type(record)]), row, strict=True))
+
+
+def many_parameters(records: Iterable[Record]) -> dict[str, Any]:
+    """As `parameters`, of records of one kind: each column as a list. Errors: as there."""
+    rows = [parameters(record) for record in records]
+    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def row_of(record: Record, version: int, text: str) -> tuple[Any, ...]:

@@ -14,13 +14,13 @@ from provisioning.errors import Conflict, Duplicate, Unavailable
 from provisioning.model import Change, Device, OutboxMessage, Record, State
 from provisioning.ports import AuditRow, IndexValue, Page, Span, TallyRow, Watch
 from provisioning.texts import to_operator
-from storage.kinds import KINDS, check_question, is_tallied, names_asked, numbered, sum_tally
+from storage.kinds import KINDS, Kind, check_keys, check_question, is_tallied, names_asked, numbered, sum_tally
 from storage.loop import off_the_loop
 from storage.postgres_audit import drop, seal
 from storage.postgres_connection import ConnectionLost, Connections, at_one_go, connect, parameters_of, shown, trouble
 from storage.postgres_query import matching
 from storage.postgres_schema import current_schema, examine, migrate
-from storage.postgres_sql import about, about_heads, queries
+from storage.postgres_sql import about, about_heads, queries, seen
 from storage.postgres_unit import Unit
 from storage.postgres_verify import first_fault
 from storage.postgres_wake import Wakes, channel_of
@@ -51,6 +51,13 @@ class PostgresStore:
         rows = await self._ask(about(kind).get, (key,))
         return self._decoded(kind, rows[0][0]) if rows else None
 
+    async def get_many(self, kind: type[R], keys: Sequence[str], *, hidden: bool = False) -> Mapping[str, R]:
+        check_keys(keys)
+        statement = queries()["get_many"].format(table=KINDS[kind].table, seen=seen(kind, hidden=hidden))
+        rows = await self._ask(statement, (list(keys),))
+        records = await off_the_loop(len(rows), lambda: [self._decoded(kind, plain) for (plain,) in rows])
+        return {record.key: record for record in records}
+
     async def find(
         self,
         kind: type[R],
@@ -64,15 +71,15 @@ class PostgresStore:
     ) -> Page[R]:
         """As the port says; ValueError for an index the kind does not have or a limit outside 1 … 1000."""
         entry = check_question(kind, names_asked(contains, span, equals), limit)
-        order = "ord" if entry.order else "id"
         where = matching(entry, contains, span, equals)
+        order = "place" if where.by_list else "ord" if entry.order else "id"
         if after is not None:
             check_text(after)
             place = after if entry.order else numbered(after)
             if place is None:
                 return Page((), None)
             where &= Where((f"{order} > %s",), (place,))
-        statement = queries()["find"].format(table=entry.table, order=order, where=where)
+        statement = queries()["find"].format(table=_rows(entry, where), order=order, where=where)
         rows = await self._ask(statement, (*where.values, limit + 1))
         records = await off_the_loop(len(rows), lambda: tuple(self._decoded(kind, plain) for plain, _ in rows[:limit]))
         return Page(records, str(rows[limit - 1][1]) if len(rows) > limit else None)
@@ -94,7 +101,7 @@ class PostgresStore:
             site = equals.get("site")
             return sum_tally(await self.tally(str(site) if site is not None else None), equals)
         where = matching(entry, contains, span, equals)
-        rows = await self._ask(queries()["count"].format(table=entry.table, where=where), where.values)
+        rows = await self._ask(queries()["count"].format(table=_rows(entry, where), where=where), where.values)
         return int(rows[0][0])
 
     async def tally(self, site: str | None = None) -> Sequence[TallyRow]:
@@ -103,9 +110,13 @@ class PostgresStore:
         if site is not None:
             check_text(site)
         rows = await self._ask(queries()["tally"].format(where=where), where.values)
-        if sum(row[5] for row in rows) > _MANY_DIFFERENCES + len(rows):
+        if sum(row[5] for row in rows) > _MANY_DIFFERENCES:
             await self._ask(queries()["fold_tally"])
         return [TallyRow(row[0], State(row[1]), row[2], row[3], row[4]) for row in rows if row[4]]
+
+    async def tags(self) -> Sequence[tuple[str, int]]:
+        statement = queries()["tags"].format(tagged=queries()["tagged_devices"], seen=seen(Device))
+        return await self._ask(statement)
 
     async def history(self, subject: str | None = None, *, after: str | None = None, limit: int = 50) -> Page[AuditRow]:
         check_question(Device, set(), limit)
@@ -227,6 +238,11 @@ class PostgresStore:
         """Releases the watchers, and the connections once they are back. May be called twice."""
         await self._wakes.close()
         await self._connections.close()
+
+
+def _rows(kind: Kind, where: Where) -> str:
+    """What a question is put to: a table, or the one of its tags with it."""
+    return queries()["tagged_devices"] if where.by_list else kind.table
 
 
 async def open_postgres_store(url: str) -> PostgresStore:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -13,10 +14,11 @@ from provisioning.model import Change, OutboxMessage, Record
 from storage.audit import digest
 from storage.kinds import KINDS
 from storage.postgres_connection import at_one_go
-from storage.postgres_sql import about, parameters, queries
+from storage.postgres_sql import about, many_parameters, parameters, queries
 from storage.records import encode_event, micros, record_json
 
 Step = tuple[str, dict[str, Any]]
+_MANY = 20  # records of one kind from which on they are added by one statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +45,20 @@ class Unit:
 
 def _records(change: Change) -> Iterator[Step]:
     """In the order of table and key, so that two units never wait for each other; messages last, as they came in."""
-    changed = [(_place(record), _delete(record)) for record in change.deletes]
-    changed += [(_place(record), _put(record)) for record in change.puts]
-    yield from (step for _, step in sorted(changed, key=lambda each: each[0]))
+    changed = [(_place(record), record, True) for record in change.deletes]
+    changed += [(_place(record), record, False) for record in change.puts]
+    changed.sort(key=lambda each: each[0])
+    for kind, run in groupby(changed, key=lambda each: _kind_added(*each[1:])):
+        records = [(record, gone) for _, record, gone in run]
+        if kind and len(records) >= _MANY and len({record.key for record, _ in records}) == len(records):
+            yield about(kind).insert_many, many_parameters(record for record, _ in records)
+        else:
+            yield from (_delete(record) if gone else _put(record) for record, gone in records)
+
+
+def _kind_added(record: Record, gone: bool) -> type[Record] | None:
+    """The kind of a record that may be added together with others; messages are looked at one by one."""
+    return None if gone or record.version or isinstance(record, OutboxMessage) else type(record)
 
 
 def _place(record: Record) -> tuple[int, str, str]:

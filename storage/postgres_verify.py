@@ -42,6 +42,9 @@ async def _faults(connection: AsyncConnection[Any], deep: bool) -> AsyncGenerato
     cursor = await connection.execute(queries()["miscounted"])
     if await cursor.fetchall() != [(0,)]:
         yield to_operator("the counts beside the devices are not those of the devices")
+    cursor = await connection.execute(queries()["mistagged"])
+    if await cursor.fetchall() != [(0,)]:
+        yield to_operator("the tags beside the devices are not those of the devices")
     async for fault in _chain(connection, deep):
         yield fault
 

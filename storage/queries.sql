@@ -2,8 +2,18 @@
 -- {table}, {columns}, {values}, {settings} and {where} are put in from the kinds of records (storage/kinds.py) and their
 -- named indexes; whatever comes from outside is bound.
 
+-- Devices of an import that is not finished, or was undone, are seen by those alone who name it.
+-- name: seen_by_all
+(ix_batch IS NULL OR ix_batch NOT IN (SELECT key FROM batches WHERE ix_hides))
+
 -- name: get
-SELECT doc FROM {table} WHERE key = %s
+SELECT doc FROM {table} WHERE key = %s AND {seen}
+
+-- name: get_many
+SELECT doc FROM {table} WHERE key = ANY(%s) AND {seen}
+
+-- name: tagged_devices
+tagged JOIN devices ON devices.key = tagged.device
 
 -- name: find
 SELECT doc, {order} FROM {table} WHERE {where} ORDER BY {order} LIMIT %s
@@ -20,6 +30,13 @@ SELECT may_write()
 WITH done AS (
   INSERT INTO {table} ({columns}) VALUES ({values}) ON CONFLICT (key) DO NOTHING RETURNING 1
 ) SELECT must_be_new(count(*), %(key)s) FROM done
+
+-- name: insert_many
+WITH done AS (
+  INSERT INTO {table} ({columns}) SELECT {given} FROM unnest({arrays}) AS given ({columns})
+  ON CONFLICT (key) DO NOTHING RETURNING key
+) SELECT must_be_new(0, key) FROM unnest(%(key)s::text[]) AS given (key)
+WHERE key NOT IN (SELECT key FROM done) LIMIT 1
 
 -- name: replace
 WITH done AS (
@@ -137,23 +154,37 @@ lanes AS (
 -- ── beside the records ──
 
 -- name: tally
-SELECT site, state, installed, problem, sum(n)::bigint, count(*) FROM tally WHERE {where}
-GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+SELECT site, state, installed, problem,
+  sum(n) FILTER (WHERE batch = '' OR batch NOT IN (SELECT key FROM batches WHERE ix_hides))::bigint,
+  count(*) - count(DISTINCT batch)
+FROM tally WHERE {where} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 
 -- name: fold_tally
 WITH gone AS (
   DELETE FROM tally WHERE (SELECT pg_try_advisory_xact_lock(hashtextextended(current_schema(), 3))) RETURNING *
 )
-INSERT INTO tally SELECT site, state, installed, problem, sum(n) FROM gone GROUP BY 1, 2, 3, 4 HAVING sum(n) <> 0
+INSERT INTO tally (site, state, installed, problem, batch, n)
+SELECT site, state, installed, problem, batch, sum(n) FROM gone GROUP BY 1, 2, 3, 4, 5 HAVING sum(n) <> 0
 
 -- name: miscounted
 SELECT count(*) FROM (
-  SELECT site, state, installed, problem, sum(n) AS n FROM tally GROUP BY 1, 2, 3, 4 HAVING sum(n) <> 0
+  SELECT site, state, installed, problem, batch, sum(n) AS n FROM tally GROUP BY 1, 2, 3, 4, 5 HAVING sum(n) <> 0
 ) AS kept FULL JOIN (
-  SELECT ix_site AS site, ix_state AS state, ix_installed AS installed, ix_problem AS problem, count(*) AS n
-  FROM devices WHERE NOT ix_removed GROUP BY 1, 2, 3, 4
-) AS counted USING (site, state, installed, problem)
+  SELECT ix_site AS site, ix_state AS state, ix_installed AS installed, ix_problem AS problem,
+    coalesce(ix_batch, '') AS batch, count(*) AS n
+  FROM devices WHERE NOT ix_removed GROUP BY 1, 2, 3, 4, 5
+) AS counted USING (site, state, installed, problem, batch)
 WHERE kept.n IS DISTINCT FROM counted.n
+
+-- name: mistagged
+SELECT count(*) FROM tagged FULL JOIN (
+  SELECT jsonb_array_elements_text(ix_tag::jsonb) AS tag, ord AS place, key AS device
+  FROM devices WHERE ix_tag IS NOT NULL
+) AS there USING (tag, place, device)
+WHERE tagged.device IS NULL OR there.device IS NULL
+
+-- name: tags
+SELECT tag, count(*) FROM {tagged} WHERE NOT ix_removed AND {seen} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 100
 
 -- name: record_seen
 INSERT INTO seen (key, at) SELECT * FROM unnest(%(macs)s::text[], %(times)s::bigint[])
@@ -224,6 +255,15 @@ CREATE TABLE IF NOT EXISTS migrations (
 
 -- name: applied_migrations
 SELECT coalesce(max(number), 0) FROM migrations
+
+-- name: revisions
+SELECT name, revision FROM revisions
+
+-- name: revised
+INSERT INTO revisions VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET revision = excluded.revision
+
+-- name: work_out
+UPDATE {table} SET {settings} FROM unnest({arrays}) AS given ({columns}) WHERE {table}.key = given.key
 
 -- name: add_migration
 INSERT INTO migrations (number, name) VALUES (%s, %s)
