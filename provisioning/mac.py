@@ -6,8 +6,6 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from netaddr import EUI, NotRegisteredError
-
 from provisioning.errors import InvalidMac, MacNotADevice, MacWasNumber, MacWrongLength
 
 DIGITS = 12
@@ -15,6 +13,12 @@ _SEPARATORS = re.compile(r"[\s:.\-\u2010-\u2015\u2212_·•]+")
 _HEX = re.compile(r"[0-9A-Fa-f]+")
 _NUMBER = re.compile(r"\d+([.,]\d+)?[eE][+]?\d+")
 _GROUPS = {(12,), (2,) * 6, (4,) * 3}  # one token, six pairs, three quads
+_USUAL = re.compile(
+    "[0-9A-Fa-f]{12}|[0-9A-Fa-f]{2}(?:(?:-[0-9A-Fa-f]{2}){5}|(?::[0-9A-Fa-f]{2}){5})"
+    "|[0-9A-Fa-f]{4}(?:[.][0-9A-Fa-f]{4}){2}"
+)
+_INDIVIDUAL = frozenset("02468ACE")  # second digits of an address that is not a group's
+_REGISTERED = frozenset("014589CD")  # second digits of an address that a vendor gave, not an administrator
 
 
 def normalise(text: str) -> str:
@@ -22,6 +26,14 @@ def normalise(text: str) -> str:
 
     Errors: `InvalidMac` and its kinds. IEEE 802: the lowest bit of the first octet marks a group address.
     """
+    if _USUAL.fullmatch(text):  # nearly all of them, in a tenth of the time
+        mac = text.replace("-", "").replace(":", "").replace(".", "").upper()
+        if mac[1] in _INDIVIDUAL and mac != "0" * DIGITS:
+            return mac
+    return _normalised(text)
+
+
+def _normalised(text: str) -> str:
     shown = _shown(text)
     if _NUMBER.fullmatch(shown) and "+" in shown:
         raise MacWasNumber(text=text.strip()[:40])
@@ -82,11 +94,20 @@ def split_mac(text: str) -> tuple[str, str]:
     return normalise(tokens[0]), " ".join(tokens[1:])
 
 
-@lru_cache(maxsize=4096)
 def vendor(mac: str) -> str:
-    """The organisation that the first three octets are registered to; empty where unknown (IEEE OUI registry)."""
+    """The organisation that the first three octets are registered to; empty where unknown (IEEE OUI registry).
+
+    IEEE 802: the second lowest bit of the first octet marks an address that an administrator made up.
+    """
+    return _vendor_of(mac[:6]) if mac[1] in _REGISTERED else ""
+
+
+@lru_cache(maxsize=4096)
+def _vendor_of(prefix: str) -> str:
+    from netaddr import EUI, NotRegisteredError  # whoever only normalises starts without the registry
+
     try:
-        name = str(EUI(mac).oui.registration()["org"])
+        name = str(EUI(prefix + "0" * (DIGITS - len(prefix))).oui.registration()["org"])
     except (NotRegisteredError, IndexError):
         return ""
     return re.split(r"[\s,(]", name.strip())[0].title() if name else ""

@@ -1,0 +1,258 @@
+"""A sheet somebody sent, read by another process: this one sees its bytes go and rows come, and believes neither."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import structlog
+
+import provisioning
+from provisioning.errors import TextTooLong
+from provisioning.sheets import faults, limits
+from provisioning.sheets.cells import TAG, TYPES
+from provisioning.sheets.reading import Piece
+from provisioning.untrusted import LIMIT, clean
+from provisioning.uploads import BadRow, RowFault, SheetRow
+
+log = structlog.get_logger(__name__)
+
+HOME: Final = str(Path(provisioning.__file__).parents[1])
+START: Final = "import sys; sys.path.insert(0, sys.argv[1]); from provisioning.sheets.child import main; main()"
+LONGEST_LINE: Final = 1024 * 1024  # bytes; a piece is at most half of it
+STEP: Final = 256 * 1024
+STALLED: Final = 4  # times its processor time a process may take on a busy machine
+
+# How a process ended that said nothing more. Memory that is refused aborts it; the kernel kills for memory as well.
+_ENDED: Mapping[int, type[faults.SheetError]] = {
+    getattr(signal, name, 0): error
+    for name, error in {
+        "SIGXCPU": faults.TookTooLong,
+        "SIGABRT": faults.TooMuchMemory,
+        "SIGKILL": faults.TooMuchMemory,
+    }.items()
+}
+_MAC = re.compile("[0-9A-F]{12}")
+_CODE = re.compile("(?:[0-9A-Z]{4,16})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What is known before the first row."""
+
+    header: tuple[str, ...]  # as written; empty where there is none
+    form: Literal["csv", "xlsx"]
+    rows: int  # about how many are to come; blank ones of a workbook may be among them
+    code_at: int | None  # which cell of a bad row holds a verification code
+
+
+class Distrusted(Exception):
+    """The reading process said something that it never says."""
+
+
+class Sheet:
+    """A sheet while it is read: iterate over it once, then see the `remarks`."""
+
+    def __init__(self, process: asyncio.subprocess.Process, name: str) -> None:
+        self._process = process
+        self._name = name
+        self._read = 0
+        self._last = 0  # number of the row
+        self.head = Head((), "csv", 0, None)
+        self.remarks: tuple[RowFault, ...] = ()
+
+    async def begin(self) -> None:
+        kind, value = await self._line()
+        if kind != "head":
+            raise self._damaged("a head was due")
+        self.head = self._believed(_head, value)
+
+    async def __aiter__(self) -> AsyncIterator[Piece]:
+        while True:
+            kind, value = await self._line()
+            if kind == "end":
+                remarks = self._believed(_remarks, value)
+                self.remarks = tuple(r for r in remarks if self._name or r.code != "no_header")  # pasted rows have none
+                return
+            if kind != "piece":
+                raise self._damaged("a piece was due")
+            piece = self._believed(_piece, value)
+            if not self._read <= piece.read + limits.PIECE or piece.read > limits.ROWS:
+                raise self._damaged("its count is wrong")
+            self._read = piece.read
+            yield piece
+
+    async def _line(self) -> tuple[str, Any]:
+        """What comes next. Errors: the `SheetError` tree."""
+        assert self._process.stdout  # noqa: S101 - it was asked for
+        try:
+            async with asyncio.timeout(STALLED * limits.cpu(self._read + self.head.rows)):
+                line = await self._process.stdout.readline()
+                if not line:
+                    await self._process.wait()
+        except TimeoutError:
+            raise faults.TookTooLong from None
+        except ValueError:
+            raise self._damaged("a line was too long") from None
+        if not line:
+            raise self._ended()
+        kind, value = self._believed(_said, line)
+        if kind == "error":
+            raise self._believed(_error, value)
+        if kind == "broke":
+            raise self._damaged(str(value)[:200])
+        return kind, value
+
+    def _believed(self, check: Callable[[Any], Any], value: Any) -> Any:
+        try:
+            return check(value)
+        except (Distrusted, TypeError, ValueError, KeyError, IndexError, RecursionError, TextTooLong) as error:
+            raise self._damaged(type(error).__name__) from None
+
+    def _ended(self) -> faults.SheetError:
+        code = self._process.returncode or 0
+        if error := _ENDED.get(-code):
+            return error()
+        return self._damaged(f"it ended with {code}")
+
+    def _damaged(self, reason: str) -> faults.SheetError:
+        log.warning("a sheet was not read", reason=reason)
+        return faults.Damaged()
+
+
+@asynccontextmanager
+async def read_sheet(content: bytes, name: str) -> AsyncIterator[Sheet]:
+    """Reads a file, or rows that were pasted (`name` is empty). Errors: the `SheetError` tree, here or while iterating.
+
+    Leaving it early ends the process that reads.
+    """
+    if len(content) > limits.BYTES:
+        raise faults.TooLarge(limit=limits.BYTES // 1024 // 1024)
+    if not content:
+        raise faults.EmptySheet
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-I", "-X", "utf8", "-c", START, HOME),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,  # what a library says of a file is not for logs
+        env={key: os.environ[key] for key in ("SYSTEMROOT",) if key in os.environ},
+        limit=LONGEST_LINE,
+    )
+    feeding = asyncio.create_task(_feed(process, content))
+    try:
+        sheet = Sheet(process, name)
+        await sheet.begin()
+        yield sheet
+    finally:
+        feeding.cancel()
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):  # it ended by itself just now
+                process.kill()
+        await asyncio.gather(feeding, process.wait(), return_exceptions=True)
+
+
+async def _feed(process: asyncio.subprocess.Process, content: bytes) -> None:
+    assert process.stdin  # noqa: S101 - it was asked for
+    view = memoryview(content)
+    try:
+        for start in range(0, len(content), STEP):
+            process.stdin.write(view[start : start + STEP])
+            await process.stdin.drain()
+        process.stdin.close()
+    except (BrokenPipeError, ConnectionResetError):
+        return  # it ended before it had read all; how it ended is seen where its lines are read
+
+
+# ------------------------------------------------------------------ what is believed
+
+
+def _said(line: bytes) -> tuple[str, Any]:
+    [(kind, value)] = json.loads(line).items()
+    return kind, value
+
+
+def _head(value: Any) -> Head:
+    header = _texts(value["header"], limits.COLUMNS)
+    form, rows, code = value["form"], value["rows"], value["code"]
+    _hold(form in ("csv", "xlsx") and type(rows) is int and rows >= 0)
+    _hold(code is None or (type(code) is int and 0 <= code < limits.COLUMNS))
+    return Head(header, form, rows, code)
+
+
+def _piece(value: Any) -> Piece:
+    rows, bad, read = value
+    _hold(type(read) is int and read >= 0 and len(rows) + len(bad) <= limits.PIECE + _SLACK)
+    return Piece(tuple(map(_row, rows)), tuple(map(_bad, bad)), read)
+
+
+_SLACK = 128  # rows that were held back until it was known that they are no notes
+
+
+def _row(value: Any) -> SheetRow:
+    number, mac, location = value[:3]
+    _hold(type(number) is int and number > 0 and _MAC.fullmatch(mac) is not None and _is_line(location))
+    if len(value) == 3:
+        _hold(location != "")
+        return SheetRow(number, mac, location)
+    kind, account, technician, tags, asset_tag, notes, code = value[3:]
+    _hold(kind == "" or kind in TYPES)
+    _hold(all(map(_is_line, (account, technician, asset_tag, notes))) and _CODE.fullmatch(code) is not None)
+    _hold(type(tags) is list and all(_is_line(tag) and 0 < len(tag) <= TAG and "/" not in tag for tag in tags))
+    _hold(location != "" or code != "")
+    return SheetRow(number, mac, location, kind, account, technician, tuple(tags), asset_tag, notes, code)
+
+
+def _is_line(text: Any) -> bool:
+    """Whether it is as `clean` leaves a text."""
+    return type(text) is str and len(text) <= LIMIT and ((text.isascii() and text.isprintable()) or clean(text) == text)
+
+
+def _bad(value: Any) -> BadRow:
+    number, cells, fault = value
+    _hold(type(number) is int and number > 0)
+    return BadRow(number, _texts(cells, limits.COLUMNS), _fault(fault, faults.ROWS))
+
+
+def _remarks(value: Any) -> tuple[RowFault, ...]:
+    _hold(len(value) <= len(faults.REMARKS))
+    return tuple(_fault(remark, faults.REMARKS) for remark in value)
+
+
+def _fault(value: Any, known: Mapping[str, object]) -> RowFault:
+    code, values = value
+    _hold(code in known and all(_is_short(name) and _is_short(text) for name, text in values))
+    fault = RowFault(code, tuple((name, text) for name, text in values))
+    faults.say(fault)  # fails where a value is missing
+    return fault
+
+
+def _error(value: Any) -> faults.SheetError:
+    code, values = value
+    _hold(all(_is_short(name) and _is_short(text) for name, text in values.items()))
+    error = faults.sheet_error(code)(**values)
+    _hold(error.sentence != "")
+    return error
+
+
+def _is_short(text: Any) -> bool:
+    return type(text) is str and len(text) <= limits.CELL
+
+
+def _texts(value: Any, most: int) -> tuple[str, ...]:
+    _hold(type(value) is list and len(value) <= most and all(map(_is_short, value)))
+    return tuple(value)
+
+
+def _hold(condition: bool) -> None:
+    if not condition:
+        raise Distrusted

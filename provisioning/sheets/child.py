@@ -1,0 +1,170 @@
+"""The process that reads one sheet: bytes come in by stdin, JSON lines go out by stdout, and it may do nothing else.
+
+It is started afresh for each sheet, without the environment of the service, and gives up every right it does not need
+before it looks at the first byte. Memory is counted as growth of the address space over what the interpreter and the
+libraries had taken before that byte, as this is what the system can enforce on one process. Processor time is counted
+from there too, and more of it is granted with every thousand rows that were really seen.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import math
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from provisioning.sheets import delimited, faults, limits
+from provisioning.sheets.columns import Column
+from provisioning.sheets.kinds import is_workbook
+from provisioning.sheets.reading import Piece, Table, table_of
+from provisioning.uploads import BadRow, RowFault, SheetRow
+
+try:
+    import resource
+except ImportError:  # Windows: whoever started this process watches the clock instead
+    resource = None  # type: ignore[assignment]
+
+POLITE = 5  # of nice: answers to chats come first
+STANDARD_STREAMS = 3
+# Of texts, and cp437 of the names in a zip.
+ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "cp1252", "cp437")
+
+
+class Budget:
+    """What this process may take; the system ends it where it does not stop by itself."""
+
+    def __init__(self) -> None:
+        self._began = time.process_time()
+
+    def close(self) -> None:
+        """Gives up what reading does not need: files, children, core dumps, more memory, endless time."""
+        if resource is None:
+            return
+        os.nice(POLITE)
+        if size := _address_space():
+            _lower(resource.RLIMIT_AS, size + limits.MEMORY)
+        _lower(resource.RLIMIT_CORE, 0)
+        _lower(resource.RLIMIT_FSIZE, 0)
+        _lower(resource.RLIMIT_NOFILE, STANDARD_STREAMS)
+        if hasattr(resource, "RLIMIT_NPROC"):
+            _lower(resource.RLIMIT_NPROC, 0)
+        self.seen(0)
+
+    def seen(self, rows: int) -> None:
+        """So many rows were seen. Errors: `TookTooLong`."""
+        allowed = limits.cpu(rows)
+        if time.process_time() - self._began > allowed:
+            raise faults.TookTooLong
+        if resource is not None:
+            most = math.ceil(self._began + limits.CPU_MOST) + 1
+            resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(self._began + allowed), most))
+
+
+def _lower(limit: int, value: int) -> None:
+    resource.setrlimit(limit, (value, value))
+
+
+def _address_space() -> int:
+    """Bytes; 0 where the system does not tell."""
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[0]) * resource.getpagesize() if statm.exists() else 0
+
+
+def main() -> None:
+    budget = Budget()
+    out = sys.stdout.buffer
+    try:
+        from provisioning.sheets import workbook  # the libraries are in before the doors close
+
+        for encoding in ENCODINGS:
+            codecs.lookup(encoding)
+        budget.close()
+        content = sys.stdin.buffer.read(limits.BYTES + 1)
+        lines = _workbook(content, budget, workbook.sheets_of) if is_workbook(content) else _text(content, budget)
+        for line in lines:
+            out.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+            out.flush()
+    except MemoryError:
+        _tell(faults.TooMuchMemory())
+    except faults.SheetError as error:
+        _tell(error)
+    except Exception as error:  # a fault of ours: where it is, and nothing of what the file holds
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        _send({"broke": f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"})
+    except BaseException as error:  # a library that panicked
+        _send({"broke": type(error).__name__})
+
+
+def _tell(error: faults.SheetError) -> None:
+    _send({"error": [error.code, {name: str(value) for name, value in error.values.items()}]})
+
+
+def _send(line: dict[str, Any]) -> None:
+    sys.stdout.buffer.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _text(content: bytes, budget: Budget) -> Iterator[dict[str, Any]]:
+    text = delimited.text_of(content)
+    yield from _told(table_of(text.rows()), "csv", text.count, budget, [])
+
+
+def _workbook(content: bytes, budget: Budget, sheets_of: Any) -> Iterator[dict[str, Any]]:
+    rows = 0
+
+    def counted(found: int) -> None:
+        nonlocal rows
+        rows = found
+        budget.seen(rows)
+
+    sheets = list(sheets_of(content, counted))
+    if not sheets:
+        raise faults.EmptySheet
+    problem: faults.SheetError = faults.EmptySheet()
+    for sheet in sheets:
+        try:
+            table = table_of(sheet.rows())
+        except faults.EmptySheet:
+            continue
+        except faults.NoMacColumn as error:
+            problem = error
+            continue
+        others = ", ".join(other.name[:40] for other in sheets if other is not sheet)
+        told = [RowFault.of("other_sheets", {"sheet": sheet.name[:40], "others": others[:200]})] if others else []
+        yield from _told(table, "xlsx", rows, budget, told)
+        return
+    raise problem
+
+
+def _told(table: Table, form: str, rows: int, budget: Budget, remarks: Iterable[RowFault]) -> Iterator[dict[str, Any]]:
+    header = [cell[: limits.CELL] for cell in table.layout.header[: limits.COLUMNS]]
+    expected = max(0, rows - 1) if header else rows
+    code = table.layout.at.get(Column.CODE)
+    yield {"head": {"header": header, "form": form, "rows": expected, "code": code}}
+    for piece in table.pieces():
+        budget.seen(piece.read)
+        yield {"piece": _piece(piece)}
+    yield {"end": [_fault(remark) for remark in (*remarks, *table.remarks)]}
+
+
+def _piece(piece: Piece) -> list[Any]:
+    return [[_row(row) for row in piece.rows], [_bad(row) for row in piece.bad], piece.read]
+
+
+def _row(row: SheetRow) -> list[Any]:
+    rest = (row.type, row.account, row.technician, row.tags, row.asset_tag, row.notes, row.code)
+    return [row.number, row.mac, row.location, *(rest if any(rest) else ())]
+
+
+def _bad(row: BadRow) -> list[Any]:
+    return [row.number, row.cells, _fault(row.fault)]
+
+
+def _fault(fault: RowFault) -> list[Any]:
+    return [fault.code, fault.values]

@@ -1,0 +1,249 @@
+"""From rows of cells to rows that could be devices: the header, the duplicates, the notes at the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
+
+from provisioning.errors import ProvisioningError
+from provisioning.mac import looks_like_mac
+from provisioning.sheets import cells as says
+from provisioning.sheets import faults, limits
+from provisioning.sheets.cells import Cell
+from provisioning.sheets.columns import Column, Layout, layout_of, layout_without_header
+from provisioning.uploads import BadRow, RowFault, SheetRow
+
+LOOKED_THROUGH = 10  # rows that may stand above the first device
+CODES = 1_000  # rows that show how long codes are
+HELD = 100  # rows without a MAC at the end that are taken for notes; more of them are rows
+NAMED = 12  # row numbers that one remark names
+
+Numbered = tuple[int, Sequence[Cell]]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some rows, in the order of the file; `read` counts all so far, in this piece and before."""
+
+    rows: tuple[SheetRow, ...]
+    bad: tuple[BadRow, ...]
+    read: int
+
+
+@dataclass(slots=True)
+class Table:
+    """A table whose columns are known. Its rows are read once, by `pieces`; `remarks` is complete after that."""
+
+    layout: Layout
+    rows: Iterator[Numbered]
+    remarks: list[RowFault] = field(default_factory=list)
+
+    def pieces(self) -> Iterator[Piece]:
+        return _Reading(self).pieces()
+
+
+def table_of(rows: Iterable[Numbered]) -> Table:
+    """Finds the header, or does without. Errors: `NoMacColumn`, `TwoColumns`, `EmptySheet`."""
+    coming = ((number, row) for number, row in rows if any(cell != "" for cell in row))
+    first = list(islice(coming, LOOKED_THROUGH))
+    if not first:
+        raise faults.EmptySheet
+    texts = [[says.text_of(cell) for cell in row] for _number, row in first]
+    for index, row in enumerate(texts):
+        if layout := layout_of(row):
+            return _table(layout, first, index, coming)
+    mac, at = _mac_column(first)
+    above = layout_of(texts[at - 1], mac) if at else None
+    if above:
+        return _table(above, first, at - 1, coming)
+    layout = layout_without_header(texts[at:], mac)
+    place = layout.at.get(Column.LOCATION)
+    told = {"mac": _letter(mac), "location": _letter(place) if place is not None else "–"}
+    table = _table(layout, first, at - 1, coming)
+    table.remarks.insert(0, RowFault.of("no_header", told))
+    return table
+
+
+def _table(layout: Layout, first: list[Numbered], header: int, coming: Iterator[Numbered]) -> Table:
+    above = first[: header if layout.header else header + 1]
+    remarks = [RowFault.of("above_header", {"rows": numbers([number for number, _row in above])})] if above else []
+    if layout.unknown:
+        names = ", ".join(says.shown(name) for name in layout.unknown[:NAMED])
+        remarks.append(RowFault.of("unknown_columns", {"columns": names}))
+    return Table(layout, chain(first[header + 1 :], coming), remarks)
+
+
+def _mac_column(rows: list[Numbered]) -> tuple[int, int]:
+    """The column where most MACs stand, and the index of the first row that has one there."""
+    found = Counter(
+        column for _number, row in rows for column, cell in enumerate(row) if isinstance(cell, str) and _is_mac(cell)
+    )
+    if not found:
+        raise faults.NoMacColumn
+    column = max(found, key=lambda column: found[column])
+    at = next(index for index, (_number, row) in enumerate(rows) if column < len(row) and _is_mac(str(row[column])))
+    return column, at
+
+
+def _is_mac(text: str) -> bool:
+    return len(text) <= 60 and looks_like_mac(text)
+
+
+def _meant_as_mac(cell: Cell) -> bool:
+    """A MAC, or one with a typing error in it; not a word, a number or a date."""
+    if not isinstance(cell, str) or len(cell) > 60:
+        return False
+    signs = [c for c in cell if c.isalnum()]
+    return _is_mac(cell) or (
+        len(signs) >= 10 and sum(c in "0123456789abcdefABCDEF" for c in signs) * 4 >= len(signs) * 3
+    )
+
+
+def _letter(column: int) -> str:
+    return (chr(ord("A") + column // 26 - 1) if column >= 26 else "") + chr(ord("A") + column % 26)
+
+
+def numbers(found: Sequence[int]) -> str:
+    """`3, 7–9`; the first few."""
+    parts: list[str] = []
+    start = 0
+    for index, number in enumerate(found):
+        if index + 1 == len(found) or found[index + 1] != number + 1:
+            parts.append(f"{found[start]}–{number}" if index > start else str(number))
+            start = index + 1
+    return ", ".join(parts[:NAMED]) + (" …" if len(parts) > NAMED else "")
+
+
+class _Reading:
+    """One pass over a table."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._at = table.layout.at
+        self._levels = table.layout.levels
+        self._mac = self._at[Column.MAC]
+        self._digits = 0  # of the codes in this sheet; 0 while none is known
+        self._seen: dict[str, tuple[int, str, int]] = {}
+        self._twice: list[int] = []
+        self._held: list[BadRow] = []  # notes, unless another device follows
+        self._rows: list[SheetRow] = []
+        self._bad: list[BadRow] = []
+        self._read = 0
+        self._weight = 0
+
+    def pieces(self) -> Iterator[Piece]:
+        rows = self._looked_ahead()
+        for number, cells in rows:
+            if not any(cell != "" for cell in cells):
+                continue
+            self._read += 1
+            if self._read > limits.ROWS:
+                raise faults.TooManyRows(limit=limits.ROWS)
+            self._take(number, cells)
+            if len(self._rows) + len(self._bad) >= limits.PIECE or self._weight > limits.PIECE_TEXT:
+                yield self._piece()
+        self._end()
+        yield self._piece()
+
+    def _looked_ahead(self) -> Iterator[Numbered]:
+        column = self._at.get(Column.CODE)
+        if column is None:
+            return self._table.rows
+        first = list(islice(self._table.rows, CODES))
+        lengths = Counter(
+            len(text)
+            for _number, row in first
+            if column < len(row) and isinstance(cell := row[column], str) and (text := cell.strip()).isdecimal()
+        )
+        self._digits = max(lengths, key=lambda length: lengths[length], default=0)
+        return chain(first, self._table.rows)
+
+    def _piece(self) -> Piece:
+        piece = Piece(tuple(self._rows), tuple(self._bad), self._read)
+        self._rows, self._bad, self._weight = [], [], 0
+        return piece
+
+    def _take(self, number: int, cells: Sequence[Cell]) -> None:
+        try:
+            row = self._row(number, cells)
+        except ProvisioningError as error:
+            self._refuse(number, cells, faults.fault_of(error))
+            return
+        if self._held:
+            self._release()
+        before = self._seen.get(row.mac)
+        rest = hash((row.type, row.account, row.technician, row.tags, row.asset_tag, row.notes, row.code))
+        if before is None:
+            self._seen[row.mac] = (number, row.location, rest)
+            self._rows.append(row)
+            self._weight += 40 + len(row.location)
+        elif before[1].casefold() != row.location.casefold():
+            values = {"row": before[0], "there": before[1], "here": row.location}
+            self._refuse(number, cells, RowFault.of("same_mac", values))
+        elif before[2] != rest:
+            self._refuse(number, cells, RowFault.of("same_mac_else", {"row": before[0]}))
+        else:
+            self._twice.append(number)
+
+    def _row(self, number: int, cells: Sequence[Cell]) -> SheetRow:
+        mac = says.mac_of(cells[self._mac] if self._mac < len(cells) else "")
+        width = len(cells)
+        location = says.location_of([cells[index] for index in self._levels if index < width])
+        optional = self._optional(cells)
+        if not location and not optional.get("code"):
+            raise says.refused("location_missing")
+        return SheetRow(number, mac, location, **optional)  # type: ignore[arg-type]
+
+    def _optional(self, cells: Sequence[Cell]) -> dict[str, str | tuple[str, ...]]:
+        found: dict[str, str | tuple[str, ...]] = {}
+        for column, index in self._at.items():
+            if column in _OPTIONAL and index < len(cells) and (cell := cells[index]) != "":
+                name, read = _OPTIONAL[column]
+                found[name] = says.code_of(cell, self._digits) if column is Column.CODE else read(cell)
+        return found
+
+    def _refuse(self, number: int, cells: Sequence[Cell], fault: RowFault) -> None:
+        kept = tuple(says.text_of(cell)[: limits.CELL] for cell in cells[: limits.COLUMNS])
+        while kept and not kept[-1]:
+            kept = kept[:-1]
+        row = BadRow(number, kept, fault)
+        mac = cells[self._mac] if self._mac < len(cells) else ""
+        alone = sum(cell != "" for cell in cells) == 1
+        if _meant_as_mac(mac) or (not isinstance(mac, str) and not alone):
+            self._release()
+            self._keep(row)
+        else:
+            self._held.append(row)
+            if len(self._held) > HELD:
+                self._release()
+
+    def _release(self) -> None:
+        for row in self._held:
+            self._keep(row)
+        self._held.clear()
+
+    def _keep(self, row: BadRow) -> None:
+        self._bad.append(row)
+        self._weight += 40 + sum(map(len, row.cells))
+
+    def _end(self) -> None:
+        if self._held:
+            self._read -= len(self._held)
+            rows = numbers([row.number for row in self._held])
+            self._table.remarks.append(RowFault.of("notes_below", {"rows": rows}))
+        if self._twice:
+            told = {"count": len(self._twice), "rows": numbers(self._twice)}
+            self._table.remarks.append(RowFault.of("counted_once", told))
+
+
+_OPTIONAL = {
+    Column.TYPE: ("type", says.type_of),
+    Column.ACCOUNT: ("account", says.account_of),
+    Column.TECHNICIAN: ("technician", lambda cell: says.words_of(cell, Column.TECHNICIAN)),
+    Column.TAG: ("tags", says.tags_of),
+    Column.ASSET_TAG: ("asset_tag", lambda cell: says.words_of(cell, Column.ASSET_TAG)),
+    Column.NOTES: ("notes", lambda cell: says.words_of(cell, Column.NOTES)),
+    Column.CODE: ("code", says.text_of),  # as long as the others of its column
+}
