@@ -63,7 +63,10 @@ def _shared() -> tuple[str, str]:
     asyncio.run(make())
     with psycopg.connect(url, autocommit=True) as connection:
         tables = [name for (name,) in connection.execute(_TABLES)]
-    emptied = sorted(set(tables) - {"migrations", "pulse", "revisions"}, key="tally".__eq__)  # what triggers count comes last
+    # what triggers count comes last
+    emptied = sorted(
+        set(tables) - {"migrations", "pulse", "revisions"}, key="tally".__eq__
+    )
     return url, ";".join(f"DELETE FROM {name}" for name in emptied)
 
 

@@ -1,0 +1,88 @@
+"""Databases that earlier versions wrote are brought to this one with all that is in them."""
+
+from dataclasses import replace
+
+import pytest
+from structlog.testing import capture_logs
+
+from provisioning.model import Batch, Change, Device, stored
+from provisioning.uploads import Upload
+from storage import open_store
+from storage.kinds import KINDS
+from storage.postgres_schema import migrations
+from storage.postgres_sql import parameters, queries
+from tests.fakes import FakeClock
+from tests.storage import postgres
+from tests.storage.samples import NOW, device, one_of_each, rich_device
+
+FIRST = 1
+SINCE = {"uploads", "upload_parts", "revisions", "tagged"}  # tables
+
+
+@pytest.fixture
+async def first(database):
+    """A database as the first schema left it, with rows; its devices know nothing of tags, vendors and imports."""
+    async with postgres.client(database) as connection:
+        await connection.execute(queries()["make_migrations"])
+        await connection.execute(migrations()[FIRST].read_text("utf-8"), prepare=False)
+        await connection.execute(queries()["add_migration"], (FIRST, "first"))
+        for record in (*RECORDS, *DEVICES):
+            await _insert(connection, record)
+    return database
+
+
+RECORDS = tuple(
+    each
+    for each in one_of_each()
+    if KINDS[type(each)].table not in SINCE and not isinstance(each, Device) and not getattr(each, "hides", False)
+)
+DEVICES = (
+    replace(rich_device(0xA1B2), batch=""),
+    device(1, "Bergen/1", tags=("Straße",)),
+    device(2, "Bergen/2", removed_at=NOW),
+    *(device(n, "Oslo/2") for n in range(10, 1510)),
+)
+
+
+async def _insert(connection, record):
+    cursor = await connection.execute(f"SELECT * FROM {KINDS[type(record)].table} LIMIT 0")
+    known = {column.name for column in cursor.description}
+    values = {name: value for name, value in parameters(record).items() if name in known} | {"ix_text": "as it was"}
+    names = ", ".join(values.keys() & known)
+    given = ", ".join(f"%({name})s" for name in values.keys() & known)
+    await connection.execute(f"INSERT INTO {KINDS[type(record)].table} ({names}) VALUES ({given})", values)
+
+
+async def test_a_database_of_the_first_schema_is_brought_to_this_one(first):
+    with capture_logs() as logs:
+        store = await open_store(first, clock=FakeClock())
+    told = {entry["table"]: entry["rows"] for entry in logs if "table" in entry}
+    assert told == {"devices": len(DEVICES)}
+    for record in (*RECORDS, DEVICES[0], DEVICES[1]):
+        assert await store.get(type(record), record.key) == stored(record)
+    assert [row.mac for row in (await store.find(Device, tag="STRASSE")).rows] == [device(1).mac]
+    assert dict(await store.tags()) == {"lobby": 1, "east": 1, "strasse": 1}
+    assert await store.count(Device, vendor="yealink") == len(DEVICES)
+    assert [row.mac for row in (await store.find(Device, contains="805e.c000.a1b2")).rows] == [DEVICES[0].mac]
+    assert await store.count(Device, removed=False) == len(DEVICES) - 1
+    assert await store.count(Batch, hides=False) == 1
+    assert await store.count(Upload) == 0
+    await store.verify(deep=True)
+    await store.save(Change(puts=tuple(each for each in one_of_each() if KINDS[type(each)].table in SINCE)))
+    await store.close()
+    with capture_logs() as logs:
+        await (await open_store(first, clock=FakeClock())).close()
+    assert [entry for entry in logs if "table" in entry] == []
+
+
+async def test_an_index_that_says_otherwise_from_now_on_is_worked_out_again(database, monkeypatch):
+    store = await open_store(database, clock=FakeClock())
+    await store.save(Change(puts=(device(1), device(2))))
+    await store.close()
+    kind = KINDS[Device]
+    later = replace(kind, indexes={**kind.indexes, "vendor": lambda each: each.mac[-2:]}, revision=kind.revision + 1)
+    monkeypatch.setitem(KINDS, Device, later)
+    store = await open_store(database, clock=FakeClock())
+    assert [row.mac for row in (await store.find(Device, vendor="02")).rows] == [device(2).mac]
+    await store.verify(deep=True)
+    await store.close()
