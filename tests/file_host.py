@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Self
+from urllib.parse import quote
 
 from aiohttp import web
 from cryptography import x509
@@ -33,8 +34,9 @@ class FileHost:
     def __init__(self, *, tls: bool = False, address: str = "127.0.0.1") -> None:
         self.content = b"MAC id,Location\n80-5E-C0-11-22-33,Oslo/2/2.14\n"
         self.requests: list[web.BaseRequest] = []
-        self.uploaded = bytearray()
-        self.size: int | None = None  # of the file being put, as its parts say
+        self.shared: dict[str, bytes] = {}  # what people sent to the bot, by path
+        self.uploads: dict[str, bytearray] = {}  # what the bot put, by path
+        self._sizes: dict[str, int] = {}
         self.faults: deque[int | str] = deque()  # of the next parts: a status, or "lost" after they were taken
         self.host, self._tls, self.port = address, tls, 0
         self._released = asyncio.Event()
@@ -44,6 +46,23 @@ class FileHost:
         if self._tls:
             return f"https://{name or NAME}{path}"  # the resolver of the test knows the port
         return f"http://{name or self.host}:{self.port}{path}"
+
+    def shares(self, name: str, content: bytes) -> str:
+        """Somebody sends a file: the address under which it can be fetched."""
+        path = f"/shared/{len(self.shared) + 1}/{quote(name)}"
+        self.shared[path] = content
+        return self.address(path)
+
+    def place(self) -> str:
+        """An upload session for one file."""
+        path = f"/upload/{len(self.uploads) + 1}"
+        self.uploads[path] = bytearray()
+        return self.address(path)
+
+    @property
+    def uploaded(self) -> bytes:
+        """What was put at /upload."""
+        return bytes(self.uploads.get("/upload", b""))
 
     @property
     def paths(self) -> list[str]:
@@ -61,8 +80,9 @@ class FileHost:
         app.router.add_get("/endless", self._endless)
         app.router.add_get("/bomb", self._bomb)
         app.router.add_get("/packed/{how}", self._packed)
-        app.router.add_get("/upload", self._session)
-        app.router.add_put("/upload", self._part)
+        app.router.add_get("/shared/{tail:.*}", self._shared)
+        app.router.add_get("/upload{tail:.*}", self._session)
+        app.router.add_put("/upload{tail:.*}", self._part)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self.host, 0, ssl_context=server_tls() if self._tls else None)
@@ -85,6 +105,9 @@ class FileHost:
 
     async def _file(self, _request: web.Request) -> web.Response:
         return web.Response(body=self.content, headers={"Set-Cookie": "who=you"})
+
+    async def _shared(self, request: web.Request) -> web.Response:
+        return web.Response(body=self.shared[request.raw_path])
 
     async def _status(self, request: web.Request) -> web.Response:
         return web.Response(status=int(request.match_info["status"]))
@@ -148,24 +171,24 @@ class FileHost:
         if isinstance(fault, int) and fault:
             return web.json_response({"error": {"code": "x"}}, status=fault)
         unit, _, rest = request.headers["Content-Range"].partition(" ")
-        span, _, size = rest.partition("/")
+        span, _, total = rest.partition("/")
         start, end = map(int, span.split("-"))
         assert (unit, len(body)) == ("bytes", end - start + 1)
-        assert self.size in (None, int(size))
-        self.size = int(size)
-        if start != len(self.uploaded):
+        size, taken = int(total), self.uploads.setdefault(request.path, bytearray())
+        assert self._sizes.setdefault(request.path, size) == size
+        if start != len(taken):
             return web.json_response({"error": {"code": "invalidRange"}}, status=416)
-        if end + 1 < self.size and len(body) % (320 * 1024):
+        if end + 1 < size and len(body) % (320 * 1024):
             return web.json_response({"error": {"code": "badLength"}}, status=400)
-        self.uploaded += body if fault != "half" else body[: 320 * 1024]
+        taken += body if fault != "half" else body[: 320 * 1024]
         if fault == "lost":
             return web.json_response({}, status=500)
-        if len(self.uploaded) == self.size:
+        if len(taken) == size:
             return web.json_response({"id": "1"}, status=201)
-        return web.json_response({"nextExpectedRanges": [f"{len(self.uploaded)}-"]}, status=202)
+        return web.json_response({"nextExpectedRanges": [f"{len(taken)}-"]}, status=202)
 
-    async def _session(self, _request: web.Request) -> web.Response:
-        return web.json_response({"nextExpectedRanges": [f"{len(self.uploaded)}-"]})
+    async def _session(self, request: web.Request) -> web.Response:
+        return web.json_response({"nextExpectedRanges": [f"{len(self.uploads.get(request.path, b''))}-"]})
 
 
 @cache

@@ -25,6 +25,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import web
@@ -45,8 +46,9 @@ from storage import open_store
 from storage.kinds import KINDS
 from storage.records import encode
 from tests.cards.rules import assert_good, of_type
-from tests.connector import BOT_ID, TENANT, Call, FakeConnector, Fault
+from tests.connector import BOT_ID, TENANT, Call, FakeConnector, Fault, file_attachment
 from tests.fakes import FakeClock
+from tests.file_host import FileHost
 from tests.storage import postgres
 
 MORNING = datetime(2026, 3, 2, 7, 30, tzinfo=UTC)
@@ -99,6 +101,10 @@ class RememberingKeyring(Keyring):
         self.digits.append(digits)
         return super().issue(mac, digits, *args, **kwargs)
 
+    def receive(self, mac: str, digits: str, *args: Any, **kwargs: Any) -> ActivationCode:
+        self.digits.append(digits)
+        return super().receive(mac, digits, *args, **kwargs)
+
 
 # ---------------------------------------------------------------------- what stands in a chat
 
@@ -117,6 +123,8 @@ class Post:
     toast: str = ""  # the short word over the card, of the latest press
     mentions: list[str] = field(default_factory=list)
     at: datetime = MORNING
+    offer: dict[str, Any] | None = None  # a file to take or to decline: name, description, sizeInBytes, contexts
+    link: dict[str, Any] | None = None  # a file that was put: name, contentUrl, uniqueId, fileType
 
     def copy(self) -> Post:
         """As it stands now on a client that is not told of changes."""
@@ -175,6 +183,27 @@ def _shown(text: str) -> str:
     return plain(text).replace("\u200b", "")
 
 
+def _file_part(body: Mapping[str, Any], kind: str) -> dict[str, Any] | None:
+    """The one attachment of this kind, with the fields of its content beside its own."""
+    ending = f"teams.card.file.{kind}"
+    found = [each for each in body.get("attachments", ()) if each["contentType"].endswith(ending)]
+    return (
+        {name: value for name, value in (found[0] | found[0]["content"]).items() if name != "content"}
+        if found
+        else None
+    )
+
+
+@dataclass
+class Found:
+    """What the compose box shows: lines of results with the card behind each, or a sentence."""
+
+    titles: list[str]
+    texts: list[str]
+    cards: list[dict[str, Any]]
+    text: str = ""
+
+
 class Chat:
     """One conversation and everything that stands in it, oldest first."""
 
@@ -193,6 +222,13 @@ class Chat:
     def last(self) -> Post:
         assert self.posts, f"nothing in {self.conversation}"
         return self.posts[-1]
+
+    @property
+    def offered(self) -> Post:
+        """The newest file that waits for a decision."""
+        offers = [post for post in self.posts if post.offer]
+        assert offers, f"no file is offered among {self.titles}"
+        return offers[-1]
 
     @property
     def titles(self) -> list[str]:
@@ -277,6 +313,69 @@ class Someone(Chat):
         await self._post(activity)
         await self.house.after_step()
         return self.posts[-1] if self.posts else None
+
+    # ------------------------------------------------------------------ files and searches
+
+    async def sends_file(self, name: str, content: bytes | str = b"", text: str = "", *, url: str = "") -> Post:
+        """Attaches a file in the own chat; with a `url`, one that stands elsewhere."""
+        raw = content.encode() if isinstance(content, str) else content
+        place = url or self.house.files.shares(name, raw)
+        return await self.says(text, attachments=[file_attachment(place, name)])
+
+    async def accepts_file(self, offer: Post | None = None, *faults: int | str, url: str = "") -> bytes:
+        """[Allow]: the client tells where the file may go; returns what was put there, nothing where nothing was.
+
+        `faults` are the answers to the parts that the bot puts; with a `url`, the place is elsewhere.
+        """
+        post = offer or self.offered
+        assert post.offer
+        place = url or self.house.files.place()
+        self.house.files.faults.extend(faults)
+        upload = {
+            "name": post.offer["name"],
+            "uploadUrl": place,
+            "contentUrl": f"https://contoso-my.sharepoint.com/personal/{self.name}/Documents/{post.offer['name']}",
+            "uniqueId": f"unique-{post.id}",
+            "fileType": post.offer["name"].rpartition(".")[2],
+        }
+        await self._decides(post, "accept", post.offer["acceptContext"], uploadInfo=upload)
+        return bytes(self.house.files.uploads.get(urlsplit(place).path, b""))
+
+    async def declines_file(self, offer: Post | None = None) -> None:
+        post = offer or self.offered
+        assert post.offer
+        await self._decides(post, "decline", post.offer["declineContext"])
+
+    async def _decides(self, post: Post, action: str, context: Any, **more: Any) -> None:
+        value = {"type": "fileUpload", "action": action, "context": context, **more}
+        await self.decides(name="fileConsent/invoke", value=value, replyToId=post.id)
+
+    async def decides(self, **fields: Any) -> None:
+        """A consent as the client sends it; with fields of one's own, as a forger does."""
+        self.sent = self._activity("invoke", **fields)
+        assert await self._post(self.sent) is None, "Teams wants an empty answer"
+        await self.house.after_step()
+
+    async def searches(
+        self, text: str | None = None, *, where: Chat | None = None, skip: int = 0, **more: Any
+    ) -> Found:
+        """Types into the compose box, there or in the own chat; nothing typed yet is the box just opened."""
+        word = {"name": "initialRun", "value": "true"} if text is None else {"name": "query", "value": text}
+        value = {"commandId": "find", "parameters": [word], "queryOptions": {"skip": skip, "count": 25}}
+        self.sent = self._activity("invoke", where, name="composeExtension/query", value=value, **more)
+        answer = await self._post(self.sent)
+        await self.house.after_step()
+        assert answer
+        self.house.no_code_in(json.dumps(answer), "a search")
+        told = answer["composeExtension"]
+        if told["type"] == "message":
+            return Found([], [], [], told["text"])
+        assert (told["type"], told["attachmentLayout"]) == ("result", "list")
+        previews = [each["preview"]["content"] for each in told["attachments"]]
+        cards = [each["content"] for each in told["attachments"]]
+        for card in cards:
+            assert_good(card)
+        return Found([each["title"] for each in previews], [each["text"] for each in previews], cards)
 
     # ------------------------------------------------------------------ the wire
 
@@ -428,6 +527,7 @@ class House:
         self.keys, self.folder = keys, folder
         self.url = ""
         self.http: aiohttp.ClientSession = None  # type: ignore[assignment]
+        self.files: FileHost = None  # type: ignore[assignment]
         self.relay: Relay = None  # type: ignore[assignment]
         self.by_itself = True  # the outbox is emptied after each step
         self.chats: dict[str, Chat] = {}
@@ -511,8 +611,15 @@ class House:
             [n for n in self._unread if n not in verdicts],
         )
         for number in answered:
-            if calls[number].body and "/activities" in calls[number].path:
+            if calls[number].method == "DELETE":
+                self._take_away(calls[number], verdicts[number])
+            elif calls[number].body and "/activities" in calls[number].path:
                 self._put_down(calls[number], verdicts[number])
+
+    def _take_away(self, call: Call, given: str) -> None:
+        post = self.posts.pop((call.conversation, call.activity_id), None) if given else None
+        if post:
+            self.chats[call.conversation].posts.remove(post)
 
     def _put_down(self, call: Call, given: str) -> None:
         if call.card:
@@ -523,6 +630,7 @@ class House:
             if given and key in self.posts:
                 post = self.posts[key]
                 post.card, post.text = call.card, call.body.get("text", "")
+                post.offer, post.link = _file_part(call.body, "consent"), _file_part(call.body, "info")
                 post.edits, post.at = post.edits + 1, self.clock.now()
             return
         if not given:
@@ -536,7 +644,10 @@ class House:
             thread=call.thread,
             mentions=[e["mentioned"]["id"] for e in call.body.get("entities", ()) if e["type"] == "mention"],
             at=self.clock.now(),
+            offer=_file_part(call.body, "consent"),
+            link=_file_part(call.body, "info"),
         )
+        assert post.offer is None or not isinstance(self.chats.get(call.conversation), Channel)
         self.posts[call.conversation, post.id] = post
         chat = self.chats.get(call.conversation)
         assert chat, f"a message into an unknown conversation {call.conversation}"
@@ -613,7 +724,7 @@ ON_POSTGRES = os.environ.get("TEST_STORE") == "postgres"  # all conversations, o
 async def open_house(folder: Path, *, admins: str = DANA_ID) -> AsyncIterator[House]:
     """The whole service as `app` composes it, in local mode for one tenant; the outbox moves when the test says so."""
     with capture_logs() as logs:
-        async with Teams() as connector:
+        async with Teams() as connector, FileHost() as files:
             clock = FakeClock(MORNING)
             environ = {
                 "TENANT_ID": TENANT,
@@ -626,7 +737,7 @@ async def open_house(folder: Path, *, admins: str = DANA_ID) -> AsyncIterator[Ho
             provisioning = build_provisioning(settings, store, clock)
             keys = provisioning.keys = RememberingKeyring(load_keys(settings))
             house = House(clock, connector, store, provisioning, keys, folder)
-            house.logs = logs
+            house.logs, house.files = logs, files
             try:
                 async with _served(house, settings):
                     yield house
