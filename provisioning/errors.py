@@ -117,6 +117,12 @@ class InvalidLocation(BadInput):
     message = N_("A location is needed, like Oslo/2/2.14: at most 200 characters, the first part is the site.")
 
 
+class InvalidTag(BadInput):
+    code = "invalid_tag"
+    field = "tag"
+    message = N_("A tag is a word or a few, at most 40 characters, without commas.")
+
+
 class TextTooLong(BadInput):
     code = "too_long"
     message = N_("That is too long: {length} characters, at most {limit}.")

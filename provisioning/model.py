@@ -226,19 +226,24 @@ class Person:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
-    """A site in motion, followed by one channel; the channel's conversation id is its key."""
+    """A site or a tag in motion, followed by one channel; the channel's conversation id is its key."""
 
     channel: Conversation
-    site: str  # "" follows every site
+    site: str  # with no tag either: follows every site
     connected_by: str
     connected_by_name: str
     started_at: datetime
     reached: tuple[int, ...] = ()  # milestones already told, in per cent
+    tag: str = ""  # followed instead of a site
     version: int = 0
 
     @property
     def key(self) -> str:
         return self.channel.id
+
+    @property
+    def scope(self) -> str:
+        return f"#{self.tag}" if self.tag else self.site  # as it is said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

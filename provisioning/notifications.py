@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from provisioning.errors import DeliveryError, Rejected, Throttled, TryAgain, Unreachable
 from provisioning.events import (
@@ -37,12 +38,33 @@ class Audience:
     rollouts: tuple[Rollout, ...] = ()
     posts: tuple[Post, ...] = ()  # cards to draw anew
     sites: Mapping[str, str] = field(default_factory=dict)  # MAC → case-folded site
+    tags: Mapping[str, frozenset[str]] = field(default_factory=dict)  # MAC → case-folded tags
     technicians: Mapping[str, str] = field(default_factory=dict)  # MAC → person id
     pressed: str = ""  # key of the post that is being answered
 
     def channels(self, mac: str) -> Iterator[Rollout]:
-        site = self.sites.get(mac)
-        return (r for r in self.rollouts if site is not None and r.site.casefold() in ("", site))
+        site, tags = self.sites.get(mac), self.tags.get(mac, frozenset())
+        return (r for r in self.rollouts if site is not None and follows(r, site, tags))
+
+
+class Scope(Protocol):
+    """A site, a tag, or (both empty) everything."""
+
+    @property
+    def site(self) -> str: ...
+
+    @property
+    def tag(self) -> str: ...
+
+
+def follows(scope: Scope, site: str, tags: Collection[str]) -> bool:
+    """Whether a device of this site with these tags (both case-folded) belongs there."""
+    return scope.tag.casefold() in tags if scope.tag else scope.site.casefold() in ("", site)
+
+
+def folded(tags: Collection[str]) -> frozenset[str]:
+    """Tags as they are compared."""
+    return frozenset(tag.casefold() for tag in tags)
 
 
 def _to_admins(event: Event, audience: Audience) -> Iterator[str]:

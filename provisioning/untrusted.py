@@ -6,9 +6,10 @@ import re
 import unicodedata
 from datetime import timedelta
 
-from provisioning.errors import InvalidDuration, InvalidLocation, TextTooLong
+from provisioning.errors import InvalidDuration, InvalidLocation, InvalidTag, TextTooLong
 
 LIMIT = 200  # characters of a location, note or name (security.md)
+TAG_LIMIT, MOST_TAGS = 40, 20  # characters of a tag, tags of a device
 SHORTEST, LONGEST = timedelta(hours=1), timedelta(days=7)
 _DROPPED = {"Cc", "Cf", "Cs", "Co", "Cn"}  # control, format (bidi, zero width), surrogates, private, unassigned
 _JOINER = "\u200d"  # holds composed emoji together
@@ -35,6 +36,14 @@ def clean_location(text: str) -> str:
     if not location:
         raise InvalidLocation
     return location
+
+
+def clean_tag(text: str) -> str:
+    """A word or a few, as written, without `#`. Errors: `InvalidTag`; commas separate tags in files."""
+    tag = clean(text).lstrip("#").strip()
+    if not tag or len(tag) > TAG_LIMIT or re.search("[,;|]", tag):
+        raise InvalidTag
+    return tag
 
 
 def parse_duration(text: str) -> timedelta:

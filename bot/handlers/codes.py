@@ -94,19 +94,21 @@ async def _form(
     waiting = await turn.provisioning.devices_of(target, state=State.WAITING_FOR_ACTIVATION)
     if not waiting:
         return Reply(card=cards.nothing_to_issue(target.title))
-    counts = _counts(waiting, all_sites=not target.site)
+    counts = _counts(waiting, target)
     floors = list(dict.fromkeys(device.floor for device in waiting if device.floor)) if target.site else []
     title = _("Issue codes: {title}", title=target.title) if chosen_target else _("Issue codes")
     technicians = await turn.provisioning.technicians()
-    value = target.site.casefold() or ("all" if len(counts) > 1 else counts[0][0])
+    value = target.scope.casefold() or ("all" if len(counts) > 1 else counts[0][0])
     return Reply(card=cards.issue_form(value, title, counts, floors, technicians, technician, fault))
 
 
-def _counts(waiting: list[Device], *, all_sites: bool) -> list[tuple[str, str, int]]:
-    """(value, name, devices waiting) for each site; with several, all of them together come first."""
+def _counts(waiting: list[Device], target: Target) -> list[tuple[str, str, int]]:
+    """(value, name, devices waiting) for each site; of all of them, all together come first. A tag is one choice."""
+    if target.tag:
+        return [(target.scope.casefold(), target.scope, len(waiting))]
     sites = Counter(device.site for device in waiting)
     rows = [(site.casefold(), site, count) for site, count in sites.items()]
-    return [("all", _("all sites"), len(waiting)), *rows] if all_sites and len(rows) > 1 else rows
+    return [("all", _("all sites"), len(waiting)), *rows] if not target.site and len(rows) > 1 else rows
 
 
 @router.action("issue_save", form=issue_form, needs=CODES)
@@ -189,7 +191,7 @@ async def codes(turn: Turn, site: str = "", after: str | None = None, first: int
     named = await turn.provisioning.target(turn.actor, site) if site else Target()
     if named.device:
         return await code_of(turn, named.device.mac)
-    page = await turn.provisioning.codes(turn.actor, named.site, after=after, first=first)
+    page = await turn.provisioning.codes(turn.actor, named, after=after, first=first)
     return Reply(card=cards.codes_card(page, turn.now), private=True)
 
 

@@ -19,7 +19,7 @@ CONNECT = (Permission.CONNECT_CHANNELS,)
 
 @router.command("connect [<site>]", needs=CONNECT, where=Where.CHANNEL)
 async def connect(turn: Turn, site: str = "") -> Reply:
-    """Let this channel follow a site's rollout, or all of them, on one living card."""
+    """Let this channel follow the rollout of a site, of a tag, or all of it, on one living card."""
     if not turn.in_channel:
         raise WrongPlace
     followed = await turn.provisioning.connect(turn.actor, turn.conversation, site)
@@ -91,7 +91,7 @@ async def card_gone(turn: Turn, subject: str) -> Reply | None:
         found = await turn.provisioning.rollout_in(subject)
     except NotConnected:
         return None
-    return Reply(card=cards.card_gone_card(found.site))
+    return Reply(card=cards.card_gone_card(found.scope))
 
 
 @router.action("dismiss")

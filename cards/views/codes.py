@@ -194,12 +194,12 @@ def code_card(held: InHand, now: datetime, notice: str = "") -> CodeCard:
 def codes_card(page: CodePage, now: datetime) -> ListCard:
     title = ngettext("{n} live code", "{n} live codes", page.total)
     return ListCard(
-        title=f"{title}: {escape(page.site)}" if page.site else title,
+        title=f"{title}: {escape(page.scope)}" if page.scope else title,
         summary=title,
         rows=tuple(_code_row(held, now) for held in page.codes),
         empty="" if page.codes else _("No code is live. issue makes some."),
         small=(_("Codes are secrets; each page you see is logged."),) if page.codes else (),
-        buttons=more("codes", page.after, page.first, len(page.codes), site=page.site),
+        buttons=more("codes", page.after, page.first, len(page.codes), site=page.scope),
     )
 
 

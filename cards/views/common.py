@@ -71,6 +71,10 @@ def installed_words(device: Device) -> str:
     return _("{said}, mounting only", said=said) if word.mounting_only else said
 
 
+def tag_words(device: Device) -> str:
+    return ", ".join(escape(tag) for tag in device.tags)
+
+
 def problem_words(device: Device) -> str:
     problem = device.problem
     if problem is None:

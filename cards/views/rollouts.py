@@ -18,8 +18,8 @@ FACTS = {
 }
 
 
-def site_words(site: str) -> str:
-    return escape(site) if site else _("All sites")
+def site_words(scope: str) -> str:
+    return escape(scope) if scope else _("All sites")
 
 
 def rollout_card(progress: Progress, now: datetime) -> RolloutCard:
@@ -32,12 +32,12 @@ def rollout_card(progress: Progress, now: datetime) -> RolloutCard:
         problems=problems,
     )
     return RolloutCard(
-        title=_("{site} rollout", site=site_words(progress.site)),
-        summary=_("{site} rollout: {percent} % provisioned", site=site_words(progress.site), percent=progress.percent),
+        title=_("{site} rollout", site=site_words(progress.scope)),
+        summary=_("{site} rollout: {percent} % provisioned", site=site_words(progress.scope), percent=progress.percent),
         headline=counts,
         bar=bar(progress.provisioned, progress.total),
         last=_last(progress, now),
-        buttons=(Button("rollout_details", _("Details"), {"site": progress.site}),),
+        buttons=(Button("rollout_details", _("Details"), {"site": progress.scope}),),
         small=(_("Or type: rollout"),),
     )
 
@@ -58,31 +58,31 @@ def _last(progress: Progress, now: datetime) -> str:
 def details_card(progress: Progress) -> Notice:
     waiting = progress.total - progress.provisioned
     return Notice(
-        title=_("{site} rollout", site=site_words(progress.site)),
+        title=_("{site} rollout", site=site_words(progress.scope)),
         lines=(
             ngettext("{n} device waits for activation.", "{n} devices wait for activation.", waiting),
             ngettext("{n} device called in.", "{n} devices called in.", progress.provisioned),
             ngettext("{n} device confirmed on site.", "{n} devices confirmed on site.", progress.installed),
             ngettext("{n} device has a problem.", "{n} devices have a problem.", progress.problems),
         ),
-        buttons=(Button("rollout_card", _("Back"), {"site": progress.site}),),
+        buttons=(Button("rollout_card", _("Back"), {"site": progress.scope}),),
     )
 
 
 def connected_note(rollout: Rollout) -> str:
-    return _("This channel follows {site} now.", site=site_words(rollout.site))
+    return _("This channel follows {site} now.", site=site_words(rollout.scope))
 
 
 def disconnected_note(rollout: Rollout) -> str:
-    return _("This channel no longer follows {site}. The card above stays as it is.", site=site_words(rollout.site))
+    return _("This channel no longer follows {site}. The card above stays as it is.", site=site_words(rollout.scope))
 
 
 def milestone_note(rollout: Rollout, percent: int) -> str:
     if percent == 0:
-        return _("{site}: the first device called in. The rollout has started.", site=site_words(rollout.site))
+        return _("{site}: the first device called in. The rollout has started.", site=site_words(rollout.scope))
     if percent == 100:
-        return _("{site}: 100 %. Every device has called in.", site=site_words(rollout.site))
-    return _("{site}: {percent} % of the devices have called in.", site=site_words(rollout.site), percent=percent)
+        return _("{site}: 100 %. Every device has called in.", site=site_words(rollout.scope))
+    return _("{site}: {percent} % of the devices have called in.", site=site_words(rollout.scope), percent=percent)
 
 
 def codes_ended_note(count: int) -> str:

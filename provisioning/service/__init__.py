@@ -7,10 +7,11 @@ from provisioning.service.housekeeping import Housekeeping
 from provisioning.service.onsite import OnSite
 from provisioning.service.outbox import Outbox
 from provisioning.service.rollouts import Rollouts
+from provisioning.service.tags import Tags
 from provisioning.service.unit import Policy
 
 __all__ = ["Policy", "Provisioning"]
 
 
-class Provisioning(Devices, Codes, OnSite, Outbox, Rollouts, Activation, Housekeeping):
+class Provisioning(Devices, Tags, Codes, OnSite, Outbox, Rollouts, Activation, Housekeeping):
     """Everything the product can do; the doors call nothing else."""

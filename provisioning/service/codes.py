@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
 
 from provisioning import lifecycle
 from provisioning.access import Permission, require
@@ -15,7 +14,7 @@ from provisioning.lifecycle import Step
 from provisioning.model import Actor, Batch, Change, Device, Person, stored
 from provisioning.ports import Span
 from provisioning.service.handover import Handover, InHand
-from provisioning.service.lookup import Target
+from provisioning.service.lookup import EVERYTHING, Target
 
 PAGE = 10
 
@@ -48,7 +47,7 @@ class CodePage:
     codes: tuple[InHand, ...]
     total: int
     after: str | None
-    site: str
+    scope: str  # the site, or the tag with its sign
     first: int
 
 
@@ -165,21 +164,22 @@ class Codes(Handover):
             raise NoLiveCode(place=device.place)
         return held
 
-    async def codes(self, actor: Actor, site: str = "", *, after: str | None = None, first: int = 1) -> CodePage:
+    async def codes(
+        self, actor: Actor, target: Target = EVERYTHING, *, after: str | None = None, first: int = 1
+    ) -> CodePage:
         """Live codes, ten a page; each page is audited before it is unsealed."""
         require(actor, Permission.ISSUE_CODES)
         now = self.now()
         alive = Span("code_until", after=now)
-        equals: dict[str, Any] = {"site": site.casefold()} if site else {}
-        page = await self.store.find(Device, span=alive, after=after, limit=PAGE, removed=False, **equals)
-        total = await self.store.count(Device, span=alive, removed=False, **equals)
+        page = await self.store.find(Device, span=alive, after=after, limit=PAGE, removed=False, **target.equals)
+        total = await self.store.count(Device, span=alive, removed=False, **target.equals)
         facts = tuple(
             CodeShown(at=now, actor=actor.id, subject=d.mac, issue=d.issued, reader=actor.id) for d in page.rows
         )
         if facts:
             await self.store.save(Change(events=facts))
         shown = [await self._unsealed(device) for device in page.rows]
-        return CodePage(tuple(shown), total, page.after, site, first)
+        return CodePage(tuple(shown), total, page.after, target.scope, first)
 
     # -------------------------------------------------------------- ending
 

@@ -16,7 +16,7 @@ from provisioning.bookkeeping import Lease, Operation, Segment
 from provisioning.errors import Conflict, Duplicate
 from provisioning.events import CodeEnded
 from provisioning.model import Change, Device, MessageKind, MessageStatus, OutboxMessage, Record, Rollout
-from provisioning.notifications import tell
+from provisioning.notifications import folded, follows, tell
 from provisioning.ports import Page, Span
 from provisioning.service.people import SERVICE
 from provisioning.service.unit import UseCases
@@ -106,7 +106,7 @@ class Housekeeping(UseCases):
                 return total
 
     async def _decide_end(self, rows: Sequence[Device]) -> tuple[Change, int]:
-        now, puts, events, sites = self.now(), [], [], Counter[str]()
+        now, puts, events = self.now(), list[Device](), []
         for row in rows:
             device = await self.store.get(Device, row.mac)
             code = device.code if device else None
@@ -114,15 +114,15 @@ class Housekeeping(UseCases):
                 continue
             puts.append(replace(device, code=replace(code, sealed=None)))
             events.append(CodeEnded(at=now, actor="service", subject=device.mac, issue=code.issue))
-            sites[device.site.casefold()] += 1
-        return Change(puts=(*puts, *await self._many_ended(sites)), events=tuple(events)), len(puts)
+        return Change(puts=(*puts, *await self._many_ended(puts)), events=tuple(events)), len(puts)
 
-    async def _many_ended(self, sites: Counter[str]) -> tuple[OutboxMessage, ...]:
+    async def _many_ended(self, ended: Sequence[Device]) -> tuple[OutboxMessage, ...]:
         """Channels hear of more than five codes that ended together."""
-        if sites.total() <= MANY_ENDED:
+        if len(ended) <= MANY_ENDED:
             return ()
         rollouts = (await self.store.find(Rollout, limit=1000)).rows
-        counts = {r.key: sites[r.site.casefold()] if r.site else sites.total() for r in rollouts}
+        places = Counter((device.site.casefold(), folded(device.tags)) for device in ended)
+        counts = {r.key: sum(n for place, n in places.items() if follows(r, *place)) for r in rollouts}
         return tuple(
             tell(MessageKind.CODES_ENDED, key, key, self.now(), count=str(count))
             for key, count in counts.items()

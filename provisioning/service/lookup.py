@@ -61,6 +61,9 @@ class Target:
         return {"tag": self.tag.casefold()} if self.tag else {"site": self.site.casefold()} if self.site else {}
 
 
+EVERYTHING = Target()
+
+
 def device_title(device: Device) -> str:
     """`2.14, ends 22:33`: enough to tell two devices apart without a whole MAC."""
     return _("{place}, ends {end}", place=device.place, end=f"{device.mac[-4:-2]}:{device.mac[-2:]}")
@@ -124,7 +127,7 @@ class Lookup(UseCases):
 
     async def _by_words(self, actor: Actor, word: str) -> list[Device]:
         folded = word.casefold()
-        own = {} if allowed(actor, Permission.SEE_DEVICES) else {"technician": actor.id}
+        own: dict[str, Any] = {} if allowed(actor, Permission.SEE_DEVICES) else {"technician": actor.id}
         rows: list[Device] = []
         if _SUFFIX.fullmatch(word):
             rows += await self._listed(suffix=re.sub(r"[^0-9A-F]", "", word.upper()), **own)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from provisioning.access import Permission, require
-from provisioning.errors import NotConnected, NothingMatches
+from provisioning.errors import NotConnected
 from provisioning.events import (
     ChannelConnected,
     ChannelDisconnected,
@@ -16,9 +17,9 @@ from provisioning.events import (
     ProblemReported,
 )
 from provisioning.model import Actor, Change, Conversation, Device, MessageKind, OutboxMessage, Rollout, State, stored
-from provisioning.notifications import tell
+from provisioning.notifications import folded, follows, tell
 from provisioning.ports import TallyRow
-from provisioning.service.lookup import Lookup
+from provisioning.service.lookup import Lookup, Target
 from provisioning.service.people import SERVICE
 
 STARTED = 0
@@ -29,9 +30,9 @@ MILESTONES = (25, 50, 75, 100)  # per cent provisioned
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Counts of one site (or all), and the newest thing that happened."""
+    """Counts of one site or tag (or all), and the newest thing that happened."""
 
-    site: str
+    scope: str  # as it is said: "Oslo", "#lobby"; "" for everything
     total: int
     provisioned: int
     installed: int
@@ -49,54 +50,45 @@ class Progress:
 
 class Rollouts(Lookup):
     async def connect(self, actor: Actor, channel: Conversation, text: str) -> Rollout:
-        """The channel follows a site (or, without a name, all). Connecting again changes the site."""
+        """The channel follows a site or a tag (or, without a name, all). Connecting again changes which."""
         require(actor, Permission.CONNECT_CHANNELS)
-        site = await self.site(text) if text.strip() else ""
-        if text.strip() and not site:
-            raise NothingMatches(text=text.strip()[:60])
+        meant = await self.scope(text) if text.strip() else Target()
 
         async def decide() -> tuple[Change, Rollout]:
             known = await self.store.get(Rollout, channel.id)
-            if known and known.site == site:
+            if known and (known.site, known.tag) == (meant.site, meant.tag):
                 return Change(), known
             fresh = Rollout(
                 channel=channel,
-                site=site,
+                site=meant.site,
+                tag=meant.tag,
                 connected_by=actor.id,
                 connected_by_name=actor.name,
                 started_at=self.now(),
-                reached=await self._already_reached(site),
+                reached=_reached(await self._counts(meant)),  # what lies behind is not announced
                 version=known.version if known else 0,
             )
-            fact = ChannelConnected(at=self.now(), actor=actor.id, subject=channel.id, site=site)
+            fact = ChannelConnected(at=self.now(), actor=actor.id, subject=channel.id, site=meant.scope)
             return Change(puts=(fresh,), events=(fact,)), stored(fresh)
 
         return await self.unit(actor, decide)
-
-    async def _already_reached(self, site: str) -> tuple[int, ...]:
-        """What lies behind a rollout when a channel begins to follow it is not announced."""
-        now = _progress(site, await self.store.tally(site.casefold() or None))
-        return _reached(now)
 
     async def disconnect(self, actor: Actor, channel: Conversation) -> Rollout:
         require(actor, Permission.CONNECT_CHANNELS)
 
         async def decide() -> tuple[Change, Rollout]:
-            rollout = await self._followed(channel.id)
-            fact = ChannelDisconnected(at=self.now(), actor=actor.id, subject=channel.id, site=rollout.site)
+            rollout = await self.rollout_in(channel.id)
+            fact = ChannelDisconnected(at=self.now(), actor=actor.id, subject=channel.id, site=rollout.scope)
             return Change(deletes=(rollout,), events=(fact,)), rollout
 
         return await self.unit(actor, decide)
 
-    async def _followed(self, channel_id: str) -> Rollout:
+    async def rollout_in(self, channel_id: str) -> Rollout:
+        """The rollout this channel follows. Errors: `NotConnected`."""
         rollout = await self.store.get(Rollout, channel_id)
         if rollout is None:
             raise NotConnected
         return rollout
-
-    async def rollout_in(self, channel_id: str) -> Rollout:
-        """The rollout this channel follows. Errors: `NotConnected`."""
-        return await self._followed(channel_id)
 
     async def followers(self) -> Sequence[Rollout]:
         """Every channel that follows something."""
@@ -104,16 +96,16 @@ class Rollouts(Lookup):
 
     async def progress_in(self, channel_id: str) -> Progress:
         """How the channel's rollout stands. A milestone reached since is put into the outbox with the same save."""
-        rollout = await self._followed(channel_id)
-        progress = await self._progress_of(rollout.site)
+        rollout = await self.rollout_in(channel_id)
+        progress = await self._progress_of(_followed(rollout))
         fresh = tuple(m for m in _reached(progress) if m not in rollout.reached)
         if fresh:
             await self.unit(SERVICE, lambda: self._tell_milestones(channel_id))
         return replace(progress, revision=rollout.version)
 
     async def _tell_milestones(self, channel_id: str) -> tuple[Change, None]:
-        rollout = await self._followed(channel_id)
-        reached = _reached(await self._progress_of(rollout.site))
+        rollout = await self.rollout_in(channel_id)
+        reached = _reached(await self._progress_of(_followed(rollout)))
         fresh = [milestone for milestone in reached if milestone not in rollout.reached]
         if not fresh:
             return Change(), None
@@ -126,27 +118,41 @@ class Rollouts(Lookup):
         return tell(kind, rollout.key, rollout.key, self.now(), percent=str(milestone))
 
     async def progress(self, actor: Actor, text: str) -> Progress:
-        """How a site (or everything) stands, for anybody with a role."""
+        """How a site or a tag (or everything) stands, for anybody with a role."""
         require(actor, Permission.FOLLOW_ROLLOUT)
-        site = await self.site(text) if text.strip() else ""
-        if text.strip() and not site:
-            raise NothingMatches(text=text.strip()[:60])
-        return await self._progress_of(site)
+        return await self._progress_of(await self.scope(text) if text.strip() else Target())
 
-    async def _progress_of(self, site: str) -> Progress:
-        progress = _progress(site, await self.store.tally(site.casefold() or None))
+    async def _counts(self, target: Target) -> Progress:
+        if not target.tag:
+            return _progress(target.site, await self.store.tally(target.site.casefold() or None))
+        count = partial(self.store.count, Device, removed=False, **target.equals)
+        total, waiting = await count(), await count(state=State.WAITING_FOR_ACTIVATION)
+        return Progress(
+            scope=target.scope,
+            total=total,
+            provisioned=max(0, total - waiting),  # they are counted one after the other
+            installed=await count(installed=True),
+            problems=await count(problem=True),
+        )
+
+    async def _progress_of(self, target: Target) -> Progress:
+        progress = await self._counts(target)
         for row in (await self.store.history(limit=RECENT)).rows:
             device = await self.store.get(Device, row.event.subject) if isinstance(row.event, TELLING) else None
-            if device and (not site or device.site.casefold() == site.casefold()):
+            if device and follows(target, device.site.casefold(), folded(device.tags)):
                 names = await self.names((row.event.actor,))
                 by = names.get(row.event.actor, "")
                 return replace(progress, last=device, last_by=by, last_at=row.event.at, last_fact=row.event.name)
         return progress
 
 
+def _followed(rollout: Rollout) -> Target:
+    return Target(site=rollout.site, tag=rollout.tag)
+
+
 def _progress(site: str, rows: Sequence[TallyRow]) -> Progress:
     return Progress(
-        site=site,
+        scope=site,
         total=sum(row.count for row in rows),
         provisioned=sum(row.count for row in rows if row.state is not State.WAITING_FOR_ACTIVATION),
         installed=sum(row.count for row in rows if row.installed),

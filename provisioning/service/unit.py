@@ -26,6 +26,7 @@ from provisioning.events import (
     DeviceReplaced,
     DeviceReset,
     DevicesSwapped,
+    DeviceTagged,
     Event,
     InstallConfirmed,
     PersonUnreachable,
@@ -54,6 +55,7 @@ MOVING = (
     DeviceReplaced,
     DevicesSwapped,
     DeviceRemoved,
+    DeviceTagged,
     DeviceProvisioned,
     DeviceReset,
     InstallConfirmed,
@@ -162,6 +164,7 @@ class UseCases:
             rollouts=rollouts,
             technicians={mac: device.technician for mac, device in devices.items()},
             sites={mac: device.site.casefold() for mac, device in devices.items()},
+            tags={mac: notifications.folded(device.tags) for mac, device in devices.items()},
             pressed=actor.post,
         )
         return replace(audience, posts=await self._posts_to_redraw(change.events, audience))
@@ -171,11 +174,17 @@ class UseCases:
         subjects = {event.subject: None for event in loud}
         moving = [event for event in loud if isinstance(event, MOVING)]
         channels = {r.key: None for event in moving for r in audience.channels(event.subject)}
-        left = {site_of(event.before).casefold() for event in moving if isinstance(event, DeviceMoved)}
-        channels |= {r.key: None for r in audience.rollouts if r.site and r.site.casefold() in left}
+        left = _left(moving)
+        channels |= {r.key: None for r in audience.rollouts if r.scope and r.scope.casefold() in left}
         posts: dict[str, Post] = {}
         for subject in (*subjects, *channels):
             await asyncio.sleep(0)  # others get their turns
             for post in (await self.store.find(Post, subject=subject, limit=POSTS_PER_SUBJECT)).rows:
                 posts[post.key] = post
         return tuple(posts.values())
+
+
+def _left(events: Sequence[Event]) -> set[str]:
+    """Sites and tags that devices no longer belong to, as rollouts name them, case-folded."""
+    sites = {site_of(event.before).casefold() for event in events if isinstance(event, DeviceMoved)}
+    return sites | {f"#{event.tag}".casefold() for event in events if isinstance(event, DeviceTagged) and event.removed}

@@ -61,7 +61,7 @@ class Using:
         await ask(f"`rollout {LARGEST}`", lambda: core.progress(ADMIN, LARGEST))
         await ask("a rollout's living card", lambda: core.progress_in(channel_of("Oslo").id))
         await ask("`codes`", lambda: core.codes(ADMIN))
-        await ask(f"`codes {LARGEST}`", lambda: core.codes(ADMIN, LARGEST))
+        await ask(f"`codes {LARGEST}`", lambda: core.codes(ADMIN, What(site=LARGEST)))
         await ask("`people`", lambda: core.roster(ADMIN))
         await ask("ending access: what it would touch", lambda: core.workload(ADMIN, technician_of(1)))
         await ask("`move <mac> to …`", self._move)

@@ -181,7 +181,7 @@ async def test_a_code_that_dies_while_it_is_being_audited_is_not_shown(
 
 async def test_each_page_of_codes_is_audited_row_by_row(site: World) -> None:
     await site.issue("all", SAM)
-    page = await site.core.codes(await site.dana(), "Oslo")
+    page = await site.core.codes(await site.dana(), Target(site="Oslo"))
     assert page.total == 3
     assert [held.digits for held in page.codes] == [await site.digits(mac) for mac in (A, B, C)]
     assert (await site.facts()).count("CodeShown") == 3
