@@ -111,9 +111,9 @@ class Paper(FPDF):
             if len(lines) <= most:
                 return size, [line.strip() for line in lines]
         last = lines[most - 1].strip()
-        while self._ems(f"{last}…", face) > width:
+        while last and self._ems(f"{last}...", face) > width:
             last = last[:-1]
-        return size, [*(line.strip() for line in lines[: most - 1]), f"{last}…"]
+        return size, [*(line.strip() for line in lines[: most - 1]), f"{last}..."]
 
     def _wrapped(self, text: str, face: Face, room: float) -> list[str]:
         """Lines that end at a blank, a slash or a dash, or in the middle of what is too long for a line."""
