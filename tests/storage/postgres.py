@@ -64,9 +64,7 @@ def _shared() -> tuple[str, str]:
     with psycopg.connect(url, autocommit=True) as connection:
         tables = [name for (name,) in connection.execute(_TABLES)]
     # what triggers count comes last
-    emptied = sorted(
-        set(tables) - {"migrations", "pulse", "revisions"}, key="tally".__eq__
-    )
+    emptied = sorted(set(tables) - {"migrations", "pulse", "revisions"}, key="tally".__eq__)
     return url, ";".join(f"DELETE FROM {name}" for name in emptied)
 
 

@@ -65,7 +65,6 @@ def rich_device(number: int) -> Device:
         retry_until=NOW,
         installed=Installation("kim", "Kim", NOW, "ok", checked=True),
         problem=Problem("no network", "port dead", "kim", "Kim", NOW),
-        batch="b1",
         renewals=(NOW, NOW + timedelta(hours=1)),
     )
 
@@ -93,6 +92,20 @@ def one_of_each() -> tuple[Record, ...]:
             message="m1",
         ),
         Batch(id="b1", kind="add", by="dana", by_name="Dana", at=NOW, macs=("805EC0000001",)),
+        Attempts(slot="00ff", failures=3, since=NOW),
+        Operation(id="op1", at=NOW),
+        Lease(name="sweep", holder="i1", until=NOW),
+        Segment(number=1, first=1, last=9, count=9, newest=NOW, head="ab" * 32, sealed_at=NOW),
+        message("m1", unique="edit:1"),
+        message("m2", status=MessageStatus.SENT, settled_at=NOW),
+        *of_imports(),
+    )
+
+
+def of_imports() -> tuple[Record, ...]:
+    """What came with imports: in stores since schema 3."""
+    return (
+        device(0xA1B4, "Oslo/2F/2.15", tags=("Lobby",), batch="b1"),
         import_of("i1", hides=True, before=(Former("805EC0000001", 3, "Oslo/1", tags=("east",), removed_at=NOW),)),
         Upload(
             id="u1",
@@ -118,10 +131,4 @@ def one_of_each() -> tuple[Record, ...]:
             rows=(SheetRow(2, "805EC0000001", "Oslo/1", tags=("lobby",), code="c2VhbGVk"),),
             bad=(BadRow(3, ("8x", "Oslo/2"), RowFault.of("invalid_mac", {"text": "8x"})),),
         ),
-        Attempts(slot="00ff", failures=3, since=NOW),
-        Operation(id="op1", at=NOW),
-        Lease(name="sweep", holder="i1", until=NOW),
-        Segment(number=1, first=1, last=9, count=9, newest=NOW, head="ab" * 32, sealed_at=NOW),
-        message("m1", unique="edit:1"),
-        message("m2", status=MessageStatus.SENT, settled_at=NOW),
     )

@@ -73,7 +73,25 @@ async def test_the_most_telling_index_leads(file_store, question, index):
     said = await plan(file_store, file_store.find(Device, **question))
     assert f"USING INDEX devices.{index}" in said
     assert said.count("INDEX devices.") == 1
+
+
+@pytest.mark.parametrize("more", [{}, {"site": "x"}, {"technician": "x", "removed": False}, {"contains": "x"}], ids=str)
+async def test_a_page_by_tag_walks_the_devices_that_have_it(file_store, more):
+    said = await plan(file_store, file_store.find(Device, tag="x", after="5", **more))
+    assert "SEARCH tagged USING PRIMARY KEY (tag=? AND place>?) · SEARCH doc:devices USING INTEGER PRIMARY KEY" in said
     assert "TEMP B-TREE" not in said
+
+
+async def test_a_device_with_one_name_is_looked_at_for_its_tag(file_store):
+    said = await plan(file_store, file_store.find(Device, tag="x", suffix="1234"))
+    assert "USING INDEX devices.suffix" in said
+    assert "SEARCH tagged USING PRIMARY KEY (tag=? AND place=?)" in said
+
+
+async def test_many_records_are_looked_up_one_by_one(file_store):
+    said = await plan(file_store, file_store.get_many(Device, ["a", "b"]))
+    assert "devices_1 (key=?)" in said
+    assert "SCAN doc:devices" not in said
 
 
 @pytest.mark.parametrize(
