@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -20,15 +21,17 @@ import structlog
 import provisioning
 from provisioning.errors import TextTooLong
 from provisioning.sheets import faults, limits
-from provisioning.sheets.cells import TAG, TYPES
+from provisioning.sheets.cells import TAG, TYPES, is_clean
+from provisioning.sheets.kinds import ZIP
 from provisioning.sheets.reading import Piece
-from provisioning.untrusted import LIMIT, clean
+from provisioning.untrusted import clean
 from provisioning.uploads import BadRow, RowFault, SheetRow
 
 log = structlog.get_logger(__name__)
 
 HOME: Final = str(Path(provisioning.__file__).parents[1])
-START: Final = "import sys; sys.path.insert(0, sys.argv[1]); from provisioning.sheets.child import main; main()"
+LIBRARIES: Final = str(Path(getattr(find_spec("python_calamine"), "origin", HOME)).parents[1])
+START: Final = "import sys; sys.path += sys.argv[2:]; from provisioning.sheets.child import main; main(sys.argv[1])"
 LONGEST_LINE: Final = 1024 * 1024  # bytes; a piece is at most half of it
 STEP: Final = 256 * 1024
 STALLED: Final = 4  # times its processor time a process may take on a busy machine
@@ -77,7 +80,7 @@ class Sheet:
             raise self._damaged("a head was due")
         self.head = self._believed(_head, value)
 
-    async def __aiter__(self) -> AsyncIterator[Piece]:
+    async def __aiter__(self) -> AsyncIterator[Piece[SheetRow]]:
         while True:
             kind, value = await self._line()
             if kind == "end":
@@ -140,8 +143,9 @@ async def read_sheet(content: bytes, name: str) -> AsyncIterator[Sheet]:
         raise faults.TooLarge(limit=limits.BYTES // 1024 // 1024)
     if not content:
         raise faults.EmptySheet
+    form = "xlsx" if content.startswith(ZIP) else "csv"
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-X", "utf8", "-c", START, HOME),
+        *(sys.executable, "-I", "-S", "-X", "utf8", "-c", START, form, HOME, LIBRARIES),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,  # what a library says of a file is not for logs
@@ -189,7 +193,7 @@ def _head(value: Any) -> Head:
     return Head(header, form, rows, code)
 
 
-def _piece(value: Any) -> Piece:
+def _piece(value: Any) -> Piece[SheetRow]:
     rows, bad, read = value
     _hold(type(read) is int and read >= 0 and len(rows) + len(bad) <= limits.PIECE + _SLACK)
     return Piece(tuple(map(_row, rows)), tuple(map(_bad, bad)), read)
@@ -214,7 +218,7 @@ def _row(value: Any) -> SheetRow:
 
 def _is_line(text: Any) -> bool:
     """Whether it is as `clean` leaves a text."""
-    return type(text) is str and len(text) <= LIMIT and ((text.isascii() and text.isprintable()) or clean(text) == text)
+    return type(text) is str and ((is_clean(text) and "  " not in text) or clean(text) == text)
 
 
 def _bad(value: Any) -> BadRow:

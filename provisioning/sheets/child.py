@@ -14,16 +14,18 @@ import math
 import os
 import sys
 import time
-import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from provisioning.sheets import delimited, faults, limits
 from provisioning.sheets.columns import Column
 from provisioning.sheets.kinds import is_workbook
-from provisioning.sheets.reading import Piece, Table, table_of
-from provisioning.uploads import BadRow, RowFault, SheetRow
+from provisioning.sheets.reading import Found, Piece, Table, table_of
+from provisioning.uploads import BadRow, RowFault
+
+if TYPE_CHECKING:
+    from provisioning.sheets.workbook import Sheet
 
 try:
     import resource
@@ -76,29 +78,38 @@ def _address_space() -> int:
     return int(statm.read_text().split()[0]) * resource.getpagesize() if statm.exists() else 0
 
 
-def main() -> None:
+def main(form: str) -> None:
+    """`form` is what the file looks like; what it is decides itself here."""
     budget = Budget()
-    out = sys.stdout.buffer
     try:
-        from provisioning.sheets import workbook  # the libraries are in before the doors close
-
         for encoding in ENCODINGS:
             codecs.lookup(encoding)
+        sheets_of = _workbooks() if form == "xlsx" else None  # what is imported is in before the doors close
         budget.close()
         content = sys.stdin.buffer.read(limits.BYTES + 1)
-        lines = _workbook(content, budget, workbook.sheets_of) if is_workbook(content) else _text(content, budget)
+        if not is_workbook(content):
+            lines = _text(content, budget)
+        elif sheets_of:
+            lines = _workbook(content, budget, sheets_of)
+        else:
+            raise faults.NotASheet
         for line in lines:
-            out.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
-            out.flush()
+            _send(line)
     except MemoryError:
         _tell(faults.TooMuchMemory())
     except faults.SheetError as error:
         _tell(error)
     except Exception as error:  # a fault of ours: where it is, and nothing of what the file holds
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        _send({"broke": f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"})
+        _send({"broke": f"{type(error).__name__} at {_place(error)}"})
     except BaseException as error:  # a library that panicked
         _send({"broke": type(error).__name__})
+
+
+def _place(error: Exception) -> str:
+    step = error.__traceback__
+    while step and step.tb_next:
+        step = step.tb_next
+    return f"{Path(step.tb_frame.f_code.co_filename).name}:{step.tb_lineno}" if step else ""
 
 
 def _tell(error: faults.SheetError) -> None:
@@ -106,8 +117,17 @@ def _tell(error: faults.SheetError) -> None:
 
 
 def _send(line: dict[str, Any]) -> None:
-    sys.stdout.buffer.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+    sys.stdout.buffer.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
     sys.stdout.buffer.flush()
+
+
+SheetsOf = Callable[[bytes, Callable[[int], None]], Iterator["Sheet"]]
+
+
+def _workbooks() -> SheetsOf:
+    from provisioning.sheets.workbook import sheets_of  # a third of the start that a text does not need
+
+    return sheets_of
 
 
 def _text(content: bytes, budget: Budget) -> Iterator[dict[str, Any]]:
@@ -115,7 +135,7 @@ def _text(content: bytes, budget: Budget) -> Iterator[dict[str, Any]]:
     yield from _told(table_of(text.rows()), "csv", text.count, budget, [])
 
 
-def _workbook(content: bytes, budget: Budget, sheets_of: Any) -> Iterator[dict[str, Any]]:
+def _workbook(content: bytes, budget: Budget, sheets_of: SheetsOf) -> Iterator[dict[str, Any]]:
     rows = 0
 
     def counted(found: int) -> None:
@@ -153,13 +173,9 @@ def _told(table: Table, form: str, rows: int, budget: Budget, remarks: Iterable[
     yield {"end": [_fault(remark) for remark in (*remarks, *table.remarks)]}
 
 
-def _piece(piece: Piece) -> list[Any]:
-    return [[_row(row) for row in piece.rows], [_bad(row) for row in piece.bad], piece.read]
-
-
-def _row(row: SheetRow) -> list[Any]:
-    rest = (row.type, row.account, row.technician, row.tags, row.asset_tag, row.notes, row.code)
-    return [row.number, row.mac, row.location, *(rest if any(rest) else ())]
+def _piece(piece: Piece[Found]) -> list[Any]:
+    rows = [row if any(row[3:]) else row[:3] for row in piece.rows]
+    return [rows, [_bad(row) for row in piece.bad], piece.read]
 
 
 def _bad(row: BadRow) -> list[Any]:

@@ -25,53 +25,53 @@ Rows = Iterator[tuple[int, list[str]]]
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text that can be read from its beginning as often as needed; `rows` counts those with something in them."""
+    """A text that was read through once; `count` is of the rows with something in them."""
 
     lines: Callable[[], Iterator[str]]
     separator: str
-    strict: bool
-    count: int = 0
+    count: int
 
     def rows(self) -> Rows:
-        """Each row with its number as a spreadsheet would show it. Errors: `LoneQuote`, `LineTooLong`."""
+        """Each row with its number as a spreadsheet would show it."""
         if self.separator == BLANKS:
-            return ((number, _split(line)) for number, line in enumerate(self.lines(), 1))
-        return self._checked()
-
-    def _checked(self) -> Rows:
-        reader = csv.reader(self.lines(), delimiter=self.separator, strict=self.strict)
-        number = before = 0
-        try:
-            for number, cells in enumerate(reader, 1):
-                if not self.strict and reader.line_num - before > 1:  # a quotation mark took in the next line
-                    raise faults.LoneQuote(row=number)
-                before = reader.line_num
-                yield number, cells
-        except csv.Error:
-            raise faults.LoneQuote(row=number + 1) from None
+            return enumerate(map(_split, self.lines()), 1)
+        return enumerate(csv.reader(self.lines(), delimiter=self.separator), 1)
 
 
 def text_of(content: bytes) -> Text:
     """Errors: `NotASheet`, `EmptySheet`, `LoneQuote`, `LineTooLong`, `TooManyRows`, `TooManyColumns`."""
     encoding, mark = encoding_of(content)
+    csv.field_size_limit(limits.LINE)
 
     def lines(skipped: int = 0) -> Iterator[str]:
         stream = io.BytesIO(content)
         stream.seek(mark)
-        return islice(_short(io.TextIOWrapper(stream, encoding, newline="")), skipped, None)
+        return islice(io.TextIOWrapper(stream, encoding, newline=""), skipped, None)
 
-    csv.field_size_limit(limits.LINE)
-    named = _NAMED.fullmatch(next(lines(), ""))
+    named = _NAMED.fullmatch(next(_short(lines()), ""))
     skipped = 1 if named else 0
-    separator = named[1] if named else _separator(list(islice(lines(), SAMPLE)))
-    for strict in (True, False):
-        text = Text(lambda: lines(skipped), separator, strict)
-        try:
-            return Text(text.lines, separator, strict, _counted(text))
-        except faults.LoneQuote:
-            if not strict or separator == BLANKS:
-                raise
-    raise faults.LoneQuote(row=1)
+    separator = named[1] if named else _separator(list(islice(_short(lines()), SAMPLE)))
+    if separator == BLANKS:
+        rows = enumerate(map(_split, _short(lines())), 1)
+        return Text(lines, separator, _counted(rows))
+    try:
+        count = _counted(_read(_short(lines(skipped)), separator, strict=True))
+    except faults.LoneQuote:  # or a quotation mark inside of a quoted cell that is not doubled
+        count = _counted(_read(_short(lines(skipped)), separator, strict=False))
+    return Text(lambda: lines(skipped), separator, count)
+
+
+def _read(lines: Iterator[str], separator: str, *, strict: bool) -> Rows:
+    reader = csv.reader(lines, delimiter=separator, strict=strict)
+    number = before = 0
+    try:
+        for number, cells in enumerate(reader, 1):
+            if not strict and reader.line_num - before > 1:  # a quotation mark took in the next line
+                raise faults.LoneQuote(row=number)
+            before = reader.line_num
+            yield number, cells
+    except csv.Error:
+        raise faults.LoneQuote(row=number + 1) from None
 
 
 def _short(lines: Iterator[str]) -> Iterator[str]:
@@ -81,9 +81,9 @@ def _short(lines: Iterator[str]) -> Iterator[str]:
         yield line
 
 
-def _counted(text: Text) -> int:
+def _counted(rows: Rows) -> int:
     count = 0
-    for number, cells in text.rows():
+    for number, cells in rows:
         if any(cells):
             count += 1
             if count > limits.ROWS + 1:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
+from typing import Any, Generic, TypeVar
 
 from provisioning.errors import ProvisioningError
 from provisioning.mac import looks_like_mac
@@ -13,21 +14,26 @@ from provisioning.sheets import cells as says
 from provisioning.sheets import faults, limits
 from provisioning.sheets.cells import Cell
 from provisioning.sheets.columns import Column, Layout, layout_of, layout_without_header
-from provisioning.uploads import BadRow, RowFault, SheetRow
+from provisioning.uploads import BadRow, RowFault
 
 LOOKED_THROUGH = 10  # rows that may stand above the first device
 CODES = 1_000  # rows that show how long codes are
 HELD = 100  # rows without a MAC at the end that are taken for notes; more of them are rows
 NAMED = 12  # row numbers that one remark names
 
+Row = TypeVar("Row")
 Numbered = tuple[int, Sequence[Cell]]
 
 
+# The values of a `SheetRow` in the order of its fields: what is only passed on is not made into one.
+Found = tuple[int, str, str, str, str, str, tuple[str, ...], str, str, str]
+
+
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Generic[Row]):
     """Some rows, in the order of the file; `read` counts all so far, in this piece and before."""
 
-    rows: tuple[SheetRow, ...]
+    rows: tuple[Row, ...]
     bad: tuple[BadRow, ...]
     read: int
 
@@ -40,13 +46,13 @@ class Table:
     rows: Iterator[Numbered]
     remarks: list[RowFault] = field(default_factory=list)
 
-    def pieces(self) -> Iterator[Piece]:
+    def pieces(self) -> Iterator[Piece[Found]]:
         return _Reading(self).pieces()
 
 
 def table_of(rows: Iterable[Numbered]) -> Table:
     """Finds the header, or does without. Errors: `NoMacColumn`, `TwoColumns`, `EmptySheet`."""
-    coming = ((number, row) for number, row in rows if any(cell != "" for cell in row))
+    coming = ((number, row) for number, row in rows if any(row))
     first = list(islice(coming, LOOKED_THROUGH))
     if not first:
         raise faults.EmptySheet
@@ -124,19 +130,20 @@ class _Reading:
         self._at = table.layout.at
         self._levels = table.layout.levels
         self._mac = self._at[Column.MAC]
+        self._optional = [(*_OPTIONAL[column], index) for column, index in self._at.items() if column in _OPTIONAL]
         self._digits = 0  # of the codes in this sheet; 0 while none is known
         self._seen: dict[str, tuple[int, str, int]] = {}
         self._twice: list[int] = []
         self._held: list[BadRow] = []  # notes, unless another device follows
-        self._rows: list[SheetRow] = []
+        self._rows: list[Found] = []
         self._bad: list[BadRow] = []
         self._read = 0
         self._weight = 0
 
-    def pieces(self) -> Iterator[Piece]:
+    def pieces(self) -> Iterator[Piece[Found]]:
         rows = self._looked_ahead()
         for number, cells in rows:
-            if not any(cell != "" for cell in cells):
+            if not any(cells):
                 continue
             self._read += 1
             if self._read > limits.ROWS:
@@ -160,7 +167,7 @@ class _Reading:
         self._digits = max(lengths, key=lambda length: lengths[length], default=0)
         return chain(first, self._table.rows)
 
-    def _piece(self) -> Piece:
+    def _piece(self) -> Piece[Found]:
         piece = Piece(tuple(self._rows), tuple(self._bad), self._read)
         self._rows, self._bad, self._weight = [], [], 0
         return piece
@@ -173,36 +180,34 @@ class _Reading:
             return
         if self._held:
             self._release()
-        before = self._seen.get(row.mac)
-        rest = hash((row.type, row.account, row.technician, row.tags, row.asset_tag, row.notes, row.code))
+        mac, location = row[1], row[2]
+        before = self._seen.get(mac)
         if before is None:
-            self._seen[row.mac] = (number, row.location, rest)
+            self._seen[mac] = (number, location, hash(row[3:]))
             self._rows.append(row)
-            self._weight += 40 + len(row.location)
-        elif before[1].casefold() != row.location.casefold():
-            values = {"row": before[0], "there": before[1], "here": row.location}
-            self._refuse(number, cells, RowFault.of("same_mac", values))
-        elif before[2] != rest:
+            self._weight += len(location)
+        elif before[1].casefold() != location.casefold():
+            self._refuse(
+                number, cells, RowFault.of("same_mac", {"row": before[0], "there": before[1], "here": location})
+            )
+        elif before[2] != hash(row[3:]):
             self._refuse(number, cells, RowFault.of("same_mac_else", {"row": before[0]}))
         else:
             self._twice.append(number)
 
-    def _row(self, number: int, cells: Sequence[Cell]) -> SheetRow:
-        mac = says.mac_of(cells[self._mac] if self._mac < len(cells) else "")
+    def _row(self, number: int, cells: Sequence[Cell]) -> Found:
         width = len(cells)
+        mac = says.mac_of(cells[self._mac] if self._mac < width else "")
         location = says.location_of([cells[index] for index in self._levels if index < width])
-        optional = self._optional(cells)
-        if not location and not optional.get("code"):
+        rest: list[Any] = list(_NOTHING)
+        for place, read, index in self._optional:
+            if index < width and (cell := cells[index]) != "":
+                rest[place] = read(cell)
+        if rest[_CODE]:
+            rest[_CODE] = says.code_of(rest[_CODE], self._digits)
+        elif not location:
             raise says.refused("location_missing")
-        return SheetRow(number, mac, location, **optional)  # type: ignore[arg-type]
-
-    def _optional(self, cells: Sequence[Cell]) -> dict[str, str | tuple[str, ...]]:
-        found: dict[str, str | tuple[str, ...]] = {}
-        for column, index in self._at.items():
-            if column in _OPTIONAL and index < len(cells) and (cell := cells[index]) != "":
-                name, read = _OPTIONAL[column]
-                found[name] = says.code_of(cell, self._digits) if column is Column.CODE else read(cell)
-        return found
+        return (number, mac, location, *rest)
 
     def _refuse(self, number: int, cells: Sequence[Cell], fault: RowFault) -> None:
         kept = tuple(says.text_of(cell)[: limits.CELL] for cell in cells[: limits.COLUMNS])
@@ -210,7 +215,7 @@ class _Reading:
             kept = kept[:-1]
         row = BadRow(number, kept, fault)
         mac = cells[self._mac] if self._mac < len(cells) else ""
-        alone = sum(cell != "" for cell in cells) == 1
+        alone = sum(map(bool, cells)) == 1
         if _meant_as_mac(mac) or (not isinstance(mac, str) and not alone):
             self._release()
             self._keep(row)
@@ -238,12 +243,15 @@ class _Reading:
             self._table.remarks.append(RowFault.of("counted_once", told))
 
 
-_OPTIONAL = {
-    Column.TYPE: ("type", says.type_of),
-    Column.ACCOUNT: ("account", says.account_of),
-    Column.TECHNICIAN: ("technician", lambda cell: says.words_of(cell, Column.TECHNICIAN)),
-    Column.TAG: ("tags", says.tags_of),
-    Column.ASSET_TAG: ("asset_tag", lambda cell: says.words_of(cell, Column.ASSET_TAG)),
-    Column.NOTES: ("notes", lambda cell: says.words_of(cell, Column.NOTES)),
-    Column.CODE: ("code", says.text_of),  # as long as the others of its column
+_NOTHING = ("", "", "", (), "", "", "")  # in the columns that may be missing
+_CODE = 6
+# Which of them it is, and how its cell is read.
+_OPTIONAL: Mapping[Column, tuple[int, Callable[[Cell], Any]]] = {
+    Column.TYPE: (0, says.type_of),
+    Column.ACCOUNT: (1, says.account_of),
+    Column.TECHNICIAN: (2, lambda cell: says.words_of(cell, Column.TECHNICIAN)),
+    Column.TAG: (3, says.tags_of),
+    Column.ASSET_TAG: (4, lambda cell: says.words_of(cell, Column.ASSET_TAG)),
+    Column.NOTES: (5, lambda cell: says.words_of(cell, Column.NOTES)),
+    Column.CODE: (_CODE, lambda cell: cell),  # understood beside the others of its column
 }

@@ -151,6 +151,9 @@ def _xlsx(title: str, headings: Sequence[Heading], rows: Iterable[Sequence[str]]
         for column, value in enumerate(row):
             sheet.write_string(last, column, _cell(value))
     sheet.freeze_panes(1, 0)
+    sheet.repeat_rows(0)
+    sheet.set_landscape()
+    sheet.fit_to_pages(1, 0)  # on paper: all columns side by side
     sheet.autofilter(0, 0, last, len(headings) - 1)
     for column, heading in enumerate(headings):
         _advise(sheet, column, heading, rules.get(column, {}))
