@@ -79,7 +79,7 @@ class Paper(FPDF):
         self.set_font(face, style="B" if face is Face.FIXED else "", size=size)
         for line in lines:
             left = x + width - self._ems(line, face) * size * _POINT if right else x
-            self.text(left, y + size * _POINT * _ASCENT, _in_order(line))
+            self.text(left, y + size * _POINT * _ASCENT, in_order(line))
             y += size * _POINT * _LEADING
         return y
 
@@ -137,7 +137,7 @@ class Paper(FPDF):
         return sum(widths[ord(c)] for c in text) / 1000
 
 
-def _in_order(line: str) -> str:
+def in_order(line: str) -> str:
     """The signs from left to right as they are seen."""
     if any(unicodedata.bidirectional(c) in _FROM_RIGHT for c in line):
         return BidiParagraph(line).get_reordered_string()
