@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from aiohttp import web
 
+from bot.demo.files import LocalFiles
 from bot.demo.people import (
     LOCAL_BOT,
     LOCAL_CHANNEL,
@@ -131,6 +132,7 @@ class LocalConnector:
         self.people = {person.id: person for person in people}
         self.limits = limits or Limits()
         self.feed = Feed(self.limits)
+        self.files = LocalFiles()
         team = tuple(person for person in people if person in LOCAL_TEAM_MEMBERS)
         chats = [Conversation(person.conversation_id, (person,)) for person in people]
         self._conversations = {chat.id: chat for chat in [*chats, Conversation(channel.id, team)]}
@@ -138,7 +140,7 @@ class LocalConnector:
         self._last_id = 0
 
     def routes(self) -> list[web.RouteDef]:
-        """The connector's calls for the bot, and the two that the page itself uses."""
+        """The connector's calls for the bot, and those that the page itself uses."""
         v3 = LOCAL_SERVICE_PATH + "v3"
         chat = v3 + "/conversations/{conversation}"
         return [
@@ -154,11 +156,13 @@ class LocalConnector:
             web.get(v3 + "/teams/{team}/conversations", self.team_channels),
             web.post("/demo/messages", self.say),
             web.get("/demo/events", self.events),
+            *self.files.routes(),
         ]
 
     async def close(self, _: web.Application | None = None) -> None:
-        """End every open event stream at once; fits `app.on_shutdown`."""
+        """End every open event stream at once and let go of all files; fits `app.on_shutdown`."""
         self.feed.close()
+        self.files.clear()
 
     # What the bot calls.
 
