@@ -15,6 +15,7 @@ from provisioning.errors import TextTooLong
 from provisioning.mac import vendor
 from provisioning.model import Batch, Device, OutboxMessage, Person, Post, Rollout
 from provisioning.ports import IndexValue, Span, TallyRow
+from provisioning.searching import text_of
 from provisioning.uploads import Upload, UploadPart
 from storage.records import check_text, micros
 
@@ -43,15 +44,6 @@ def _code_until(device: Device) -> int | None:
 def _hashed_until(device: Device) -> int | None:
     code = device.code
     return micros(code.expires_at) if code and code.sealed is None and code.digest is not None else None
-
-
-def _device_text(device: Device) -> str:
-    """What people know it by; its MAC in pairs and in quads, as switches and admin centres write it."""
-    mac = device.mac
-    a, b, c, d, e, f = mac[:2], mac[2:4], mac[4:6], mac[6:8], mac[8:10], mac[10:]
-    macs = f"{mac}\n{a}-{b}-{c}-{d}-{e}-{f}\n{a}:{b}:{c}:{d}:{e}:{f}\n{a}{b}.{c}{d}.{e}{f}\n{a}{b}-{c}{d}-{e}{f}"
-    written = (device.location, macs, device.account, device.asset_tag, device.notes, device.model, *device.tags)
-    return "\n".join(written).casefold()
 
 
 @lru_cache(maxsize=1024)
@@ -102,7 +94,7 @@ _KINDS = (
             "open": lambda device: device.open_job,
             "batch": lambda device: device.batch or None,
             "vendor": lambda device: _vendor(device.mac[:6]),
-            "text": _device_text,
+            "text": text_of,
         },
         lists={"tag": _tags},
         order=lambda device: f"{natural(device.location)}{_BEHIND}{device.mac}",
