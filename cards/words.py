@@ -92,8 +92,9 @@ def plain(text: str) -> str:
 
 
 def code_groups(code: str) -> str:
-    """`482913760257` → `4829 1376 0257`."""
-    return " ".join(code[i : i + 4] for i in range(0, len(code), 4))
+    """`482913760257` → `4829 1376 0257`; six as `482 913`."""
+    size = 3 if len(code) == 6 else 4
+    return " ".join(code[i : i + size] for i in range(0, len(code), size))
 
 
 def mac_dashed(mac: str) -> str:
@@ -165,6 +166,11 @@ def _locale() -> Locale:
 # ── amounts and lists ────────────────────────────────────────────────────────────────────────────────────────────
 
 _BLOCKS = 10
+
+
+def amount(number: int) -> str:
+    """`2000`, `20 000`, `200 000`: groups of three from five digits on (ISO 80000-1), held together."""
+    return f"{number:,}".replace(",", "\u00a0") if number >= 10_000 else str(number)
 
 
 def bar(done: int, total: int) -> str:

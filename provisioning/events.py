@@ -145,6 +145,13 @@ class CodeRevoked(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CodeUsed(Event):
+    """A code of the Teams admin centre, as the technician says: the screen showed it. Its sealed copy was erased."""
+
+    issue: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CodeEnded(Event):
     """It expired unused; its sealed copy was erased."""
 
@@ -199,6 +206,7 @@ class DeviceReset(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstallConfirmed(Event):
     mounting_only: bool
+    screen: bool = False  # it showed the organisation, as the technician says
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from provisioning.events import (
     CodeIssued,
     CodeReceived,
     CodeRevoked,
+    CodeUsed,
     DeviceProvisioned,
     DeviceRemoved,
     DeviceReset,
@@ -72,6 +73,11 @@ def issue_code(device: Device, code: ActivationCode, actor: Actor) -> Change:
 def companion(device: Device) -> bool:
     """Its last code came from the Teams admin centre: Microsoft's service provisions it, ours never does."""
     return device.code is not None and device.code.authority is Authority.TEAMS
+
+
+def awaits_word(device: Device) -> bool:
+    """A companion device of which nobody has said yet that its screen shows the organisation."""
+    return companion(device) and not (device.installed and device.installed.screen)
 
 
 def receive_code(device: Device, code: ActivationCode, actor: Actor, now: datetime) -> Change:
@@ -167,9 +173,18 @@ def remove(device: Device, now: datetime, actor: Actor, fact: Event | None = Non
 
 
 def confirm_install(device: Device, word: Installation) -> Change:
-    """The technician's word; a reported problem is over with it."""
-    event = InstallConfirmed(at=word.at, actor=word.by, subject=device.mac, mounting_only=word.mounting_only)
-    return Change(puts=(replace(device, installed=word, problem=None),), events=(event,))
+    """The technician's word; a reported problem is over with it.
+
+    Where they say that the screen showed the organisation, Microsoft's code was used: it is erased.
+    """
+    code, events = device.code, list[Event]()
+    if word.screen and code and code.sealed is not None:
+        events.append(CodeUsed(at=word.at, actor=word.by, subject=device.mac, issue=code.issue))
+        code = replace(code, sealed=None)
+    fact = InstallConfirmed(
+        at=word.at, actor=word.by, subject=device.mac, mounting_only=word.mounting_only, screen=word.screen
+    )
+    return Change(puts=(replace(device, installed=word, problem=None, code=code),), events=(*events, fact))
 
 
 def report_problem(device: Device, problem: Problem) -> Change:

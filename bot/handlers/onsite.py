@@ -15,6 +15,7 @@ from cards.views.people import access_ended
 from cards.views.rollouts import problem_note
 from provisioning.access import Permission
 from provisioning.errors import BadInput
+from provisioning.lifecycle import awaits_word, companion
 from provisioning.model import Device, MessageKind
 from provisioning.service.onsite import Job
 from provisioning.texts import _
@@ -91,15 +92,25 @@ async def new_code(turn: Turn, device: str) -> Reply:
 
 @router.action("install_form", needs=SITE)
 async def install_form(
-    turn: Turn, device: str, mounting_only: bool = False, note: str = "", fault: BadInput | None = None
+    turn: Turn,
+    device: str,
+    mounting_only: bool = False,
+    note: str = "",
+    screen: bool = False,
+    fault: BadInput | None = None,
 ) -> Reply:
     """The form that confirms an install; asks first where the device has not called in."""
     current = (await turn.provisioning.job(turn.actor, device)).device
-    if current.installed:
+    organisation = turn.provisioning.policy.organisation
+    if current.installed and not awaits_word(current):
         return await _saved(turn, current)
-    if not current.provisioned and not mounting_only:
+    if not (current.provisioned or companion(current) or mounting_only):
         return Reply(card=cards.not_called_in(current, note))
-    return Reply(card=cards.install_form(current, mounting_only=mounting_only, fault=fault, note=note))
+    return Reply(
+        card=cards.install_form(
+            current, organisation, mounting_only=mounting_only, fault=fault, note=note, screen=screen
+        )
+    )
 
 
 @router.command("install <device> [<note>]", needs=SITE)
@@ -107,6 +118,8 @@ async def install_form(
 async def install(turn: Turn, device: str, note: str = "") -> Reply:
     """Confirm that a device is installed, with a note if you like."""
     found, note = await turn.provisioning.device_and_rest(turn.actor, f"{device} {note}")
+    if awaits_word(found):
+        return await install_form(turn, found.mac, note=note)
     if not found.provisioned and not found.installed:
         return Reply(card=cards.not_called_in(found, note))
     return await _saved(turn, found, note, checked=True)
@@ -114,18 +127,24 @@ async def install(turn: Turn, device: str, note: str = "") -> Reply:
 
 @router.action("install_save", form=install_form, needs=SITE)
 async def install_save(
-    turn: Turn, device: str, note: str = "", checked: bool = False, mounting_only: bool = False
+    turn: Turn,
+    device: str,
+    note: str = "",
+    checked: bool = False,
+    screen: bool = False,
+    mounting_only: bool = False,
 ) -> Reply:
     """Save the install."""
     found = await turn.provisioning.device(turn.actor, device)
-    return await _saved(turn, found, note, checked=checked, mounting_only=mounting_only)
+    return await _saved(turn, found, note, checked=checked, screen=screen, mounting_only=mounting_only)
 
 
 async def _saved(turn: Turn, found: Device, note: str = "", **word: bool) -> Reply:
     """The install as it stands. What was confirmed before stays so, and whoever taps again reads by whom and when."""
-    actor = replace(turn.actor, operation="") if found.installed else turn.actor
+    said = found.installed and not (word.get("screen") and awaits_word(found))
+    actor = replace(turn.actor, operation="") if said else turn.actor
     saved = await turn.provisioning.confirm(actor, found.mac, note, **word)
-    return Reply(card=cards.saved_card(saved, turn.now, turn.actor.id))
+    return Reply(card=cards.saved_card(saved, turn.now, turn.actor.id, turn.provisioning.policy.organisation))
 
 
 # ------------------------------------------------------------------ problems

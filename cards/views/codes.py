@@ -6,9 +6,20 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from cards.view import Button, ChoiceInput, CodeCard, FormCard, Input, ListCard, Notice, Row, Style, Tone
-from cards.views.common import CHOICES, cancel, danger, more, names_to_choose, place_words, short, what_and_mac
+from cards.views.common import (
+    CHOICES,
+    cancel,
+    danger,
+    more,
+    names_to_choose,
+    place_words,
+    short,
+    valid_words,
+    what_and_mac,
+)
 from cards.words import clock, code_groups, escape, mac_dashed, until
 from provisioning.errors import BadInput
+from provisioning.lifecycle import companion
 from provisioning.model import Batch, Device, Person
 from provisioning.service.codes import CodePage
 from provisioning.service.handover import Delivery, InHand
@@ -176,16 +187,23 @@ def assign_form(batch: Batch, technicians: Sequence[Person], fault: BadInput | N
 def code_card(held: InHand, now: datetime, notice: str = "") -> CodeCard:
     """One code, for an admin."""
     device, data = held.device, {"target": held.device.mac}
-    live = device.live_code(now)
+    live, teams = device.live_code(now), companion(device)
+    renew = () if teams else (Button("reissue", _("New code"), data),)
+    place = escape(device.place)
+    typed = (
+        _("Or type: revoke {place}", place=place)
+        if teams
+        else _("Or type: reissue {place}, revoke {place}", place=place)
+    )
     return CodeCard(
         title=place_words(device),
         notice=notice,
         device=what_and_mac(device),
         code=code_groups(held.digits),
-        valid=_("valid until {time}", time=until(live.expires_at, now)) if live else _("no live code"),
+        valid=valid_words(device, live, now) if live else _("no live code"),
         lines=(_("With {name}.", name=escape(held.technician)),) if held.technician else (),
-        buttons=(Button("reissue", _("New code"), data), Button("revoke", _("Revoke code"), data)) if live else (),
-        small=(_("Seeing a code is logged. Or type: reissue {place}, revoke {place}", place=escape(device.place)),),
+        buttons=(*renew, Button("revoke", _("Revoke code"), data)) if live else (),
+        small=(_("Seeing a code is logged."), typed),
         subject=device.mac,
         revision=device.version,
     )
@@ -193,12 +211,15 @@ def code_card(held: InHand, now: datetime, notice: str = "") -> CodeCard:
 
 def codes_card(page: CodePage, now: datetime) -> ListCard:
     title = ngettext("{n} live code", "{n} live codes", page.total)
+    small = [_("Codes are secrets; each page you see is logged.")] if page.codes else []
+    if any(companion(held.device) for held in page.codes):
+        small.append(_("Those of the Teams admin centre work with Microsoft's service alone, the others with ours."))
     return ListCard(
         title=f"{title}: {escape(page.scope)}" if page.scope else title,
         summary=title,
         rows=tuple(_code_row(held, now) for held in page.codes),
         empty="" if page.codes else _("No code is live. issue makes some."),
-        small=(_("Codes are secrets; each page you see is logged."),) if page.codes else (),
+        small=tuple(small),
         buttons=more("codes", page.after, page.first, len(page.codes), site=page.scope),
     )
 
@@ -207,7 +228,8 @@ def _code_row(held: InHand, now: datetime) -> Row:
     code = held.device.live_code(now)
     ends = _("until {time}", time=until(code.expires_at, now)) if code else _("ended")
     who = escape(held.technician) if held.technician else _("nobody")
-    return Row(title=short(held.device), code=code_groups(held.digits), detail=f"{who}, {ends}")
+    by = [_("Teams admin centre")] if companion(held.device) else []
+    return Row(title=short(held.device), code=code_groups(held.digits), detail=", ".join((who, ends, *by)))
 
 
 def revoked_card(count: int, title: str) -> Notice:
@@ -248,7 +270,15 @@ def locked_card(device: Device) -> Notice:
 
 
 def wanted_card(device: Device, name: str) -> Notice:
-    """To the admins: a technician may not renew by themselves any more."""
+    """To the admins: a technician may not renew by themselves any more, or only Microsoft can."""
+    if companion(device):
+        return Notice(
+            title=_("{name} needs a code, {place}", name=escape(name), place=place_words(device)),
+            lines=(_("Make a new one in the Teams admin centre, then upload the file here."), what_and_mac(device)),
+            buttons=(Button("device", _("Show it"), {"device": device.mac}), Button("dismiss", _("Refuse"))),
+            subject=device.mac,
+            revision=device.version,
+        )
     return Notice(
         title=_("{name} needs a code, {place}", name=escape(name), place=place_words(device)),
         buttons=(  # the live code that does not work on site dies

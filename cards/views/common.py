@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from cards.view import Button, Notice, Style, Tone
-from cards.words import clock, escape, mac_dashed, mac_end
+from cards.words import clock, escape, mac_dashed, mac_end, until
 from provisioning.errors import Choice
+from provisioning.lifecycle import companion
 from provisioning.mac import vendor
-from provisioning.model import Device, Person, State
+from provisioning.model import ActivationCode, Device, Person, State
 from provisioning.service.onsite import PROBLEMS
 from provisioning.texts import N_, _
 
@@ -33,7 +35,26 @@ _NUMBERED = re.compile(r"[\d.\-]+[A-Za-z]?")
 
 
 def state_words(device: Device) -> str:
+    """Of a companion device the state is not known here, only what was said on site."""
+    if companion(device) and device.installed and device.installed.screen:
+        return _("confirmed on site")
     return _(BADGES[device.state][0])
+
+
+def tone_of(device: Device) -> Tone:
+    if device.problem:
+        return Tone.ATTENTION
+    return Tone.GOOD if companion(device) and device.installed else BADGES[device.state][1]
+
+
+def live_words(device: Device, now: datetime) -> str:
+    """Who accepts its live code, and until when; empty where none lives."""
+    code = device.live_code(now)
+    if code is None:
+        return ""
+    if companion(device):
+        return _("code of the Teams admin centre, until {time}", time=until(code.expires_at, now))
+    return _("code live")
 
 
 def place_words(device: Device) -> str:
@@ -63,12 +84,28 @@ def short(device: Device) -> str:
     return _("{place}, ends {end}", place=escape(device.place), end=mac_end(device.mac))
 
 
-def installed_words(device: Device) -> str:
+def valid_words(device: Device, code: ActivationCode, now: datetime) -> str:
+    """Under a code that is shown: who made it where we did not, and until when it works."""
+    time = until(code.expires_at, now)
+    if companion(device):
+        return _("code from the Teams admin centre, valid until {time}", time=time)
+    return _("valid until {time}", time=time)
+
+
+def installed_words(device: Device, organisation: str = "") -> str:
+    """The technician's word. What the screen of a companion device showed is said to be theirs."""
     word = device.installed
     if word is None:
         return _("not confirmed")
     said = _("{name} {time}", name=escape(word.by_name), time=clock(word.at))
+    if word.screen:
+        return screen_words(organisation, said)
     return _("{said}, mounting only", said=said) if word.mounting_only else said
+
+
+def screen_words(organisation: str, said: str) -> str:
+    shown = escape(organisation) or _("the name of the organisation")
+    return _("the screen showed {organisation}, says {said}", organisation=shown, said=said)
 
 
 def tag_words(device: Device) -> str:

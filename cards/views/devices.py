@@ -6,20 +6,22 @@ from datetime import datetime, timedelta
 
 from cards.view import Button, Fact, FormCard, Notice, Style, TextInput, Tone
 from cards.views.common import (
-    BADGES,
     cancel,
     installed_words,
+    live_words,
     place_words,
     problem_words,
     short,
     state_words,
+    tag_words,
+    tone_of,
     what,
 )
 from cards.words import age, clock, escape, mac_dashed, until
 from provisioning.access import Permission, allowed
 from provisioning.errors import BadInput, ProvisioningError
-from provisioning.lifecycle import Step, can
-from provisioning.model import Actor, Batch, Device, State
+from provisioning.lifecycle import Step, can, companion
+from provisioning.model import ActivationCode, Actor, Batch, Device, State
 from provisioning.service.devices import Added
 from provisioning.service.finding import DeviceFacts
 from provisioning.texts import _, ngettext
@@ -30,7 +32,7 @@ SHOWN_FAULTS = 10
 def device_card(facts: DeviceFacts, actor: Actor, now: datetime, notice: str = "") -> Notice:
     """Everything about one device, with the buttons its state and the reader's rights allow."""
     device = facts.device
-    tone = Tone.ATTENTION if device.problem else BADGES[device.state][1]
+    tone = tone_of(device)
     return Notice(
         title=_device_title(device),
         tone=tone,
@@ -59,14 +61,22 @@ def _facts(facts: DeviceFacts, now: datetime) -> tuple[Fact, ...]:
         (_("MAC"), f"{mac_dashed(device.mac)} ({what(device)})"),
         (_("Code"), _code_words(device, now)),
         (_("Technician"), escape(facts.technician)),
-        (_("Called in"), clock(device.provisioned_at, now) if device.provisioned_at else _("not yet")),
+        (_("Called in"), _called_words(device, now)),
         (_("Last seen"), age(facts.last_seen, now) if facts.last_seen else ""),
-        (_("Installed"), installed_words(device)),
+        (_("Installed"), installed_words(device, facts.organisation)),
         (_("Problem"), problem_words(device)),
+        (_("Tags"), tag_words(device)),
         (_("Life"), str(device.life) if device.life > 1 else ""),
         (_("Model"), escape(" ".join(filter(None, (device.model, device.software, device.serial))))),
     )
     return tuple(Fact(label, value) for label, value in rows if value)
+
+
+def _called_words(device: Device, now: datetime) -> str:
+    """A companion device calls Microsoft's service, never this one."""
+    if device.provisioned_at:
+        return clock(device.provisioned_at, now)
+    return "" if companion(device) else _("not yet")
 
 
 def _code_words(device: Device, now: datetime) -> str:
@@ -75,9 +85,20 @@ def _code_words(device: Device, now: datetime) -> str:
         return _("used")
     if code is None:
         return _("none")
+    if companion(device):
+        return live_words(device, now) or _teams_code_words(device, code, now)
     if code.live(now):
         return _("live until {time}", time=until(code.expires_at, now))
     return _("ended {time}", time=clock(code.expires_at, now))
+
+
+def _teams_code_words(device: Device, code: ActivationCode, now: datetime) -> str:
+    """Of a code of Microsoft's that does not live here any more."""
+    if device.installed and device.installed.screen:
+        return _("of the Teams admin centre, used, as said on site")
+    if code.expires_at <= now:
+        return _("of the Teams admin centre, ended {time}", time=clock(code.expires_at, now))
+    return _("of the Teams admin centre, erased here")
 
 
 def _device_buttons(device: Device, actor: Actor, now: datetime) -> tuple[Button, ...]:
@@ -87,10 +108,12 @@ def _device_buttons(device: Device, actor: Actor, now: datetime) -> tuple[Button
     if allowed(actor, Permission.ISSUE_CODES) and can(device, Step.ISSUE_CODE):
         if device.live_code(now):
             buttons.append(Button("code", _("Show code"), data, style=Style.POSITIVE))
-            buttons.append(Button("reissue", _("New code"), {**data, "target": device.mac}))
+            if not companion(device):
+                buttons.append(Button("reissue", _("New code"), {**data, "target": device.mac}))
             buttons += solve or [Button("revoke", _("Revoke code"), {"target": device.mac})]
             return tuple(buttons)  # three stand in a row on a phone; the rest is typed
-        buttons.append(Button("issue", _("Issue code"), {"target": device.mac}, style=Style.POSITIVE))
+        if not companion(device):
+            buttons.append(Button("issue", _("Issue code"), {"target": device.mac}, style=Style.POSITIVE))
     if allowed(actor, Permission.EDIT_DEVICES):
         buttons += [*solve, Button("move_form", _("Move"), data), Button("remove_ask", _("Remove"), data)]
     return tuple(buttons[:3])
@@ -234,7 +257,7 @@ def move_form(device: Device, location: str = "", fault: BadInput | None = None)
 def remove_card(device: Device, now: datetime) -> Notice:
     lines = [what(device) + ", " + mac_dashed(device.mac)]
     if device.live_code(now):
-        lines.append(_("Its live code dies at once."))
+        lines.append(_("Its code is erased here.") if companion(device) else _("Its live code dies at once."))
     if device.provisioned:
         lines.append(_("It was provisioned. If it comes back it keeps its state and needs a factory reset."))
     data = {"device": device.mac, "rev": str(device.version)}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from cards.view import Button, ListCard, Row, Tone
-from cards.views.common import BADGES, more, problem_words, state_words
+from cards.view import Button, ListCard, Row
+from cards.views.common import live_words, more, problem_words, state_words, tone_of
 from cards.words import escape, mac_dashed
 from provisioning.model import Device
 from provisioning.service.finding import Listing
@@ -38,13 +38,13 @@ def listing_card(page: Listing, now: datetime) -> ListCard:
 
 def _row(device: Device, technician: str, now: datetime) -> Row:
     details = [state_words(device)]
-    if device.live_code(now):
-        details.append(_("code live"))
+    if live := live_words(device, now):
+        details.append(live)
     if technician:
         details.append(escape(technician))
     if device.installed:
         details.append(_("installed"))
     if device.problem:
         details.append(problem_words(device))
-    tone = Tone.ATTENTION if device.problem else BADGES[device.state][1]
-    return Row(title=f"{escape(device.location)} · {mac_dashed(device.mac)}", detail=", ".join(details), tone=tone)
+    title = f"{escape(device.location)} · {mac_dashed(device.mac)}"
+    return Row(title=title, detail=", ".join(details), tone=tone_of(device))

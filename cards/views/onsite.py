@@ -10,6 +10,7 @@ from cards.view import (
     CodeCard,
     Fact,
     FormCard,
+    Input,
     ListCard,
     Notice,
     Row,
@@ -18,9 +19,19 @@ from cards.view import (
     ToggleInput,
     Tone,
 )
-from cards.views.common import installed_words, more, place_words, problem_words, short, state_words, what_and_mac
-from cards.words import clock, code_groups, escape, until
+from cards.views.common import (
+    installed_words,
+    more,
+    place_words,
+    problem_words,
+    short,
+    state_words,
+    valid_words,
+    what_and_mac,
+)
+from cards.words import clock, code_groups, escape
 from provisioning.errors import BadInput
+from provisioning.lifecycle import awaits_word, companion
 from provisioning.model import Device
 from provisioning.service.onsite import PROBLEMS, Day, Job, Saved
 from provisioning.texts import _, ngettext
@@ -44,12 +55,8 @@ def job_card(
         tone=tone,
         device=place if title else what_and_mac(device),
         code=code_groups(job.held.digits) if shows else "",
-        valid=_("valid until {time}", time=until(live.expires_at, now)) if shows and live else "",
-        how=_(
-            "On the device: Settings, Provision device, type the code. Only once: sign-in later needs nobody on site."
-        )
-        if shows
-        else "",
+        valid=valid_words(device, live, now) if shows and live else "",
+        how=_how(device, organisation) if shows else "",
         lines=lines,
         buttons=_job_buttons(device, shows=shows, now=now),
         small=(*((what_and_mac(device),) if title else ()), _job_footer(job, device)),
@@ -58,6 +65,16 @@ def job_card(
         readers=readers,
         refresh_verb="refresh" if readers else "",
     )
+
+
+def _how(device: Device, organisation: str) -> str:
+    if companion(device):
+        return _(
+            "On the device: Settings, Provision device, type the code. Then Microsoft's sign-in page shows "
+            "{organisation}: confirm that here.",
+            organisation=escape(organisation),
+        )
+    return _("On the device: Settings, Provision device, type the code. Only once: sign-in later needs nobody on site.")
 
 
 def _headline(job: Job, now: datetime, organisation: str) -> tuple[str, Tone, tuple[str, ...]]:
@@ -71,12 +88,20 @@ def _headline(job: Job, now: datetime, organisation: str) -> tuple[str, Tone, tu
         if device.installed:
             lines.append(_("Installed: {word}", word=installed_words(device)))
         return title, Tone.GOOD, tuple(lines)
+    if companion(device) and device.installed and device.installed.screen:
+        title = _("Confirmed {time}", time=clock(device.installed.at, now))
+        return title, Tone.GOOD, (_("Installed: {word}", word=installed_words(device, organisation)),)
     if job.asked:
         return _("An admin was asked {time}", time=clock(now, now)), Tone.WARNING, (_("You get the new code here."),)
-    if code is None:
+    if code is None or (code.sealed is None and code.expires_at > now):
         return "", Tone.PLAIN, (_("No code yet."),)
     if not code.live(now):
-        return _("This code ended at {time}.", time=clock(code.expires_at, now)), Tone.WARNING, ()
+        ended = _("This code ended at {time}.", time=clock(code.expires_at, now))
+        return (
+            ended,
+            Tone.WARNING,
+            (_("An admin has to make a new one in the Teams admin centre."),) if companion(device) else (),
+        )
     if not job.held.digits:
         return "", Tone.PLAIN, (_("The code is hidden while another one is shown."),)
     return "", Tone.PLAIN, ()
@@ -87,13 +112,19 @@ def _job_buttons(device: Device, *, shows: bool, now: datetime) -> tuple[Button,
     listing = Button("jobs", _("List"), inputs=False)
     problem = Button("problem_form", _("Problem"), data)
     confirm = Button("install_form", _("Confirm install"), data, style=Style.POSITIVE)
-    if device.installed:
+    if device.installed and not (awaits_word(device) and shows):
         return (Button("next", _("Next device"), style=Style.POSITIVE), problem, listing)
     if device.provisioned or shows:
         return (confirm, problem, listing)
     if device.live_code(now):
         return (Button("code", _("Show code"), data, style=Style.POSITIVE), problem, listing)
     renew = {**data, "issue": str(device.issued)}
+    if companion(device):  # it may have been used at the last minute: only its screen tells
+        return (
+            Button("renew", _("Ask for a code"), renew),
+            Button("install_form", _("Confirm install"), data),
+            problem,
+        )
     return (Button("renew", _("Get new code"), renew, style=Style.POSITIVE), problem, listing)
 
 
@@ -156,32 +187,44 @@ def _job_state(device: Device, now: datetime) -> str:
 # ------------------------------------------------------------------ the install
 
 
-def install_form(device: Device, *, mounting_only: bool, fault: BadInput | None = None, note: str = "") -> FormCard:
+def install_form(
+    device: Device,
+    organisation: str,
+    *,
+    mounting_only: bool,
+    fault: BadInput | None = None,
+    note: str = "",
+    screen: bool = False,
+) -> FormCard:
+    """What only the technician can see of a companion device is asked, and never assumed."""
     data = {"device": device.mac, "mounting_only": "true" if mounting_only else "false"}
-    called = device.provisioned_at
-    said = _("called in {time}", time=clock(called)) if called else _("has not called in")
+    errors = {fault.field or "note": escape(fault.sentence)} if fault else {}
+    inputs: list[Input] = [
+        TextInput(id="note", label=_("Note"), value=note, limit=200, lines=True, error=errors.get("note", "")),
+        ToggleInput(id="checked", label=_("Check"), title=_("Mounted, cabled, screen on"), value=True),
+    ]
+    buttons = [Button("install_save", _("Save"), data, style=Style.POSITIVE)]
+    if companion(device):
+        shows, error = _("The screen shows {organisation}", organisation=escape(organisation)), errors.get("screen", "")
+        inputs.insert(0, ToggleInput(id="screen", label=_("Screen"), title=shows, value=screen, error=error))
+        buttons.append(Button("install_save", _("Mounting only"), {**data, "mounting_only": "true"}))
     return FormCard(
         title=_("Confirm install"),
-        facts=(Fact(_("Room"), escape(device.place)), Fact(_("Device"), said)),
-        inputs=(
-            TextInput(
-                id="note",
-                label=_("Note"),
-                value=note,
-                limit=200,
-                lines=True,
-                error=escape(fault.sentence) if fault else "",
-            ),
-            ToggleInput(id="checked", label=_("Check"), title=_("Mounted, cabled, screen on"), value=True),
-        ),
-        buttons=(
-            Button("install_save", _("Save"), data, style=Style.POSITIVE),
-            Button("job", _("Back"), {"device": device.mac}, inputs=False),
-        ),
+        facts=(Fact(_("Room"), escape(device.place)), Fact(_("Device"), _known_words(device))),
+        inputs=tuple(inputs),
+        buttons=(*buttons, Button("job", _("Back"), {"device": device.mac}, inputs=False)),
         small=(_("Or type: install {place} and a note", place=escape(device.place)),),
         subject=device.mac,
         revision=device.version,
     )
+
+
+def _known_words(device: Device) -> str:
+    """What this service itself knows of it."""
+    if companion(device):
+        return _("calls Microsoft's service, not this one")
+    called = device.provisioned_at
+    return _("called in {time}", time=clock(called)) if called else _("has not called in")
 
 
 def not_called_in(device: Device, note: str = "") -> Notice:
@@ -199,14 +242,12 @@ def not_called_in(device: Device, note: str = "") -> Notice:
     )
 
 
-def saved_card(saved: Saved, now: datetime, actor: str) -> Notice:
+def saved_card(saved: Saved, now: datetime, actor: str, organisation: str) -> Notice:
     word = saved.word
     by = _("you") if word.by == actor else escape(word.by_name)
     time = clock(word.at, now)
     title = _("Already saved {time} by {by}.", time=time, by=by) if saved.again else _("Saved {time}.", time=time)
-    server = saved.device.provisioned_at
-    known = _("called in {time}", time=clock(server, now)) if server else _("has not called in yet")
-    lines = [_("{place}: installed; the device {known}.", place=place_words(saved.device), known=known)]
+    lines = [_standing(saved, now, organisation)]
     if not word.checked:
         lines.append(_("Not ticked: mounted, cabled, screen on."))
     if word.note:
@@ -214,6 +255,22 @@ def saved_card(saved: Saved, now: datetime, actor: str) -> Notice:
     return Notice(
         title=title, tone=Tone.GOOD, lines=tuple(lines), subject=saved.device.mac, revision=saved.device.version
     )
+
+
+def _standing(saved: Saved, now: datetime, organisation: str) -> str:
+    """What is known: by this service, or of a companion device by the technician's word alone."""
+    place, server = place_words(saved.device), saved.device.provisioned_at
+    if saved.word.screen:
+        word = installed_words(saved.device, organisation)
+        return _("{place}: installed; {word}.", place=place, word=word)
+    if companion(saved.device):
+        return _(
+            "{place}: mounted; whether the screen shows {organisation} was not said.",
+            place=place,
+            organisation=escape(organisation),
+        )
+    known = _("called in {time}", time=clock(server, now)) if server else _("has not called in yet")
+    return _("{place}: installed; the device {known}.", place=place, known=known)
 
 
 # ------------------------------------------------------------------ problems

@@ -22,7 +22,7 @@ from provisioning.errors import (
 )
 from provisioning.events import CodeLocked, Event, ProvisionRefused, ProvisionRepeated
 from provisioning.mac import normalise
-from provisioning.model import Actor, Change, Device, State, stored
+from provisioning.model import Actor, Authority, Change, Device, State, stored
 from provisioning.service.unit import UseCases
 from provisioning.untrusted import clean
 
@@ -162,9 +162,10 @@ class Activation(UseCases):
     async def _count_against(
         self, mac: str, device: Device | None, refusal: DeviceRefusal, call: ProvisionCall
     ) -> Change:
-        """A failure counts against the live code of a listed device; at the cap the code is revoked.
+        """A failure counts against our own live code of a listed device; at the cap the code is revoked.
 
-        Where there is no code, or no device, as many rows are written: a refusal tells nothing about the MAC.
+        A code of the Teams admin centre was never for this door: nothing said here can end it. Where there is no code,
+        or no device, as many rows are written: a refusal tells nothing about the MAC.
         """
         now = self.now()
         spare, blank = [replace(await self._attempts(slot), since=now) for slot in throttle.blanks(self.keys, mac)]
@@ -174,7 +175,7 @@ class Activation(UseCases):
             at=now, actor="device", subject=device.mac, reason=refusal.code, source=call.source
         )
         code = device.live_code(now)
-        if code is None:
+        if code is None or code.authority is not Authority.OWN:
             return Change(puts=(spare,), events=(fact,))
         failures = code.failures + 1
         if failures < throttle.CODE_FAILURES:

@@ -58,6 +58,19 @@ class NotATechnician(Refused):
     message = N_("{name} is not a technician yet. Say: grant {name} technician")
 
 
+class OfTeams(Refused):
+    """Refused to an admin, with the cure."""
+
+    code = "of_the_teams_admin_centre"
+    message = N_("{place} has its codes from the Teams admin centre: make a new one there and upload the file.")
+
+
+class LiveOfTeams(OfTeams):
+    """Refused to a technician."""
+
+    message = N_("{place} has a live code of the Teams admin centre. If it is refused, report a problem.")
+
+
 class Handover(Lookup):
     def fresh_code(self, device: Device, actor: Actor, lifetime: timedelta | None = None) -> ActivationCode:
         digits = codes.generate(self.policy.code_digits)

@@ -12,7 +12,7 @@ from provisioning.codes import masked
 from provisioning.errors import BadInput, ResetRequired
 from provisioning.events import CodeRequested
 from provisioning.model import Actor, Change, Device, Installation, Person, Problem, stored
-from provisioning.service.handover import Handover, InHand
+from provisioning.service.handover import Handover, InHand, LiveOfTeams
 from provisioning.texts import N_
 from provisioning.untrusted import clean
 
@@ -37,6 +37,12 @@ class UnknownProblem(BadInput):
 class NotCalledIn(BadInput):
     code = "not_called_in"
     message = N_("{place} has not called in yet. Confirm the mounting only?")
+
+
+class ScreenNotSeen(BadInput):
+    code = "screen_not_seen"
+    field = "screen"
+    message = N_("Not ticked. If the screen does not show {organisation} yet, choose Mounting only.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +147,18 @@ class OnSite(Handover):
     # -------------------------------------------------------------- a new code
 
     async def renew(self, actor: Actor, text: str) -> Job:
-        """A new code for an own device, at most 5 in 24 h; beyond that an admin is asked. The former code is dead."""
+        """A new code for an own device, at most 5 in 24 h; beyond that an admin is asked. The former code is dead.
+
+        Where its codes come from the Teams admin centre, an admin is asked too. Errors: `LiveOfTeams`.
+        """
         require(actor, Permission.WORK_ON_SITE)
 
         async def decide() -> tuple[Change, tuple[Device, bool]]:
             now, device = self.now(), await self.device(actor, text)
             if device.provisioned:
                 raise ResetRequired(place=device.place)
+            if lifecycle.companion(device) and device.live_code(now):
+                raise LiveOfTeams(place=device.place)
             recent = _recent(device, now)
             if self.renewals_left(device) <= 0:
                 fact = CodeRequested(at=now, actor=actor.id, subject=device.mac)
@@ -162,40 +173,59 @@ class OnSite(Handover):
 
     def renewals_left(self, device: Device) -> int:
         """How often its technician may still make a new code without an admin."""
-        return self.policy.renewals - len(_recent(device, self.now()))
+        return 0 if lifecycle.companion(device) else self.policy.renewals - len(_recent(device, self.now()))
 
     # -------------------------------------------------------------- the install
 
     async def confirm(
-        self, actor: Actor, text: str, note: str = "", *, checked: bool = False, mounting_only: bool = False
+        self,
+        actor: Actor,
+        text: str,
+        note: str = "",
+        *,
+        checked: bool = False,
+        screen: bool = False,
+        mounting_only: bool = False,
     ) -> Saved:
-        """The technician's word that it is mounted. A second time changes nothing and says who was first.
+        """The technician's word that it is mounted, and of a companion device what its screen shows.
 
-        Errors: `NotCalledIn` where the device has not called in and `mounting_only` was not said.
+        A second time changes nothing and says who was first; the screen can still be confirmed after the mounting.
+        Errors: `NotCalledIn` where the device has not called in, `ScreenNotSeen` where the screen of a companion
+        device was not confirmed, unless `mounting_only` was said.
         """
         require(actor, Permission.WORK_ON_SITE)
         note = masked(clean(note), self.policy.code_digits)
 
         async def decide() -> tuple[Change, Saved]:
             device = await self.device(actor, text)
-            if device.installed:
+            seen = screen and lifecycle.awaits_word(device)
+            if device.installed and not seen:
                 change = lifecycle.solve_problem(device, self.now(), actor)
                 fresh = stored(replace(device, problem=None)) if change else device
                 return change, Saved(fresh, device.installed, again=True)
-            if not device.provisioned and not mounting_only:
-                raise NotCalledIn(place=device.place)
+            known = seen or device.provisioned
+            if not (known or mounting_only):
+                raise self._not_known(device)
             word = Installation(
                 by=actor.id,
                 by_name=actor.name,
                 at=self.now(),
                 note=note,
-                mounting_only=not device.provisioned,
+                mounting_only=not known,
                 checked=checked,
+                screen=seen,
             )
             change = lifecycle.confirm_install(device, word)
-            return change, Saved(stored(replace(device, installed=word, problem=None)), word)
+            (fresh,) = (record for record in change.puts if isinstance(record, Device))
+            return change, Saved(stored(fresh), word)
 
         return await self.unit(actor, decide)
+
+    def _not_known(self, device: Device) -> BadInput:
+        """Why more than the mounting cannot be confirmed."""
+        if lifecycle.companion(device):
+            return ScreenNotSeen(organisation=self.policy.organisation)
+        return NotCalledIn(place=device.place)
 
     async def report(self, actor: Actor, text: str, kind: str, note: str = "") -> Device:
         """Something on site is wrong: the admins and the channel's thread are told, the next device comes up."""

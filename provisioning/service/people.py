@@ -304,7 +304,9 @@ class People(Handover):
             live = device.live_code(self.now()) is not None
             if device.technician == former.id and (live or device.open_job):
                 # one mounted before it called in is no job, but may have a code
-                change += self._pass_on(device, heir if device.open_job else None, actor, renew=live)
+                goes_on = heir if device.open_job else None
+                keeps = goes_on and lifecycle.companion(device)  # only Microsoft can make it anew
+                change += self._pass_on(device, goes_on, actor, renew=live and not keeps)
         return change, len(change.puts)
 
     def _pass_on(self, device: Device, heir: Person | None, actor: Actor, *, renew: bool) -> Change:

@@ -28,7 +28,7 @@ from provisioning.service.codes import CodePage
 from provisioning.service.devices import Added
 from provisioning.service.finding import DeviceFacts, Listing
 from provisioning.service.handover import Delivery, InHand
-from provisioning.service.onsite import Day, Job, Saved, UnknownProblem
+from provisioning.service.onsite import Day, Job, Saved, ScreenNotSeen, UnknownProblem
 from provisioning.service.people import Ended, Roster, Workload
 from provisioning.service.rollouts import Progress
 
@@ -68,6 +68,11 @@ class _Cards:
         self.called = replace(fresh, type="phone", model="MP56", software="122.15.0.142", serial="3105C0")
         self.word = Installation(by="sam", by_name=sam.name, at=NOW, note=words, checked=True)
         self.installed = replace(self.called, installed=self.word)
+        brought = KEYS.receive(self.bare.mac, "482913", 1, MORNING, timedelta(hours=24), "dana")
+        self.teams = replace(self.bare, code=brought, issued=1)
+        self.teams_ended = replace(self.teams, code=replace(brought, sealed=None, expires_at=MORNING))
+        seen = replace(self.word, screen=True)
+        self.teams_seen = replace(self.teams_ended, installed=seen)
         trouble = Problem(kind="broken", note=words, by="sam", by_name=sam.name, at=NOW)
         self.troubled = replace(self.live, problem=trouble)
         self.row = [self.device(f"Oslo/{2 + n // 5}/{2 + n // 5}.{14 + n % 5}", n) for n in range(10)]
@@ -104,6 +109,11 @@ class _Cards:
             "assign-nobody": codes.assign_form(many, ()),
             "code": codes.code_card(held, NOW),
             "codes": codes.codes_card(page, NOW),
+            "code-teams": codes.code_card(InHand(self.teams, "482913", self.sam.name), NOW),
+            "codes-mixed": codes.codes_card(
+                CodePage((held, InHand(self.teams, "482913", self.sam.name)), 2, None, "", 1), NOW
+            ),
+            "wanted-teams": codes.wanted_card(self.teams_ended, self.sam.name),
             "codes-none": codes.codes_card(CodePage((), 0, None, "", 1), NOW),
             "revoked": codes.revoked_card(12, "Oslo"),
             "revoked-none": codes.revoked_card(0, "Oslo"),
@@ -115,11 +125,13 @@ class _Cards:
 
     def devices(self) -> dict[str, View]:
         def facts(device: Device) -> DeviceFacts:
-            return DeviceFacts(device, self.sam.name, NOW - timedelta(minutes=3) if device.provisioned else None)
+            seen = NOW - timedelta(minutes=3) if device.provisioned else None
+            return DeviceFacts(device, self.sam.name, seen, "Contoso")
 
         states = {"bare": self.bare, "live": self.live, "ended": self.ended, "called": self.called}
+        states |= {"teams": self.teams, "teams-ended": self.teams_ended, "teams-seen": self.teams_seen}
         states |= {"installed": self.installed, "problem": self.troubled}
-        rows = (self.troubled, self.live, self.called, self.installed, *self.row[4:])
+        rows = (self.troubled, self.live, self.called, self.installed, self.teams, self.teams_seen, *self.row[6:])
         bad = MacWrongLength(text="80-5E-C0-11-22", digits=10)
         new = (self.bare, *self.row[1:3])
         batch = replace(self.batch, kind="add", macs=tuple(d.mac for d in new))
@@ -166,7 +178,11 @@ class _Cards:
         open_ = tuple(replace(d, code=self.live.code) for d in self.row)
         unknown = UnknownProblem()
         saved = Saved(self.installed, self.word)
-        mounted = replace(self.word, mounting_only=True)
+        mounted, seen = replace(self.word, mounting_only=True), replace(self.word, screen=True)
+
+        def said(saved: Saved) -> View:
+            return onsite.saved_card(saved, NOW, "sam", "Contoso")
+
         return {
             "job-next": job(self.live, DIGITS, upcoming=True),
             "job-hidden": job(self.live),
@@ -176,15 +192,25 @@ class _Cards:
             "job-called-in": job(self.called),
             "job-installed": job(self.installed),
             "job-problem": job(self.troubled),
+            "job-teams": job(self.teams, "482913", upcoming=True),
+            "job-teams-ended": job(self.teams_ended),
+            "job-teams-asked": job(self.teams_ended, asked=True),
+            "job-teams-seen": job(self.teams_seen),
             "jobs-none": onsite.no_jobs(Day((), 0)),
             "jobs-all-done": onsite.no_jobs(Day((), 12)),
             "jobs-stuck": onsite.no_jobs(Day((self.troubled,), 11)),
             "jobs": onsite.jobs_card(Day((self.troubled, self.called, *open_, self.bare), 3), NOW),
-            "install": onsite.install_form(self.called, mounting_only=False),
+            "install": onsite.install_form(self.called, "Contoso", mounting_only=False),
+            "install-teams": onsite.install_form(self.teams, "Contoso", mounting_only=False),
             "install-not-called-in": onsite.not_called_in(self.live),
-            "installed": onsite.saved_card(saved, NOW, "sam"),
-            "installed-again": onsite.saved_card(replace(saved, again=True), NOW, "sam"),
-            "installed-mounting": onsite.saved_card(Saved(replace(self.live, installed=mounted), mounted), NOW, "sam"),
+            "install-not-seen": onsite.install_form(
+                self.teams, "Contoso", mounting_only=False, note=self.words, fault=ScreenNotSeen(organisation="Contoso")
+            ),
+            "installed": said(saved),
+            "installed-again": said(replace(saved, again=True)),
+            "installed-mounting": said(Saved(replace(self.live, installed=mounted), mounted)),
+            "installed-teams": said(Saved(self.teams_seen, seen)),
+            "installed-teams-mounting": said(Saved(replace(self.teams, installed=mounted), mounted)),
             "problem-form": onsite.problem_form(self.live),
             "problem-refused": onsite.problem_form(self.live, unknown, self.words),
             "problem-sent": onsite.problem_sent(self.troubled),

@@ -18,6 +18,7 @@ from provisioning.errors import Choice, DeviceExists, InvalidChoice, InvalidLoca
 from provisioning.model import (
     ActivationCode,
     Actor,
+    Authority,
     Batch,
     Conversation,
     ConversationKind,
@@ -32,7 +33,7 @@ from provisioning.service.codes import CodePage
 from provisioning.service.devices import Added
 from provisioning.service.finding import DeviceFacts, Listing
 from provisioning.service.handover import Delivery, InHand
-from provisioning.service.onsite import PROBLEMS, Day, Job, Saved
+from provisioning.service.onsite import PROBLEMS, Day, Job, Saved, ScreenNotSeen
 from provisioning.service.people import Ended, Roster, Workload
 from provisioning.service.rollouts import Progress
 from tests.cards.rules import assert_good
@@ -48,13 +49,19 @@ PLAIN_USER = "Zq"  # stands for whatever people type where only our own words ar
 
 
 def all_devices(user: str) -> Iterator[Device]:
-    """Each state, with a code that lives, has ended or is none, installed in both ways or not, in trouble or not."""
+    """Each state, with a code that lives, has ended or is none, ours or Microsoft's, installed in each way or not,
+    in trouble or not.
+    """
     live = ActivationCode(1, NOW, NOW + timedelta(hours=24), "a", "k", "sealed", "digest")
     ended = replace(live, expires_at=NOW - timedelta(minutes=5), sealed=None)
+    theirs = replace(live, digest=None, authority=Authority.TEAMS)
+    theirs_ended = replace(ended, digest=None, authority=Authority.TEAMS)
     mounted = Installation("s", user, NOW, user, mounting_only=True)
     checked = Installation("s", user, NOW, user, checked=True)
+    seen = Installation("s", user, NOW, user, checked=True, screen=True)
     trouble = Problem("network", user, "s", user, NOW)
-    states = itertools.product(State, (None, live, ended), (None, mounted, checked), (None, trouble))
+    codes_ = (None, live, ended, theirs, theirs_ended)
+    states = itertools.product(State, codes_, (None, mounted, checked, seen), (None, trouble))
     for number, (state, code, installed, problem) in enumerate(states):
         waiting = state is State.WAITING_FOR_ACTIVATION
         yield Device(
@@ -82,7 +89,7 @@ def cards_of(device: Device, user: str) -> Iterator[View]:
     digits = CODE if device.live_code(NOW) else ""
     held, bare = InHand(device, digits, user), InHand(device, "", user)
     facts = DeviceFacts(device, user, NOW - timedelta(days=3))
-    fault = TextTooLong(length=201, limit=200)
+    fault, unseen = TextTooLong(length=201, limit=200), ScreenNotSeen(organisation=user)
     for actor in (ADMIN, TECHNICIAN, BOTH):
         yield devices.device_card(facts, actor, NOW, "Moved.")
     for hand, asked, upcoming in itertools.product((held, bare), (False, True), (False, True)):
@@ -92,11 +99,11 @@ def cards_of(device: Device, user: str) -> Iterator[View]:
     yield from (devices.move_form(device, user[:200], fault), devices.remove_card(device, NOW))
     yield from (devices.removed_card(device), devices.swapped_card(device, device))
     yield from (codes.locked_card(device), codes.wanted_card(device, user))
-    yield from (onsite.install_form(device, mounting_only=only, fault=f, note=user[:200])
-                for only, f in itertools.product((False, True), (None, fault)))  # fmt: skip
+    yield from (onsite.install_form(device, user, mounting_only=only, fault=f, note=user[:200])
+                for only, f in itertools.product((False, True), (None, fault, unseen)))  # fmt: skip
     yield onsite.not_called_in(device)
     if device.installed:
-        yield from (onsite.saved_card(Saved(device, device.installed, again), NOW, who)
+        yield from (onsite.saved_card(Saved(device, device.installed, again), NOW, who, user)
                     for again, who in itertools.product((False, True), ("s", "x")))  # fmt: skip
     yield from (onsite.problem_form(device, f, user[:200]) for f in (None, fault, InvalidChoice(text="x", choices="y")))
     yield from (onsite.problem_sent(device), onsite.problem_told(device, user))

@@ -106,6 +106,8 @@ def test_codes_and_macs() -> None:
     assert code_groups("482913760257") == "4829 1376 0257"
     assert code_groups("4829137602") == "4829 1376 02"
     assert code_groups("H7KQ2MPN") == "H7KQ 2MPN"
+    assert code_groups("482913") == "482 913"
+    assert code_groups("48291") == "4829 1"
     assert mac_dashed("805EC0112233") == "80-5E-C0-11-22-33"
     assert mac_end("805EC0112233") == "22:33"
 

@@ -12,6 +12,7 @@ from provisioning.events import (
     AccessGranted,
     CodeIssued,
     CodeLocked,
+    CodeReceived,
     CodeRequested,
     DeviceAssigned,
     DeviceProvisioned,
@@ -66,6 +67,7 @@ CASES: list[tuple[Callable[..., Event], str, set[tuple[MessageKind, str]]]] = [
     (lambda **e: AccessGranted(role="admin", **e | {"subject": "mia"}), "dana", {(told.ACCESS_GRANTED, "mia")}),
     (lambda **e: CodeIssued(issue=1, expires_at=NOW, **e), "dana", {(told.NEW_JOBS, "sam")}),
     (lambda **e: CodeIssued(issue=1, expires_at=NOW, **e), "sam", set()),
+    (lambda **e: CodeReceived(issue=1, expires_at=NOW, **e), "dana", {(told.NEW_JOBS, "sam")}),
     (lambda **e: DeviceAssigned(technician="sam", **e), "dana", {(told.NEW_JOBS, "sam")}),
     (CodeRequested, "sam", {(told.CODE_WANTED, "dana"), (told.CODE_WANTED, "lee")}),
     (
