@@ -218,7 +218,7 @@ def _row(value: Any) -> SheetRow:
 
 def _is_line(text: Any) -> bool:
     """Whether it is as `clean` leaves a text."""
-    return type(text) is str and ((is_clean(text) and "  " not in text) or clean(text) == text)
+    return type(text) is str and ((is_clean(text) and text.strip() == text) or clean(text) == text)
 
 
 def _bad(value: Any) -> BadRow:

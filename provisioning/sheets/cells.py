@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from types import MappingProxyType
 
@@ -74,9 +74,9 @@ def shown(cell: Cell) -> str:
 def mac_of(cell: Cell) -> str:
     """Errors: `InvalidMac` and its kinds, `RowRefused`."""
     if isinstance(cell, str):
-        if not cell.strip():
-            raise refused("mac_missing")
-        return normalise(text_of(cell))
+        if cell and not cell.isspace():
+            return normalise(unguarded(cell) if "'" in cell else cell)
+        raise refused("mac_missing")
     if isinstance(cell, date | time | timedelta):
         raise refused("mac_date", text=shown(cell))
     raise refused("mac_number", text=shown(cell))
@@ -87,15 +87,19 @@ def is_clean(text: str) -> bool:
     return len(text) <= LIMIT and text.isprintable() and (text.isascii() or unicodedata.is_normalized("NFC", text))
 
 
-def location_of(cells: list[Cell]) -> str:
+def location_of(cells: Sequence[Cell]) -> str:
     """The levels in one; empty where all are. Errors: `InvalidLocation`, `RowRefused`."""
-    if len(cells) == 1 and isinstance(only := cells[0], str) and is_clean(only) and not _CHANGED.search(only):
-        return only
     for cell in cells:
         if isinstance(cell, date | time | timedelta):
             raise refused("location_date", text=shown(cell))
     levels = [text for cell in cells if (text := text_of(cell)).strip()]
-    return clean_location("/".join(levels)) if levels else ""
+    location = "/".join(levels)
+    return location if is_location(location) else clean_location(location) if levels else ""
+
+
+def is_location(text: str) -> bool:
+    """Whether cleaning it, or taking its guard away, would change nothing."""
+    return is_clean(text) and not _CHANGED.search(text)
 
 
 def words_of(cell: Cell, column: Column, limit: int = LIMIT) -> str:

@@ -183,14 +183,14 @@ class _Reading:
         mac, location = row[1], row[2]
         before = self._seen.get(mac)
         if before is None:
-            self._seen[mac] = (number, location, hash(row[3:]))
+            self._seen[mac] = (number, location, hash(row[3:]) if self._optional else 0)
             self._rows.append(row)
             self._weight += len(location)
         elif before[1].casefold() != location.casefold():
             self._refuse(
                 number, cells, RowFault.of("same_mac", {"row": before[0], "there": before[1], "here": location})
             )
-        elif before[2] != hash(row[3:]):
+        elif self._optional and before[2] != hash(row[3:]):
             self._refuse(number, cells, RowFault.of("same_mac_else", {"row": before[0]}))
         else:
             self._twice.append(number)
@@ -198,16 +198,25 @@ class _Reading:
     def _row(self, number: int, cells: Sequence[Cell]) -> Found:
         width = len(cells)
         mac = says.mac_of(cells[self._mac] if self._mac < width else "")
-        location = says.location_of([cells[index] for index in self._levels if index < width])
+        levels = [cells[index] for index in self._levels if index < width]
+        only = levels[0] if len(levels) == 1 else ""
+        location = only if only and isinstance(only, str) and says.is_location(only) else says.location_of(levels)
+        if not self._optional:
+            if not location:
+                raise says.refused("location_missing")
+            return (number, mac, location, *_NOTHING)
+        return self._with_optional((number, mac, location), cells)
+
+    def _with_optional(self, found: tuple[int, str, str], cells: Sequence[Cell]) -> Found:
         rest: list[Any] = list(_NOTHING)
         for place, read, index in self._optional:
-            if index < width and (cell := cells[index]) != "":
+            if index < len(cells) and (cell := cells[index]) != "":
                 rest[place] = read(cell)
         if rest[_CODE]:
             rest[_CODE] = says.code_of(rest[_CODE], self._digits)
-        elif not location:
+        if not found[2] and not rest[_CODE]:
             raise says.refused("location_missing")
-        return (number, mac, location, *rest)
+        return (*found, *rest)
 
     def _refuse(self, number: int, cells: Sequence[Cell], fault: RowFault) -> None:
         kept = tuple(says.text_of(cell)[: limits.CELL] for cell in cells[: limits.COLUMNS])
@@ -243,7 +252,15 @@ class _Reading:
             self._table.remarks.append(RowFault.of("counted_once", told))
 
 
-_NOTHING = ("", "", "", (), "", "", "")  # in the columns that may be missing
+_NOTHING: tuple[str, str, str, tuple[str, ...], str, str, str] = (
+    "",
+    "",
+    "",
+    (),
+    "",
+    "",
+    "",
+)  # in the columns that may be missing
 _CODE = 6
 # Which of them it is, and how its cell is read.
 _OPTIONAL: Mapping[Column, tuple[int, Callable[[Cell], Any]]] = {
