@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from bot.demo.people import LOCAL_BOT, LOCAL_CHANNEL, LOCAL_TENANT
-from tests.bot.demo.fake_bot import CODE, FakeBot, build_app
+from tests.bot.demo.fake_bot import CODE, EXPORT, FakeBot, build_app
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: run make e2e")
 
@@ -360,3 +360,83 @@ def test_nothing_runs_off_the_edge(me, scheme):
         me.page.get_by_role("button", name=tab).last.click()
         assert me.page.evaluate("document.documentElement.scrollWidth") == 390
         assert me.page.evaluate(wide) == []
+
+
+# ---------------------------------------------------------------------- files
+
+
+def test_a_chosen_file_reaches_the_bot(me, service, tmp_path):
+    path = tmp_path / "Flåte Oslo.csv"
+    path.write_bytes(b"x" * 2_500_000)
+    with me.page.expect_file_chooser() as chooser:
+        me.pane("admin").get_by_role("button", name="Attach a file").click()
+    chooser.value.set_files(path)
+    sent = me.pane("admin").locator(".mine .file-card")
+    sync_api.expect(sent).to_contain_text("Flåte Oslo.csv")
+    sync_api.expect(sent).to_contain_text("2.4")
+    me.sees("admin", "Flåte Oslo.csv: 2500000 bytes")
+    assert "downloadUrl" not in me.page.evaluate(
+        "fetch('/demo/events').then(r => r.body.getReader().read()).then(c => new TextDecoder().decode(c.value))"
+    )
+    me.page.reload()
+    sync_api.expect(me.pane("admin").locator(".mine .file-card")).to_contain_text("Flåte Oslo.csv")
+
+
+def test_a_dropped_file_reaches_the_bot(me):
+    transfer = me.page.evaluate_handle(
+        "() => { const t = new DataTransfer(); t.items.add(new File(['abc'], 'dropped.csv')); return t; }"
+    )
+    phone = me.pane("admin").locator(".phone")
+    phone.dispatch_event("dragenter", {"dataTransfer": transfer})
+    sync_api.expect(phone.locator(".drop-veil")).to_be_visible()
+    phone.dispatch_event("drop", {"dataTransfer": transfer})
+    sync_api.expect(phone.locator(".drop-veil")).to_be_hidden()
+    me.sees("admin", "dropped.csv: 3 bytes")
+
+
+def test_an_offered_file_is_taken_and_downloaded(me, service):
+    me.says("admin", "offer 7")
+    offer = me.pane("admin").locator(".file-card")
+    sync_api.expect(offer).to_contain_text("Codes of Oslo.csv")
+    sync_api.expect(offer).to_contain_text("20 kB")
+    me.presses("admin", "Allow")
+    with me.page.expect_download() as download:
+        me.pane("admin").get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename == "Codes of Oslo.csv"
+    assert download.value.path().read_bytes() == EXPORT
+    sync_api.expect(me.pane("admin").get_by_role("button", name="Allow")).to_have_count(0)  # the bot took its card away
+    assert len(me.page.context.pages) == 1
+
+
+def test_an_offered_file_is_declined(me):
+    me.says("admin", "offer 7")
+    me.presses("admin", "Decline")
+    me.sees("admin", "Not sent.")
+    sync_api.expect(me.pane("admin").locator(".file-card")).to_have_count(0)
+
+
+def test_an_offer_that_failed_can_be_pressed_again(me, service):
+    me.says("admin", "offer broken")
+    me.presses("admin", "Allow")
+    me.sees("admin", "Something went wrong")
+    sync_api.expect(me.pane("admin").get_by_role("button", name="Allow")).to_be_enabled()
+
+
+def test_a_file_too_large_for_the_page_is_not_sent(me, service):
+    me.page.route("**/demo/files**", lambda route: route.fulfill(status=413))
+    me.pane("admin").locator("input[type=file]").set_input_files(
+        {"name": "big.csv", "mimeType": "text/csv", "buffer": b"x"}
+    )
+    me.sees("admin", "too large")
+    assert not [activity for activity in service.sent("message") if activity.get("attachments")]
+
+
+@pytest.mark.parametrize("width", [1240, 1280, 1366, 1440, 1920])
+def test_nothing_is_cut_at_the_right_edge(me, width):
+    me.page.set_viewport_size({"width": width, "height": 800})
+    for pane in ("admin", "technician", "channel", "device"):
+        box = me.pane(pane).bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+    assert me.page.evaluate("document.querySelector('#panes').scrollWidth") <= width
+    assert me.pane("device").evaluate("node => node.scrollWidth <= node.clientWidth")

@@ -45,14 +45,20 @@ export class BotLine {
     return { tenant, team: { ...team }, channel: { id: channel.id }, teamsTeamId: team.id, teamsChannelId: channel.id };
   }
 
-  message(place, { id, text }, mention) {
-    const activity = this.envelope("message", place, { id, text, textFormat: "plain" });
+  message(place, { id, text = "" }, mention, attachments = []) {
+    const activity = this.envelope("message", place, { id, text, textFormat: "plain", ...(attachments.length ? { attachments } : {}) });
     if (mention) {
       const name = this.config.bot.name;
       activity.text = `<at>${name}</at> ${text}`;
       activity.entities.push({ type: "mention", mentioned: { ...this.config.bot }, text: `<at>${name}</at>` });
     }
     return activity;
+  }
+
+  // What Teams tells once somebody took (upload: where it goes) or declined an offered file.
+  consent(place, replyToId, context, upload) {
+    const value = { type: "fileUpload", action: upload ? "accept" : "decline", context, ...(upload ? { uploadInfo: upload } : {}) };
+    return this.envelope("invoke", place, { name: "fileConsent/invoke", replyToId, value });
   }
 
   submit(place, replyToId, value) {

@@ -17,7 +17,7 @@ export class ChatPane extends EventTarget {
     this.typing = el("div", { class: "typing", hidden: true }, el("span", { class: "dots", "aria-hidden": "true" }, el("i"), el("i"), el("i")), words("typing", line.config.bot));
     this.hints = el("div", { class: "hints" });
     this.composer = new Composer({
-      label: words("writeTo", line.config.bot), placeholder: words("write"), send: (text) => this.say(text),
+      label: words("writeTo", line.config.bot), placeholder: words("write"), send: (text) => this.say(text), beside: this.beside(),
     });
     store.addEventListener("change", (event) => this.heard(event.detail));
   }
@@ -103,6 +103,11 @@ export class ChatPane extends EventTarget {
 
   emptyState(title, more, iconName) {
     return el("div", { class: "empty-state" }, el("span", { class: "empty-icon" }, icon(iconName)), el("strong", {}, title), el("span", {}, more));
+  }
+
+  // Teams takes files in a 1:1 chat alone.
+  beside() {
+    return [];
   }
 
   suggestions() {

@@ -6,13 +6,14 @@ import { words } from "./texts.js";
 const MAX_HEIGHT = 120;
 
 export class Composer {
-  constructor({ label, placeholder, send }) {
+  // beside: what stands before the text, such as the button that attaches a file
+  constructor({ label, placeholder, send, beside = [] }) {
     this.send = send;
     this.sent = [];
     this.at = 0;
     this.box = el("textarea", { class: "compose-text", rows: 1, placeholder, "aria-label": label, enterkeyhint: "send", autocomplete: "off" });
     const go = el("button", { type: "submit", class: "icon-button send", "aria-label": words("send"), title: words("send") }, icon("send"));
-    this.node = el("form", { class: "composer" }, el("div", { class: "compose-row" }, this.box, go));
+    this.node = el("form", { class: "composer" }, el("div", { class: "compose-row" }, ...beside, this.box, go));
     this.node.addEventListener("submit", (event) => { event.preventDefault(); this.submit(); });
     this.box.addEventListener("keydown", (event) => this.key(event));
     this.box.addEventListener("input", () => this.grow());

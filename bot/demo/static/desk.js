@@ -1,6 +1,7 @@
 // What a reader can do with the bot from one place: say, press, open the chat. Shared by phones and channel.
 
 import { postJson } from "./activities.js";
+import { store as keepFile } from "./files.js";
 import { words } from "./texts.js";
 
 const REFRESH_PAUSE_MS = 60_000; // Teams asks for a reader's own card at most once a minute
@@ -16,6 +17,7 @@ export class Desk {
     this.isChannel = place.channel;
     this.refreshed = new Map();
     this.outbox = new Map();
+    this.decided = new Map();
     this.actedAt = 0;
   }
 
@@ -45,8 +47,47 @@ export class Desk {
     }
   }
 
-  async deliver(message, place) {
-    this.outbox.set(message.id, this.line.message(place, message, this.isChannel));
+  // A message that is nothing but a file; the chat shows its name and size, the bot gets its address.
+  async sayFile(file) {
+    this.actedAt = Date.now();
+    try {
+      const attachment = await keepFile(file);
+      if (!attachment) {
+        this.pane.toast(words("file.tooLarge"), "bad");
+        return;
+      }
+      const shown = { contentType: attachment.contentType, name: attachment.name, size: file.size };
+      const message = await postJson("/demo/messages", { conversation: this.place.conversation, person: this.me, attachments: [shown] });
+      await this.deliver(message, this.place, [attachment]);
+    } catch {
+      this.pane.toast(words("wentWrong"), "bad");
+    }
+  }
+
+  // [Allow] or [Decline] under a file that the bot offers.
+  async decide(message, attachment, accepted) {
+    this.actedAt = Date.now();
+    this.pane.busy(message, true);
+    let answer = { ok: false };
+    try {
+      const { acceptContext, declineContext } = attachment.content ?? {};
+      const upload = accepted ? await postJson("/demo/places", { name: attachment.name }) : null;
+      answer = await this.line.send(this.line.consent(this.place, message.id, accepted ? acceptContext : declineContext, upload));
+    } catch {
+      // said below: what was not told can be pressed again
+    }
+    this.pane.busy(message, false);
+    if (!answer.ok) {
+      this.pane.toast(words("wentWrong"), "bad");
+      return;
+    }
+    this.decided.set(message.id, accepted ? "allowed" : "declined");
+    const current = this.store.messages(this.place.conversation).get(message.id);
+    if (current) this.pane.redraw(current);
+  }
+
+  async deliver(message, place, attachments = []) {
+    this.outbox.set(message.id, this.line.message(place, message, this.isChannel, attachments));
     await this.retry(message);
   }
 

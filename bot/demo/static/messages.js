@@ -2,13 +2,14 @@
 
 import { renderCard } from "./cards.js";
 import { avatar, clock, el } from "./dom.js";
+import { fileNode } from "./files.js";
 import { openUrl } from "./links.js";
 import { markdown, plain } from "./markdown.js";
 import { words } from "./texts.js";
 
 const CARD = "application/vnd.microsoft.card.adaptive";
 
-// desk: {me, bot, view(message), hooks(message), say(text), retry(message)}
+// desk: {me, bot, view(message), hooks(message), say(text), retry(message), decided, decide(message, attachment, accepted)}
 export function messageNode(message, desk, { showAuthor = true } = {}) {
   const isBot = message.from.id === desk.bot.id;
   const isMine = message.from.id === desk.me && !desk.isChannel;
@@ -71,6 +72,8 @@ function mentioned(node, message) {
 function attachmentNode(message, attachment, desk) {
   const { contentType, content, name } = attachment ?? {};
   if (contentType === CARD) return cardNode(message, content, desk);
+  const file = fileNode(message, attachment, desk);
+  if (file) return file;
   return el("div", { class: "bubble" }, words("attachment", { name: String(name || contentType || "") }));
 }
 

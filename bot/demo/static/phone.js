@@ -3,6 +3,7 @@
 import { ChatPane } from "./chat-pane.js";
 import { Desk } from "./desk.js";
 import { avatar, clock, el, icon } from "./dom.js";
+import { attachButton, dropTarget } from "./files.js";
 import { words } from "./texts.js";
 
 const PUSH_MS = 5_000;
@@ -44,7 +45,13 @@ export class PhonePane extends ChatPane {
     this.push = el("div", { class: "push", "aria-hidden": "true", hidden: true });
     const head = el("div", { class: "chat-head" }, avatar(bot.name, "bot"), el("div", { class: "chat-names" }, el("span", { class: "chat-name" }, bot.name), this.reader));
     const foot = el("div", { class: "chat-foot" }, this.toasts, this.typing, this.hints, this.composer.node);
-    return el("div", { class: "phone" }, el("div", { class: "screen" }, this.push, status, head, this.log.node, foot, el("div", { class: "home-bar", "aria-hidden": "true" })));
+    const node = el("div", { class: "phone" }, el("div", { class: "screen" }, this.push, status, head, this.log.node, foot, el("div", { class: "home-bar", "aria-hidden": "true" })));
+    dropTarget(node, (file) => this.desk.sayFile(file));
+    return node;
+  }
+
+  beside() {
+    return attachButton((file) => this.desk.sayFile(file));
   }
 
   arrived(message) {

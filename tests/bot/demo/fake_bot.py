@@ -14,8 +14,13 @@ from aiohttp import ClientSession, web
 from bot.demo import page
 from bot.demo.connector import LocalConnector
 from bot.demo.people import LOCAL_PEOPLE
+from bot.files import Files
 
 CARDS = json.loads((Path(__file__).parents[2] / "e2e" / "renderer_cards.json").read_text())
+OFFER_TYPE = "application/vnd.microsoft.teams.card.file.consent"
+LINK_TYPE = "application/vnd.microsoft.teams.card.file.info"
+EXPORT = b"MAC id,Location\n" + b"80-5E-C0-11-22-33,Oslo/2/2.14\n" * 600
+FILES = Files(local=True)
 CARD_TYPE = "application/vnd.microsoft.card.adaptive"
 CODE = "482913760257"
 SAID = {"add": "add_form", "issue": "issue_form", "next": "next_device", "list": "list", "upload": "upload"}
@@ -59,6 +64,8 @@ class FakeBot:
     async def messages(self, request):
         activity = await request.json()
         self.activities.append(activity)
+        if activity["type"] == "invoke" and activity["name"] == "fileConsent/invoke":
+            return await self.decided(activity)
         if activity["type"] == "invoke":
             return await self.invoke(activity)
         if activity["type"] == "installationUpdate" and activity["conversation"]["conversationType"] == "personal":
@@ -67,13 +74,43 @@ class FakeBot:
             await self.answer(activity)
         return web.Response(status=202)
 
+    async def decided(self, activity):
+        """Somebody took or declined the offered file."""
+        value, path = activity["value"], f"/{activity['replyToId']}"
+        if value["context"] == {"export": "broken"}:
+            raise web.HTTPServiceUnavailable
+        message = {"type": "message", "text": "Not sent."}
+        if value["action"] == "accept":
+            upload = value["uploadInfo"]
+            await FILES.put(upload["uploadUrl"], EXPORT)
+            content = {"uniqueId": upload["uniqueId"], "fileType": upload["fileType"]}
+            link = {"contentType": LINK_TYPE, "contentUrl": upload["contentUrl"], "name": upload["name"]}
+            message = {"type": "message", "attachments": [{**link, "content": content}]}
+        await self.reply(activity, None, path, method="DELETE")
+        await self.reply(activity, message)
+        return web.Response()
+
+    async def received(self, activity, file):
+        content = await FILES.fetch(file["content"]["downloadUrl"])
+        await self.reply(activity, {"type": "message", "text": f"{file['name']}: {len(content)} bytes"})
+
     async def answer(self, activity):
+        files = activity.get("attachments", [])
+        if files:
+            await self.received(activity, files[0])
+            return
         if "value" in activity:
             await self.reply(activity, {"type": "message", "text": f"Got {json.dumps(activity['value'])}"})
             return
         words = activity["text"].split("</at>")[-1].split()
         if words[:1] == ["break"]:
             raise web.HTTPServiceUnavailable
+        if words[:1] == ["offer"]:
+            context = {"export": words[-1]}
+            content = {"description": "Codes of Oslo", "sizeInBytes": 20_480}
+            content |= {"acceptContext": context, "declineContext": context}
+            offer = {"contentType": OFFER_TYPE, "name": "Codes of Oslo.csv", "content": content}
+            return await self.reply(activity, {"type": "message", "summary": "A file", "attachments": [offer]})
         if words[:1] == ["connect"]:
             root = await self.reply(activity, card_message("rollout"))
             at = "<at>Dana Admin</at>"
@@ -102,10 +139,10 @@ class FakeBot:
         await asyncio.sleep(0.15)
         return web.json_response(card_answer(PRESSED.get(verb, "rollout" if verb == "rollout_view" else "provisioned")))
 
-    async def reply(self, activity, message):
-        url = f"{activity['serviceUrl']}v3/conversations/{activity['conversation']['id']}/activities"
-        async with ClientSession() as session, session.post(url, json=message) as response:
-            return (await response.json())["id"]
+    async def reply(self, activity, message, path="", method="POST"):
+        url = f"{activity['serviceUrl']}v3/conversations/{activity['conversation']['id']}/activities{path}"
+        async with ClientSession() as session, session.request(method, url, json=message) as response:
+            return (await response.json()).get("id")
 
     # The device API.
 

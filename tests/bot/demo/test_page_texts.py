@@ -14,7 +14,15 @@ from bot.handlers import all_routes
 from tests.pseudo import CLOSE, OPEN, pseudo
 
 SCRIPTS = {path.name: path.read_text(encoding="utf-8") for path in page.STATIC.glob("*.js")}
-PLATFORM = {"Enter", "Authorization", "Bearer x", "Web", "Column", "Fact"}  # capitalised words that no person reads
+PLATFORM = {
+    "Enter",
+    "Authorization",
+    "Bearer x",
+    "Web",
+    "Column",
+    "Fact",
+    "Files",
+}  # capitalised words that no person reads
 HTML = (page.STATIC / "index.html").read_text(encoding="utf-8")
 
 

@@ -1,0 +1,91 @@
+// Files in a chat: one that was sent, one that the bot offers, one that it put. And how a person adds one.
+
+import { el, icon } from "./dom.js";
+import { safeUrl } from "./links.js";
+import { words } from "./texts.js";
+
+const SENT = "application/vnd.microsoft.teams.file.download.info";
+const OFFERED = "application/vnd.microsoft.teams.card.file.consent";
+const PUT = "application/vnd.microsoft.teams.card.file.info";
+const BYTES = { "Content-Type": "application/octet-stream" };
+const UNITS = ["byte", "kilobyte", "megabyte"];
+
+const NODES = { [SENT]: sentFile, [OFFERED]: offeredFile, [PUT]: putFile };
+
+// The node of a file's attachment; null for any other attachment.
+export function fileNode(message, attachment, desk) {
+  return NODES[attachment?.contentType]?.(attachment, message, desk) ?? null;
+}
+
+function sentFile({ name, size }) {
+  return fileCard(name, size);
+}
+
+function offeredFile(attachment, message, desk) {
+  const { description, sizeInBytes } = attachment.content ?? {};
+  const decided = desk.decided.get(message.id);
+  if (decided) return fileCard(attachment.name, sizeInBytes, el("div", { class: "file-note", role: "status" }, words(`file.${decided}`)));
+  const button = (style, text, accepted) => el("button", {
+    type: "button", class: `action ${style}`, onclick: () => desk.decide(message, attachment, accepted),
+  }, text);
+  return fileCard(attachment.name, sizeInBytes, description ? el("div", { class: "file-note" }, description) : null,
+    el("div", { class: "actions" }, button("positive", words("file.allow"), true), button("default", words("file.decline"), false)));
+}
+
+function putFile({ name, contentUrl }) {
+  const href = safeUrl(contentUrl);
+  if (!href) return fileCard(name);
+  return fileCard(name, 0, el("a", { class: "action file-link", href, download: name, rel: "noopener noreferrer" }, icon("download"), words("file.download")));
+}
+
+function fileCard(name, size, ...more) {
+  const head = el("div", { class: "file-head" }, el("span", { class: "file-icon" }, icon("file")),
+    el("div", { class: "file-names" }, el("span", { class: "file-name" }, String(name ?? "")), size ? el("span", { class: "file-size" }, measure(size)) : null));
+  return el("div", { class: "card-frame file-card" }, head, ...more);
+}
+
+function measure(bytes) {
+  const step = bytes < 1024 ? 0 : bytes < 1024 * 1024 ? 1 : 2;
+  const number = { style: "unit", unit: UNITS[step], unitDisplay: "short", maximumFractionDigits: step === 2 ? 1 : 0 };
+  return new Intl.NumberFormat(document.documentElement.lang || "en", number).format(bytes / 1024 ** step);
+}
+
+// Hands a file to the store of local mode: what Teams attaches to the message then.
+export async function store(file) {
+  const answer = await fetch(`/demo/files?name=${encodeURIComponent(file.name)}`, { method: "POST", headers: BYTES, body: file });
+  if (answer.status === 413) return null;
+  if (!answer.ok) throw new Error(`${answer.status}`);
+  return answer.json();
+}
+
+// The button beside the text, and the chooser behind it.
+export function attachButton(onFile) {
+  const chooser = el("input", { type: "file", class: "file-chooser", tabindex: "-1", "aria-hidden": "true", hidden: true });
+  chooser.addEventListener("change", () => {
+    const [file] = chooser.files;
+    chooser.value = "";
+    if (file) onFile(file);
+  });
+  const button = el("button", {
+    type: "button", class: "icon-button attach", "aria-label": words("file.attach"), title: words("file.attach"), onclick: () => chooser.click(),
+  }, icon("attach"));
+  return [button, chooser];
+}
+
+// A file that is dropped anywhere on the node is sent.
+export function dropTarget(node, onFile) {
+  const veil = el("div", { class: "drop-veil", "aria-hidden": "true" }, icon("attach"), words("file.drop"));
+  node.append(veil);
+  const holds = (event) => event.dataTransfer?.types.includes("Files");
+  let depth = 0;
+  const mark = (change) => { depth = Math.max(0, depth + change); node.classList.toggle("dropping", depth > 0); };
+  node.addEventListener("dragenter", (event) => { if (holds(event)) { event.preventDefault(); mark(1); } });
+  node.addEventListener("dragover", (event) => { if (holds(event)) event.preventDefault(); });
+  node.addEventListener("dragleave", (event) => { if (holds(event)) mark(-1); });
+  node.addEventListener("drop", (event) => {
+    if (!holds(event)) return;
+    event.preventDefault();
+    mark(-depth);
+    for (const file of event.dataTransfer.files) onFile(file);
+  });
+}
