@@ -84,7 +84,7 @@ def _short(lines: Iterator[str]) -> Iterator[str]:
 def _counted(rows: Rows) -> int:
     count = 0
     for number, cells in rows:
-        if any(cells):
+        if any(map(str.strip, cells)):
             count += 1
             if count > limits.ROWS + 1:
                 raise faults.TooManyRows(limit=limits.ROWS)

@@ -189,7 +189,6 @@ ROWS: Mapping[str, Sentence] = MappingProxyType(
         "person": _plain(N_('"{text}": I know nobody of this name; ask them to say hi to me.')),
         "persons": _plain(N_('"{text}": several people have this name; write their e-mail.')),
         "no_technician": _plain(N_('"{text}" is not a technician yet. Say: grant {text} technician')),
-        "unreadable": _plain(N_("a character in {column} cannot be read; type it again.")),
     }
 )
 

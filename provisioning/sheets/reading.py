@@ -53,9 +53,12 @@ class Table:
 def table_of(rows: Iterable[Numbered]) -> Table:
     """Finds the header, or does without. Errors: `NoMacColumn`, `TwoColumns`, `EmptySheet`."""
     coming = ((number, row) for number, row in rows if any(row))
-    first = list(islice(coming, LOOKED_THROUGH))
-    if not first:
-        raise faults.EmptySheet
+    first: list[Numbered] = []
+    while not first:
+        looked_at = list(islice(coming, LOOKED_THROUGH))
+        if not looked_at:
+            raise faults.EmptySheet
+        first = [(number, row) for number, row in looked_at if not _blank(row)]
     texts = [[says.text_of(cell) for cell in row] for _number, row in first]
     for index, row in enumerate(texts):
         if layout := layout_of(row):
@@ -79,6 +82,10 @@ def _table(layout: Layout, first: list[Numbered], header: int, coming: Iterator[
         names = ", ".join(says.shown(name) for name in layout.unknown[:NAMED])
         remarks.append(RowFault.of("unknown_columns", {"columns": names}))
     return Table(layout, chain(first[header + 1 :], coming), remarks)
+
+
+def _blank(row: Sequence[Cell]) -> bool:
+    return not any(cell.strip() if isinstance(cell, str) else cell for cell in row)
 
 
 def _mac_column(rows: list[Numbered]) -> tuple[int, int]:
@@ -219,6 +226,9 @@ class _Reading:
         return (*found, *rest)
 
     def _refuse(self, number: int, cells: Sequence[Cell], fault: RowFault) -> None:
+        if _blank(cells):
+            self._read -= 1
+            return
         kept = tuple(says.text_of(cell)[: limits.CELL] for cell in cells[: limits.COLUMNS])
         while kept and not kept[-1]:
             kept = kept[:-1]
