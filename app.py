@@ -81,6 +81,7 @@ def build_provisioning(settings: Settings, store: Store, clock: Clock) -> Provis
         any_tenant=settings.local and not settings.tenant_id,
         samples=tuple(zip(LOCAL_DEVICE_MACS, LOCAL_PLACES, strict=True)) if settings.local else SAMPLES,
         invite_link="" if settings.local else f"https://teams.microsoft.com/l/app/{settings.client_id}",
+        chat_link="" if settings.local else f"https://teams.microsoft.com/l/chat/0/0?users=28:{settings.client_id}",
     )
     try:
         keys = Keyring(load_keys(settings))
@@ -97,7 +98,9 @@ def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Ap
     from bot.adapter import Adapter, Credentials
     from bot.door import Door
     from bot.files import Files
+    from bot.handing import Handing
     from bot.handlers import all_routes
+    from bot.jobs import JOBS, Jobs
     from bot.limits import local_guard
     from bot.messenger import TeamsMessenger
     from bot.problems import problems
@@ -108,21 +111,23 @@ def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Ap
     adapter = Adapter(None if settings.local else credentials, allowed_service_hosts=settings.allowed_service_hosts)
     messenger, routes = TeamsMessenger(adapter.connectors), all_routes()
     files = Files(settings.allowed_file_hosts, local=settings.local, limit=settings.file_limit)
-    bot = TeamsBot(Door(provisioning, messenger, routes, files), messenger, local=settings.local)
+    jobs = Jobs(provisioning, files)
+    door = Door(provisioning, messenger, routes, jobs, Handing(messenger, files))
+    bot = TeamsBot(door, messenger, local=settings.local)
 
     async def messages(request: web.Request) -> web.Response:
         return await adapter.process(request, bot)
 
     guards = [local_guard(port)] if settings.local else []
     app = web.Application(middlewares=[*guards, problems], client_max_size=256 * 1024)
+    app[JOBS] = jobs
     app.router.add_post("/api/messages", messages)
     app.add_routes(device_api.routes(provisioning, trusted_proxies=settings.trusted_proxies))
     app.add_routes(operations.routes(provisioning.faults, operations.project_version()))
     if settings.local:
         _add_local_page(app, settings)
-    app.cleanup_ctx.extend(
-        [_open_until_the_end(adapter), *workers.of(provisioning, Relay(provisioning, messenger, routes))]
-    )
+    loops = workers.of(provisioning, Relay(provisioning, messenger, routes), jobs)
+    app.cleanup_ctx.extend([_open_until_the_end(adapter), *loops])
     return app
 
 

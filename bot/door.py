@@ -10,8 +10,10 @@ from typing import Any
 
 import structlog
 
-from bot.files import Files
-from bot.handlers import general
+from bot.handing import Handing
+from bot.handlers import exports, general, uploads
+from bot.handlers.search import search
+from bot.jobs import Jobs
 from bot.routing import Half, Route, Router, Where
 from bot.turn import Answer, Chat, Incoming, Living, Reply, Trigger, Turn
 from cards.render import render
@@ -34,6 +36,7 @@ from provisioning.errors import (
     NotFound,
     OutOfDate,
     ProvisioningError,
+    Rejected,
     ResetRequired,
     WrongPlace,
 )
@@ -53,9 +56,11 @@ REFRESH = "refresh"  # the verb a client sends when it opens a card
 class Door:
     """Receives every activity. Errors of the business end here, as a sentence or a question, once."""
 
-    def __init__(self, provisioning: Provisioning, messenger: Messenger, routes: Router, files: Files) -> None:
+    def __init__(
+        self, provisioning: Provisioning, messenger: Messenger, routes: Router, jobs: Jobs, handing: Handing
+    ) -> None:
         self._provisioning, self._messenger, self._routes = provisioning, messenger, routes
-        self._files = files
+        self._jobs, self._handing = jobs, handing
 
     async def receive(self, incoming: Incoming, chat: Chat) -> Answer | None:
         with speaking(Speech.of(incoming.locale, incoming.timezone)):
@@ -70,6 +75,10 @@ class Door:
             turn = self._turn(incoming, person)
             if incoming.trigger is Trigger.REFRESH:
                 return await self._refresh(turn)
+            if incoming.trigger is Trigger.SEARCH:
+                return await self._search(turn, incoming)
+            if incoming.trigger is Trigger.CONSENT:
+                return await self._consent(turn, incoming, chat)
             reply = await self._joined(turn, chat, new=new) if incoming.trigger is Trigger.JOINED else None
             if incoming.trigger in (Trigger.MESSAGE, Trigger.PRESS):
                 reply = await self._answer(turn, incoming)
@@ -77,6 +86,9 @@ class Door:
                 return await self._deliver(turn, incoming, chat, reply) if reply else None
             except CardTooLarge as error:
                 return await self._say(incoming, chat, error.sentence)
+            finally:
+                if reply and reply.begins:
+                    reply.begins()
 
     # -------------------------------------------------------------- who is it
 
@@ -118,6 +130,7 @@ class Door:
             data=incoming.data,
             mentions=incoming.mentions,
             card_id=incoming.card_id,
+            work=self._jobs,
         )
 
     # -------------------------------------------------------------- what is meant
@@ -132,6 +145,10 @@ class Door:
                 if route is None:
                     raise OutOfDate
                 return await self._run(turn, route, values)
+            if incoming.files:
+                return await uploads.take_file(turn, incoming.files[0])
+            if uploads.is_pasted(incoming.text) and turn.actor.is_admin:
+                return await uploads.take_rows(turn, incoming.text)
             match = self._routes.match(incoming.text)
             if isinstance(match, Half):
                 return general.half(match)
@@ -233,9 +250,43 @@ class Door:
             log.warning("roster call failed", reason=error.code)
         return Reply(text=_("Hello. Mention me and say connect and a site: I keep one card of its rollout here."))
 
+    # -------------------------------------------------------------- files and searches
+
+    async def _search(self, turn: Turn, incoming: Incoming) -> Answer:
+        """What the compose box lists; whoever may see no device gets no hint that there are any."""
+        skip, count = int(incoming.data.get("skip", 0)), int(incoming.data.get("count", 25))
+        return Answer(results=await search(turn, incoming.text, skip, count))
+
+    async def _consent(self, turn: Turn, incoming: Incoming, chat: Chat) -> Answer:
+        """A file was accepted, which is then made and put there; or declined, and never made."""
+        consent = incoming.consent
+        with suppress(DeliveryError):  # an offer that stays where it is ends by itself
+            await chat.delete(incoming.card_id)
+        if consent and consent.accepted and consent.upload:
+            actor = replace(turn.actor, operation=f"{turn.actor.id}:{consent.context.get('op', '')!s:.64}:file")
+            work = self._handing.hand_over(replace(turn, actor=actor), consent.context, consent.upload)
+            self._jobs.begin(f"file:{actor.operation}", work)
+        else:
+            await chat.send(message_of(exports.declined()))
+        return Answer()
+
+    async def _offered(self, turn: Turn, chat: Chat, reply: Reply) -> Reply:
+        """A file is a message of its own; where Teams takes none, the same comes as cards."""
+        if reply.offer is None:
+            return reply
+        own = await self._own_chat(turn, await self._provisioning.who(turn.actor.id)) if turn.in_channel else None
+        message = Message(summary=reply.offer.name, offer=reply.offer)
+        try:
+            await (self._messenger.send(own, message) if own else chat.send(message))
+        except Rejected:
+            return exports.instead(reply.offer.context)
+        said = _("I wrote to you in chat.") if own else _("The file is below: allow it, and it is yours.")
+        return Reply(toast=said) if turn.pressed else Reply(text=said if own else "")
+
     # -------------------------------------------------------------- answer
 
     async def _deliver(self, turn: Turn, incoming: Incoming, chat: Chat, reply: Reply) -> Answer | None:
+        reply = await self._offered(turn, chat, reply)
         if reply.private and turn.in_channel:
             return await self._privately(turn, incoming, chat, reply)
         if incoming.trigger is Trigger.PRESS:

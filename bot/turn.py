@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
+from provisioning.errors import OutOfDate
 from provisioning.model import Actor, Conversation
 
 if TYPE_CHECKING:
+    from bot.jobs import Jobs
     from cards.view import View
     from provisioning.ports import FileOffer, Member, Message
     from provisioning.service import Provisioning
@@ -110,7 +112,8 @@ class Reply:
 
     private: it may only be read in the person's 1:1 chat; asked for elsewhere, it is written there and the
     asker is told so. toast: a short word over the pressed card, which stays as it is. thread: goes under the
-    channel's living card. offer: a file for the person to take or decline; in a 1:1 chat only.
+    channel's living card. offer: a file for the person to take or decline; in a 1:1 chat only. begins: called once
+    the reply stands, so that what it starts finds the card it is to change.
     """
 
     card: View | None = None
@@ -121,6 +124,7 @@ class Reply:
     mentions: tuple[tuple[str, str], ...] = ()
     thread: str = ""
     offer: FileOffer | None = None
+    begins: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,14 @@ class Turn:
     mentions: tuple[Sender, ...] = ()
     member: Member | None = None
     card_id: str = ""
+    work: Jobs | None = None  # what outlasts the turn; none where the outbox draws
+
+    @property
+    def jobs(self) -> Jobs:
+        """For handlers of what people say and press."""
+        if self.work is None:
+            raise OutOfDate
+        return self.work
 
     @property
     def pressed(self) -> bool:

@@ -1,4 +1,4 @@
-"""The loops that run beside the doors: the outbox relay, the sweep of what ended, the store's verification."""
+"""The loops that run beside the doors: the outbox relay, long jobs, the sweep of what ended, the verification."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
+from bot.jobs import Jobs
 from bot.operations import STORE, StoreState
 from bot.relay import Relay
 from provisioning.errors import StoreError, Unavailable
@@ -83,7 +84,7 @@ async def _without_end(loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
             await asyncio.sleep(AFTER_FAULT)
 
 
-def of(provisioning: Provisioning, relay: Relay) -> list[Context]:
+def of(provisioning: Provisioning, relay: Relay, jobs: Jobs) -> list[Context]:
     state = StoreState()
 
     async def known(app: web.Application) -> AsyncIterator[None]:
@@ -93,6 +94,7 @@ def of(provisioning: Provisioning, relay: Relay) -> list[Context]:
     return [
         known,
         beside(relay.run),
+        beside(jobs.run),
         beside(lambda: sweep(provisioning, state)),
         beside(lambda: verify(provisioning, state)),
     ]

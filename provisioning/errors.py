@@ -134,6 +134,12 @@ class InvalidDuration(BadInput):
     message = N_('"{text}" is not a time a code can live. Say 1h to 7d, for example 48h.')
 
 
+class InvalidMoment(BadInput):
+    code = "invalid_moment"
+    field = "made"
+    message = N_('"{text}" is not a time in the past. Write 08:30, or 2026-11-22 08:30.')
+
+
 class InvalidChoice(BadInput):
     code = "invalid_choice"
     message = N_('"{text}" is not one of: {choices}.')
@@ -142,6 +148,11 @@ class InvalidChoice(BadInput):
 class TooMany(BadInput):
     code = "too_many"
     message = N_("That is {count} at once; at most {limit} in one message. Split it into several.")
+
+
+class TooManyToPrint(BadInput):
+    code = "too_many_to_print"
+    message = N_("{count} devices are too many for one sheet: at most {limit}. Print a site, a tag or a technician.")
 
 
 @dataclass(frozen=True, slots=True)

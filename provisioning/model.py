@@ -277,6 +277,7 @@ class Former:
     mac: str
     version: int
     location: str
+    issued: int = 0
     type: str = ""
     account: str = ""
     technician: str = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,6 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from provisioning.events import Event
 from provisioning.model import Change, Conversation, OutboxMessage, Record, State
+from provisioning.uploads import BadRow, RowFault, SheetRow
 
 R = TypeVar("R", bound=Record)
 Row = TypeVar("Row")
@@ -235,6 +236,39 @@ class Message:
     mentions: tuple[tuple[str, str], ...] = ()  # (teams id, name); the text holds `<at>name</at>` for each
     offer: FileOffer | None = None
     file: FileLink | None = None
+
+
+class Head(Protocol):
+    """How a sheet begins."""
+
+    @property
+    def header(self) -> Sequence[str]:
+        """Its titles as written; the usual ones where it has none."""
+        ...
+
+
+class Piece(Protocol):
+    """Some hundred rows of a sheet, in its order."""
+
+    @property
+    def rows(self) -> Sequence[SheetRow]: ...
+
+    @property
+    def bad(self) -> Sequence[BadRow]: ...
+
+
+class Sheet(Protocol):
+    """A sheet that is being read. Its `ProvisioningError`s say in one sentence why it cannot be."""
+
+    @property
+    def head(self) -> Head: ...
+
+    @property
+    def remarks(self) -> Sequence[RowFault]:
+        """What was passed over; complete once the last piece was read."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[Piece]: ...
 
 
 class Messenger(Protocol):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
-from provisioning.errors import InvalidDuration, InvalidLocation, InvalidTag, TextTooLong
+from provisioning.errors import InvalidDuration, InvalidLocation, InvalidMoment, InvalidTag, TextTooLong
 
 LIMIT = 200  # characters of a location, note or name (security.md)
 TAG_LIMIT, MOST_TAGS = 40, 20  # characters of a tag, tags of a device
@@ -56,3 +56,20 @@ def parse_duration(text: str) -> timedelta:
     if not SHORTEST <= span <= LONGEST:
         raise InvalidDuration(text=text[:40])
     return span
+
+
+def parse_moment(text: str, now: datetime, zone: tzinfo) -> datetime:
+    """`08:30` (the latest there was) or `2026-11-22 08:30`, on the writer's clock. Errors: `InvalidMoment`."""
+    said, local = text.strip(), now.astimezone(zone)
+    try:
+        if len(said) <= len("08:30"):
+            time = datetime.strptime(said, "%H:%M")  # noqa: DTZ007 - the zone is put in below
+            moment = local.replace(hour=time.hour, minute=time.minute, second=0, microsecond=0)
+            moment = moment if moment <= local else moment - timedelta(days=1)
+        else:
+            moment = datetime.fromisoformat(said).replace(tzinfo=zone)
+    except ValueError:
+        raise InvalidMoment(text=text.strip()[:40]) from None
+    if moment > local:
+        raise InvalidMoment(text=text.strip()[:40])
+    return moment.astimezone(UTC)

@@ -100,9 +100,11 @@ class Upload:
     added: int = 0
     changed: int = 0
     batch: str = ""  # once [Add] was pressed
+    decided_at: datetime | None = None  # when it was
     settled_at: datetime | None = None
     progress_at: datetime | None = None  # when it last moved
     fault: RowFault | None = None
+    cursor: str | None = ""  # while UNDOING: how far it was looked through for what has moved on; None: to its end
     undone: int = 0
     kept: tuple[tuple[str, RowFault], ...] = ()  # after an undo: the first devices (titles) that stayed, and why
     stayed: int = 0

@@ -1,6 +1,6 @@
 """A file per feature noun; each owns a `router`. All of them together are the table of routes."""
 
-from bot.handlers import codes, devices, finding, onsite, people, rollouts, tags
+from bot.handlers import codes, devices, exports, finding, onsite, people, rollouts, tags, uploads
 from bot.handlers.general import guide
 from bot.routing import Router
 
@@ -8,5 +8,6 @@ from bot.routing import Router
 def all_routes() -> Router:
     """Everything people can say or press, in the order help lists it."""
     table = Router()
-    table.include(guide(table), devices.router, finding.router, tags.router, codes.router, onsite.router, people.router)
+    table.include(guide(table), devices.router, uploads.router, finding.router, tags.router)
+    table.include(codes.router, exports.router, onsite.router, people.router)
     return table.include(rollouts.router)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from bot.handlers import uploads
 from bot.routing import Router
 from bot.turn import Living, Reply, Turn
-from cards.view import Notice
 from cards.views import devices as cards
 from cards.views.common import note
 from cards.words import mac_end
@@ -17,6 +17,7 @@ from provisioning.model import Device
 from provisioning.service.devices import Wanted
 from provisioning.service.finding import DeviceFacts
 from provisioning.texts import _
+from provisioning.uploads import Upload
 
 router = Router()
 EDIT, SEE = (Permission.EDIT_DEVICES,), (Permission.SEE_DEVICES,)
@@ -156,6 +157,8 @@ async def remove(turn: Turn, device: str, rev: int) -> Reply:
 @router.command("undo", needs=EDIT)
 @router.action("undo")
 async def undo(turn: Turn, batch: str = "") -> Reply:
-    """Take back your latest add, within 10 minutes."""
-    card: Notice = cards.undone_card(await turn.provisioning.undo(turn.actor, batch))
-    return Reply(card=card)
+    """Take back your latest add or upload, within 10 minutes."""
+    taken_back = await turn.provisioning.undo(turn.actor, batch)
+    if isinstance(taken_back, Upload):
+        return await uploads.undone(turn, taken_back)
+    return Reply(card=cards.undone_card(taken_back))

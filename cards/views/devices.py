@@ -21,9 +21,10 @@ from cards.words import age, clock, escape, mac_dashed, until
 from provisioning.access import Permission, allowed
 from provisioning.errors import BadInput, ProvisioningError
 from provisioning.lifecycle import Step, can, companion
-from provisioning.model import ActivationCode, Actor, Batch, Device, State
-from provisioning.service.devices import Added
+from provisioning.model import ActivationCode, Actor, Device, State
+from provisioning.service.devices import Added, Undone
 from provisioning.service.finding import DeviceFacts
+from provisioning.sheets.faults import say
 from provisioning.texts import _, ngettext
 
 SHOWN_FAULTS = 10
@@ -220,12 +221,12 @@ def _faults_card(faults: tuple[tuple[int, ProvisioningError], ...]) -> Notice:
     )
 
 
-def undone_card(batch: Batch) -> Notice:
-    return Notice(
-        title=ngettext(
-            "Undone: {n} device taken off the list", "Undone: {n} devices taken off the list", len(batch.macs)
-        )
-    )
+def undone_card(undone: Undone) -> Notice:
+    lines = [f"{escape(title)}: {say(reason)}." for title, reason in undone.stayed[:SHOWN_FAULTS]]
+    stayed = len(undone.stayed)
+    taken = ngettext("Undone: {n} device taken off the list", "Undone: {n} devices taken off the list", undone.count)
+    left = ngettext("{n} stays, it has moved on since", "{n} stay, they have moved on since", stayed)
+    return Notice(title=f"{taken}. {left}" if stayed else taken, lines=("\n\n".join(lines),) if lines else ())
 
 
 # ------------------------------------------------------------------ changing

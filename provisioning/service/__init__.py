@@ -3,6 +3,7 @@
 from provisioning.service.activation import Activation
 from provisioning.service.codes import Codes
 from provisioning.service.devices import Devices
+from provisioning.service.exporting import Exporting
 from provisioning.service.housekeeping import Housekeeping
 from provisioning.service.onsite import OnSite
 from provisioning.service.outbox import Outbox
@@ -13,5 +14,5 @@ from provisioning.service.unit import Policy
 __all__ = ["Policy", "Provisioning"]
 
 
-class Provisioning(Devices, Tags, Codes, OnSite, Outbox, Rollouts, Activation, Housekeeping):
+class Provisioning(Devices, Tags, Codes, Exporting, OnSite, Outbox, Rollouts, Activation, Housekeeping):
     """Everything the product can do; the doors call nothing else."""

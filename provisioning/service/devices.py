@@ -23,10 +23,13 @@ from provisioning.events import AddUndone, DeviceAdded, DeviceMoved, DeviceRepla
 from provisioning.mac import normalise
 from provisioning.model import Actor, Batch, Change, Device, stored
 from provisioning.service.finding import DeviceFacts, Finding
+from provisioning.service.importing import Importing
 from provisioning.service.lookup import device_title
 from provisioning.texts import N_
 from provisioning.untrusted import clean_location
+from provisioning.uploads import RowFault, Upload
 
+UNDOABLE = ("add", "import")  # kinds of batches
 AT_ONCE = 200  # devices in one message or form; more come as a file
 
 
@@ -48,12 +51,20 @@ class Added:
     faults: tuple[tuple[int, ProvisioningError], ...] = ()  # (line number from 1, what was wrong)
 
 
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What an undo took off the list, and the devices (titles) that stay, each with its reason."""
+
+    count: int
+    stayed: tuple[tuple[str, RowFault], ...] = ()
+
+
 class SameDevice(Refused):
     code = "same_device"
     message = N_("That is the same device twice. Name two different ones.")
 
 
-class Devices(Finding):
+class Devices(Importing, Finding):
     async def add(self, actor: Actor, wanted: Sequence[Wanted]) -> Added:
         """All lines or none: the bad ones come back with their number and reason, and then nothing is saved."""
         require(actor, Permission.EDIT_DEVICES)
@@ -103,42 +114,50 @@ class Devices(Finding):
             raise DeviceExists(mac=dashed(mac), location=known.location)
         return known, True
 
-    async def undo(self, actor: Actor, batch: str = "") -> Batch:
-        """Take back an add of the actor's, the latest where none is named, within 10 minutes.
+    async def undo(self, actor: Actor, batch: str = "") -> Undone | Upload:
+        """Take back an add or an import of the actor's, the latest where none is named, within 10 minutes.
 
-        Errors: `MovedOn` as a whole where a device has moved on, `NothingToUndo` (`TooLateToUndo`, `UndoneAlready`).
+        What has moved on since stays, each device with its reason. An import is taken back step by step (`go_on`).
+        Errors: `MovedOn` where nothing is left to take back, `NothingToUndo` (`TooLateToUndo`, `UndoneAlready`).
         """
         require(actor, Permission.EDIT_DEVICES)
-        return await self.unit(actor, lambda: self._decide_undo(actor, batch))
+        meant = await self._batch_to_undo(actor, batch)
+        if meant.kind == "import":
+            return await self.begin_undo(actor, meant)
+        return await self.unit(actor, lambda: self._decide_undo(actor, meant.id))
 
-    async def _add_of(self, actor: Actor, key: str) -> Batch:
-        """The add that is meant, as long as it can be taken back."""
+    async def _batch_to_undo(self, actor: Actor, key: str) -> Batch:
+        """The add or import that is meant, as long as it can be taken back."""
         if key:
             named = await self.store.get(Batch, key)
-            if named is None or named.kind != "add" or named.by != actor.id:
+            if named is None or named.kind not in UNDOABLE or named.by != actor.id:
                 raise NothingToUndo
             if named.undone_at:
                 raise UndoneAlready
             if self.now() - named.at > self.policy.undo:
                 raise TooLateToUndo
             return named
-        page = await self.store.find(Batch, by=actor.id, kind="add", limit=1)
-        latest = page.rows[0] if page.rows else None
+        pages = [await self.store.find(Batch, by=actor.id, kind=kind, limit=1) for kind in UNDOABLE]
+        latest = max(
+            (row for page in pages for row in page.rows if not row.hides), key=lambda row: row.at, default=None
+        )
         if latest is None or latest.undone_at or self.now() - latest.at > self.policy.undo:
             raise NothingToUndo
         return latest
 
-    async def _decide_undo(self, actor: Actor, key: str) -> tuple[Change, Batch]:
-        now, batch = self.now(), await self._add_of(actor, key)
+    async def _decide_undo(self, actor: Actor, key: str) -> tuple[Change, Undone]:
+        now, batch = self.now(), await self._batch_to_undo(actor, key)
         devices = [d for d in [await self.store.get(Device, mac) for mac in batch.macs] if d and not d.removed]
-        moved = [d for d in devices if d.added_at != batch.at or d.live_code(now) or _touched_since(d, batch.at)]
-        if moved:
-            raise MovedOn(titles=", ".join(device_title(device) for device in moved[:5]))
+        stayed = [(device, reason) for device in devices if (reason := _moved_on(device, batch, now))]
+        kept = {device.mac for device, _ in stayed}
+        gone = [device for device in devices if device.mac not in kept]
+        if stayed and not gone:
+            raise MovedOn(titles=", ".join(device_title(device) for device, _ in stayed[:5]))
         change = Change(puts=(replace(batch, undone_at=now),))
-        for device in devices:
+        for device in gone:
             fact = AddUndone(at=now, actor=actor.id, subject=device.mac, location=device.location)
             change += lifecycle.remove(device, now, actor, fact)
-        return change, replace(batch, undone_at=now, macs=tuple(d.mac for d in devices))
+        return change, Undone(len(gone), tuple((device_title(device), reason) for device, reason in stayed))
 
     # -------------------------------------------------------------- changing
 
@@ -208,10 +227,19 @@ class Devices(Finding):
         return await self.unit(actor, decide)
 
 
-def _touched_since(device: Device, moment: datetime) -> bool:
-    """It called in or was installed later; what it had been before it was added again does not count."""
+def _moved_on(device: Device, batch: Batch, now: datetime) -> RowFault | None:
+    """Why it is not taken back: the first thing that happened to it since the add.
+
+    What it had been before it was added again does not count.
+    """
     called, installed = device.provisioned_at, device.installed
-    return bool((called and called > moment) or (installed and installed.at > moment))
+    reasons = (
+        ("stays_provisioned", called and called > batch.at),
+        ("stays_installed", installed and installed.at > batch.at),
+        ("stays_code", device.live_code(now)),
+        ("stays_changed", device.added_at != batch.at),
+    )
+    return next((RowFault(code) for code, holds in reasons if holds), None)
 
 
 def dashed(mac: str) -> str:

@@ -80,6 +80,7 @@ class Policy:
     samples: tuple[tuple[str, str], ...] = SAMPLES
     keep_audit: timedelta | None = timedelta(days=730)  # None: for ever
     invite_link: str = ""  # where somebody installs the app for themselves; empty in local mode
+    chat_link: str = ""  # opens the chat with the bot; `&message=` types something there; empty in local mode
 
 
 class UseCases:
@@ -125,15 +126,29 @@ class UseCases:
         takes effect once: `AlreadyDone` the second time. Long jobs name their `part`s.
         """
         operation = f"{actor.operation}:{part}" if actor.operation and part else actor.operation
+        return await self._persistently(lambda: self._attempt(actor, decide, operation))
+
+    async def quietly(self, decide: Callable[[], Awaitable[tuple[Change, T]]]) -> T:
+        """As `unit`, for the service's own steps: nobody is told but by what `decide` itself returns."""
+
+        async def attempt() -> T:
+            change, result = await decide()
+            if change:
+                await self.store.save(change)
+            return result
+
+        return await self._persistently(attempt)
+
+    async def _persistently(self, attempt: Callable[[], Awaitable[T]]) -> T:
         with suppress(Conflict, Duplicate):
-            return await self._attempt(actor, decide, operation)
+            return await attempt()
         async with self._slower:
             for tried in range(TRIES - 1):
                 with suppress(Conflict, Duplicate):
-                    return await self._attempt(actor, decide, operation)
+                    return await attempt()
                 # other instances take no turns with this one: they are let past for some milliseconds, longer each time
                 await asyncio.sleep(random() * min(0.001 * 2**tried, 0.1))  # noqa: S311 - nothing to guess
-            return await self._attempt(actor, decide, operation)
+            return await attempt()
 
     async def _attempt(self, actor: Actor, decide: Callable[[], Awaitable[tuple[Change, T]]], operation: str) -> T:
         if operation and await self.store.get(Operation, operation):

@@ -34,6 +34,7 @@ from structlog.testing import capture_logs
 from app import build_provisioning, compose
 from bot.adapter import Adapter
 from bot.handlers import all_routes
+from bot.jobs import JOBS, Jobs
 from bot.messenger import TeamsMessenger
 from bot.relay import Relay
 from bot.settings import Settings, load_keys, load_settings
@@ -529,6 +530,7 @@ class House:
         self.http: aiohttp.ClientSession = None  # type: ignore[assignment]
         self.files: FileHost = None  # type: ignore[assignment]
         self.relay: Relay = None  # type: ignore[assignment]
+        self.jobs: Jobs = None  # type: ignore[assignment]
         self.by_itself = True  # the outbox is emptied after each step
         self.chats: dict[str, Chat] = {}
         self.posts: dict[tuple[str, str], Post] = {}
@@ -579,7 +581,8 @@ class House:
         self.collect()
 
     async def settled(self) -> None:
-        """Everything that is due has been told."""
+        """Everything that was begun is done, and everything that is due has been told."""
+        await self.jobs.drain()
         await self.relay.drain()
         self.collect()
 
@@ -754,6 +757,7 @@ async def _served(house: House, settings: Settings) -> AsyncIterator[None]:
     app = compose(settings, house.provisioning, port)
     del app.cleanup_ctx[1:]  # the outbox and the sweep: with a clock that stands still the test gives them their turns
     adapter = Adapter(None, allowed_service_hosts=settings.allowed_service_hosts)
+    house.jobs = app[JOBS]
     house.relay = Relay(house.provisioning, TeamsMessenger(adapter.connectors), all_routes(), jitter=lambda: 0.0)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()

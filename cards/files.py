@@ -1,0 +1,126 @@
+"""What people take away as files: sheets of devices, of codes, of rows to mend, and the printed sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from urllib.parse import quote
+
+from cards.views.common import BADGES
+from cards.words import clock, code_groups, mac_dashed
+from provisioning.documents.printable import Block, printable
+from provisioning.mac import vendor
+from provisioning.model import Authority, Device
+from provisioning.service.handover import InHand
+from provisioning.sheets.columns import Column, recognised
+from provisioning.sheets.faults import say
+from provisioning.sheets.writing import Form, Heading, errors, table
+from provisioning.texts import _
+from provisioning.uploads import BadRow, Upload
+
+# Titles are those of the upload, in English: what was exported can be sent back.
+DEVICES = (
+    Heading(Column.MAC, 20),
+    Heading(Column.LOCATION, 34),
+    Heading(Column.TYPE, 10),
+    Heading(Column.ACCOUNT, 28),
+    Heading(Column.TECHNICIAN, 28),
+    Heading(Column.TAG, 18),
+    Heading(Column.ASSET_TAG, 16),
+    Heading(Column.NOTES, 34),
+    Heading("Vendor", 16),
+    Heading("State", 24),
+    Heading("Provisioned", 22),
+    Heading("Installed", 22),
+)
+CODES = (
+    Heading(Column.MAC, 20),
+    Heading(Column.LOCATION, 34),
+    Heading("Technician name", 24),
+    Heading("One-time code", 20),
+    Heading("Valid until", 24),
+    Heading("Accepted by", 24),
+)
+
+
+def device_row(device: Device, upns: dict[str, str]) -> tuple[str, ...]:
+    installed = device.installed
+    return (
+        mac_dashed(device.mac),
+        device.location,
+        device.type,
+        device.account,
+        upns.get(device.technician, ""),
+        ", ".join(device.tags),
+        device.asset_tag,
+        device.notes,
+        vendor(device.mac),
+        _(BADGES[device.state][0]),
+        _moment(device.provisioned_at),
+        _moment(installed.at) if installed else "",
+    )
+
+
+def devices_file(form: Form, title: str, rows: Iterable[Sequence[str]]) -> bytes:
+    return table(form, title, DEVICES, rows)
+
+
+def codes_file(form: Form, title: str, held: Sequence[InHand]) -> bytes:
+    return table(form, title, CODES, (_code_row(one) for one in held))
+
+
+def _code_row(held: InHand) -> tuple[str, ...]:
+    code = held.device.code
+    return (
+        mac_dashed(held.device.mac),
+        held.device.location,
+        held.technician,
+        code_groups(held.digits),
+        _moment(code.expires_at if code else None),
+        authority_words(held.device),
+    )
+
+
+def authority_words(device: Device) -> str:
+    teams = device.code is not None and device.code.authority is Authority.TEAMS
+    return _("Teams admin centre") if teams else _("this service")
+
+
+def _moment(moment: datetime | None) -> str:
+    return clock(moment, datetime.min.replace(tzinfo=moment.tzinfo)) if moment else ""
+
+
+def error_file(form: Form, upload: Upload, rows: Sequence[BadRow]) -> bytes:
+    """The bad rows as they were, and why; corrected and sent back it goes on."""
+    code = recognised(upload.header).get(Column.CODE)
+
+    def cells(row: BadRow) -> Sequence[str]:
+        if code is None or not row.code:
+            return row.cells
+        padded = (*row.cells, *[""] * (code + 1 - len(row.cells)))
+        return (*padded[:code], row.code, *padded[code + 1 :])
+
+    return errors(form, upload.header, ((cells(row), say(row.fault)) for row in rows))
+
+
+def sheet_to_print(title: str, held: Sequence[InHand], now: datetime, chat_link: str) -> bytes:
+    """One block a device; `chat_link` opens the chat with the bot, with what stands behind it typed already."""
+    lines = [_("Scan a code to open the chat with the install command typed.")] if chat_link else []
+    return printable(
+        title, lines, [_block(one, now, chat_link) for one in held], clock(now, datetime.min.replace(tzinfo=now.tzinfo))
+    )
+
+
+def _block(held: InHand, now: datetime, chat_link: str) -> Block:
+    device, code = held.device, held.device.code
+    said = f"install {mac_dashed(device.mac)}"
+    return Block(
+        place=device.place,
+        location=device.location,
+        mac=mac_dashed(device.mac),
+        vendor=vendor(device.mac),
+        code=code_groups(held.digits) if held.digits else "",
+        valid=_("until {until}", until=clock(code.expires_at, now)) if held.digits and code else "",
+        link=f"{chat_link}&message={quote(said)}" if chat_link else said,
+        authority=authority_words(device) if held.digits else "",
+    )

@@ -1,0 +1,247 @@
+"""A preview becomes devices: all of it appears at once, or nothing does; and within ten minutes it can be taken back.
+
+What is new is written part by part under a batch that hides it, so that others get their turns; nobody sees any of it
+before that batch is opened. What was here already changes in the one unit that opens it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from provisioning.access import Permission, require
+from provisioning.errors import AlreadyDone, Refused
+from provisioning.events import (
+    CodeReceived,
+    DeviceAdded,
+    DeviceChanged,
+    DeviceMoved,
+    Event,
+    ImportFinished,
+)
+from provisioning.model import (
+    Actor,
+    Batch,
+    Change,
+    Device,
+    Former,
+    MessageKind,
+    OutboxMessage,
+    Record,
+    Rollout,
+)
+from provisioning.notifications import tell
+from provisioning.service.unmaking import Unmaking
+from provisioning.service.uploading import UploadOver, changed_columns, values_of
+from provisioning.texts import N_
+from provisioning.uploads import SheetRow, Upload, UploadPart, UploadState
+
+MOST_CHANGED = 20_000  # devices that one import may change: all of them change in one unit, and others wait for it
+TEAMS_LIFETIME = timedelta(hours=24)  # of a code of the Teams admin centre; no setting of ours changes it
+REDRAWN = 500  # cards of changed devices, at most; the others come out fresh when they are pressed
+
+
+class TooManyChanges(Refused):
+    code = "too_many_changes"
+    message = N_("{count} devices that are here would change at once; at most {limit}. Send the file in parts.")
+
+
+class Importing(Unmaking):
+    async def add_upload(
+        self, actor: Actor, key: str, *, update: bool = False, coded_at: datetime | None = None
+    ) -> Upload:
+        """[Add]: from here on it is carried out, part by part, by `go_on`. Errors: `UploadOver`, `TooManyChanges`."""
+        require(actor, Permission.EDIT_DEVICES)
+
+        async def decide() -> tuple[Change, Upload]:
+            now, upload = self.now(), await self.upload(actor, key)
+            if upload.state in (UploadState.ADDING, UploadState.ADDED):
+                raise AlreadyDone
+            if upload.state is not UploadState.READY:
+                raise UploadOver
+            if (count := upload.different * update + upload.codes) > MOST_CHANGED:
+                raise TooManyChanges(count=count, limit=MOST_CHANGED)
+            batch = Batch(kind="import", by=actor.id, by_name=actor.name, at=now, macs=(), hides=True)
+            fresh = replace(
+                upload,
+                state=UploadState.ADDING,
+                batch=batch.id,
+                decided_at=now,
+                update=update,
+                coded_at=coded_at or upload.at,
+            )
+            return await self.step_of(upload, fresh, batch)
+
+        return await self.unit(actor, decide)
+
+    async def unfinished(self) -> Sequence[Upload]:
+        """Uploads that have something left to be done by itself."""
+        return (await self.store.find(Upload, unfinished=True, limit=100)).rows
+
+    async def go_on(self, key: str) -> Upload | None:
+        """One durable step of an upload that was decided on; None where there is nothing left to do."""
+        upload = await self.store.get(Upload, key)
+        if upload is None or not upload.unfinished or upload.state is UploadState.READING:
+            return None
+        try:
+            if upload.state is UploadState.ADDING:
+                return await (self._stage(upload) if upload.written < upload.parts else self._open(upload))
+            if upload.state is UploadState.UNDOING:
+                return await self.unmake(upload)
+            return await self.clear(upload)
+        except UploadOver:  # cancelled between two steps: what that leaves to do is the next one
+            return await self.store.get(Upload, key)
+
+    # -------------------------------------------------------------- adding, unseen
+
+    async def _stage(self, upload: Upload) -> Upload:
+        async def decide() -> tuple[Change, Upload]:
+            former = await self.in_state(upload.id, UploadState.ADDING)
+            part = await self.store.get(UploadPart, f"{former.id}/{former.written:05d}")
+            rows = part.rows if part else ()
+            known = await self.store.get_many(Device, [row.mac for row in rows], hidden=True)
+            new = [self._made(former, row) for row in rows if row.mac not in known]
+            touched = any(_changes(former, row, known.get(row.mac)) for row in rows)
+            fresh = replace(
+                former,
+                written=former.written + 1,
+                added=former.added + len(new),
+                pending=(*former.pending, former.written) if touched else former.pending,
+            )
+            change, after = await self.step_of(former, fresh, *new)
+            return change + Change(events=tuple(self._facts_of(former, new))), after
+
+        return await self.quietly(decide)
+
+    def _made(self, upload: Upload, row: SheetRow) -> Device:
+        fields = dict(values_of(row))
+        device = Device(mac=row.mac, added_at=self.now(), added_by=upload.by, batch=upload.batch, **fields)  # type: ignore[arg-type]
+        return self._coded(upload, row, device)
+
+    def _coded(self, upload: Upload, row: SheetRow, device: Device) -> Device:
+        """The device with the row's code of the Teams admin centre, where it has one."""
+        if not row.code or upload.coded_at is None:
+            return device
+        digits = self.keys.unwrap(row.mac, row.code)
+        if self.has_code(device, digits):
+            return device
+        issue = device.issued + 1
+        code = self.keys.receive(device.mac, digits, issue, upload.coded_at, TEAMS_LIFETIME, upload.by)
+        return replace(device, code=code, issued=issue)
+
+    def _facts_of(self, upload: Upload, new: Sequence[Device]) -> list[Event]:
+        at = self.now()
+        facts: list[Event] = [
+            DeviceAdded(at=at, actor=upload.by, subject=d.mac, location=d.location, batch=upload.batch) for d in new
+        ]
+        return facts + [_received(device, upload, at) for device in new if device.code]
+
+    # -------------------------------------------------------------- the moment it appears
+
+    async def _open(self, upload: Upload) -> Upload:
+        """What was here changes, and the batch hides no longer: one unit."""
+
+        async def decide() -> tuple[Change, Upload]:
+            former = await self.in_state(upload.id, UploadState.ADDING)
+            batch, now = await self.batch_of(former), self.now()
+            puts: list[Record] = []
+            before: list[Former] = []
+            events: list[Event] = []
+            async for row, device in self._here(former):
+                fresh, facts = self._changed(former, row, device)
+                puts.append(fresh)
+                before.append(_former(device))
+                events += facts
+            opened = replace(batch, hides=False, at=now, before=tuple(before))
+            fact = ImportFinished(at=now, actor=former.by, subject=batch.id, added=former.added, changed=len(before))
+            added = replace(former, state=UploadState.ADDED, changed=len(before), settled_at=now)
+            change, after = await self.step_of(former, added, *puts, opened)
+            told = await self._told_of_import(former, [device.mac for device in puts if isinstance(device, Device)])
+            return change + Change(puts=told, events=(*events, fact)), after
+
+        return await self.quietly(decide)
+
+    async def _here(self, upload: Upload) -> AsyncIterator[tuple[SheetRow, Device]]:
+        """Rows that change a device which is here, or bring one back, each with the device as it stands."""
+        for number in upload.pending:
+            part = await self.store.get(UploadPart, f"{upload.id}/{number:05d}")
+            rows = part.rows if part else ()
+            known = await self.store.get_many(Device, [row.mac for row in rows])
+            for row in rows:
+                device = known.get(row.mac)
+                if device and _changes(upload, row, device):
+                    yield row, device
+
+    def _changed(self, upload: Upload, row: SheetRow, device: Device) -> tuple[Device, list[Event]]:
+        now, facts = self.now(), list[Event]()
+        fresh = device
+        if device.removed:
+            location = row.location or device.location
+            installed = device.installed if location == device.location else None
+            fresh = replace(
+                device,
+                removed_at=None,
+                added_at=now,
+                added_by=upload.by,
+                technician="",
+                problem=None,
+                installed=installed,
+            )
+            facts.append(DeviceAdded(at=now, actor=upload.by, subject=device.mac, location=location))
+        if device.removed or upload.update:
+            columns = changed_columns(row, device)
+            if "location" in columns and not device.removed:
+                facts.append(
+                    DeviceMoved(at=now, actor=upload.by, subject=device.mac, before=device.location, after=row.location)
+                )
+            if other := tuple(name for name in columns if name != "location"):
+                facts.append(DeviceChanged(at=now, actor=upload.by, subject=device.mac, columns=other))
+            fresh = replace(fresh, **values_of(row, fresh))  # type: ignore[arg-type]
+        coded = self._coded(upload, row, fresh) if not fresh.provisioned else fresh
+        if coded is not fresh:
+            facts.append(_received(coded, upload, now, voided=device.live_code(now) is not None))
+        return coded, facts
+
+    async def _told_of_import(self, upload: Upload, changed: Sequence[str]) -> tuple[OutboxMessage, ...]:
+        """Whoever it gave devices to, the cards of what it changed, and the channels that follow any of it."""
+        now = self.now()
+        told = [tell(MessageKind.NEW_JOBS, id_, "", now) for id_ in upload.technicians]
+        rollouts = (await self.store.find(Rollout, limit=1000)).rows
+        for subject in (*(rollout.key for rollout in rollouts), *changed[:REDRAWN]):
+            told += await self.redrawn(subject, now)
+        return tuple(told)
+
+
+def _changes(upload: Upload, row: SheetRow, device: Device | None) -> bool:
+    """Whether the row has anything to do to a device that is there: bring it back, change it, give it a code."""
+    if device is None or device.batch == upload.batch:
+        return False
+    if device.removed or (row.code and not device.provisioned):
+        return True
+    return upload.update and bool(changed_columns(row, device))
+
+
+def _former(device: Device) -> Former:
+    return Former(
+        mac=device.mac,
+        version=device.version + 1,
+        location=device.location,
+        issued=device.issued,
+        type=device.type,
+        account=device.account,
+        technician=device.technician,
+        tags=device.tags,
+        asset_tag=device.asset_tag,
+        notes=device.notes,
+        removed_at=device.removed_at,
+        added_at=device.added_at,
+        added_by=device.added_by,
+    )
+
+
+def _received(device: Device, upload: Upload, at: datetime, *, voided: bool = False) -> CodeReceived:
+    expires_at = device.code.expires_at if device.code else at
+    return CodeReceived(
+        at=at, actor=upload.by, subject=device.mac, issue=device.issued, expires_at=expires_at, voided=voided
+    )
