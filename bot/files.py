@@ -111,7 +111,7 @@ class Files:
     async def fetch(self, url: str, *, progress: Progress | None = None) -> bytes:
         """The whole file. `progress` hears after each piece how many bytes are here, and of how many where known."""
         place = self._hosts.check(url)
-        with _told(place):
+        with _told(place, FileStalled):
             async with self._session() as session, session.get(place, allow_redirects=False) as answer:
                 _check_status(answer.status, _FETCHING)
                 return await self._read(answer, progress)
@@ -140,7 +140,7 @@ class Files:
         if not content:
             raise ValueError("an upload session takes no empty file")
         place = self._hosts.check(url)
-        with _told(place):
+        with _told(place, FileUnreachable):
             async with self._session() as session:
                 await self._put_parts(session, place, content)
 
@@ -233,7 +233,7 @@ def _check_status(status: int, kinds: Mapping[int, type[FileError]]) -> None:
 
 
 @contextmanager
-def _told(place: URL) -> Iterator[None]:
+def _told(place: URL, late: type[FileError]) -> Iterator[None]:
     """What goes wrong becomes one of ours, and one line for the operator. The address stays out of both."""
     try:
         yield
@@ -242,7 +242,7 @@ def _told(place: URL) -> Iterator[None]:
         raise
     except TimeoutError:
         log.warning("a file did not pass", host=place.host, reason=FileStalled.code)
-        raise FileStalled from None
+        raise late from None
     except (aiohttp.ClientError, OSError, UnicodeError) as error:  # the last: a name no resolver takes
         log.warning("a file did not pass", host=place.host, reason=type(error).__name__)
         raise FileUnreachable from None

@@ -37,7 +37,9 @@ class FileHost:
         self.shared: dict[str, bytes] = {}  # what people sent to the bot, by path
         self.uploads: dict[str, bytearray] = {}  # what the bot put, by path
         self._sizes: dict[str, int] = {}
-        self.faults: deque[int | str] = deque()  # of the next parts: a status, or "lost" after they were taken
+        self.faults: deque[int | str] = (
+            deque()
+        )  # of the next parts: a status, "silent", "half" taken, or "lost" after they were
         self.host, self._tls, self.port = address, tls, 0
         self._released = asyncio.Event()
         self._runner: web.AppRunner | None = None
@@ -168,6 +170,8 @@ class FileHost:
         """A part of a file, as an upload session takes them: in order, and multiples of 320 KiB but for the last."""
         body = await request.read()
         fault = self.faults.popleft() if self.faults else 0
+        if fault == "silent":
+            await self._released.wait()
         if isinstance(fault, int) and fault:
             return web.json_response({"error": {"code": "x"}}, status=fault)
         unit, _, rest = request.headers["Content-Range"].partition(" ")

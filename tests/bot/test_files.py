@@ -452,6 +452,14 @@ async def test_a_place_that_is_no_more_is_not_asked_again(
     assert len(host.requests) == 1
 
 
+async def test_a_place_that_takes_nothing_in_time_is_given_up(host: FileHost) -> None:
+    host.faults.extend(["silent"] * 9)
+    files = Files(local=True, patience=Patience(idle=0.2, total=30, pauses=(0.0,)))
+    with pytest.raises(FileUnreachable):
+        await files.put(host.address("/upload"), b"x")
+    assert len(host.faults) == 7
+
+
 async def test_a_place_elsewhere_is_not_followed(files: Files, host: FileHost) -> None:
     host.faults.append(307)
     with pytest.raises(FileHostRefused):

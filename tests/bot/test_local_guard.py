@@ -117,7 +117,16 @@ FOREIGN_ORIGINS = [
 @pytest.mark.parametrize("origin", FOREIGN_ORIGINS)
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "/api/messages"), ("GET", "/"), ("PUT", "/demo/connector/v3/conversations/a/activities/1")],
+    [
+        ("POST", "/api/messages"),
+        ("GET", "/"),
+        ("PUT", "/demo/connector/v3/conversations/a/activities/1"),
+        ("POST", "/demo/files"),
+        ("GET", "/demo/files/key"),
+        ("POST", "/demo/places"),
+        ("PUT", "/demo/places/key"),
+        ("GET", "/demo/saved/key"),
+    ],
 )
 async def test_a_foreign_page_is_not(client: Client, method: str, path: str, origin: str) -> None:
     headers = (("Host", "localhost:PORT"), ("Origin", origin), *JSON.items())
