@@ -207,6 +207,7 @@ def test_what_is_written_from_the_right_is_drawn_from_the_right(line: str, seen:
 def test_the_same_blocks_are_the_same_bytes() -> None:
     first, second = (printable("Oslo", ["x"], [CODED] * 9, FOOTER) for _ in range(2))
     assert first == second
+    assert b"/CreationDate (D:1980" in first
     assert first != printable("Oslo", ["x"], [CODED] * 8, FOOTER)
 
 

@@ -61,6 +61,7 @@ def test_a_workbook_names_nobody_and_is_the_same_for_the_same_rows() -> None:
     book = openpyxl.load_workbook(BytesIO(content))
     assert not book.properties.creator
     assert not book.properties.lastModifiedBy
+    assert book.properties.created.year == 1980
     assert content == table(Form.XLSX, "Oslo", HEADINGS, [MACS[:2]])
 
 
