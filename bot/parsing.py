@@ -119,7 +119,16 @@ class Sheet:
     def _believed(self, check: Callable[[Any], Any], value: Any) -> Any:
         try:
             return check(value)
-        except (Distrusted, TypeError, ValueError, KeyError, IndexError, RecursionError, TextTooLong) as error:
+        except (
+            Distrusted,
+            AttributeError,
+            TypeError,
+            ValueError,
+            KeyError,
+            IndexError,
+            RecursionError,
+            TextTooLong,
+        ) as error:
             raise self._damaged(type(error).__name__) from None
 
     def _ended(self) -> faults.SheetError:
@@ -236,7 +245,7 @@ def _fault(value: Any, known: Mapping[str, object]) -> RowFault:
     code, values = value
     _hold(code in known and all(_is_short(name) and _is_short(text) for name, text in values))
     fault = RowFault(code, tuple((name, text) for name, text in values))
-    faults.say(fault)  # fails where a value is missing
+    _hold_said(faults.say(fault), fault.values)
     return fault
 
 
@@ -244,8 +253,13 @@ def _error(value: Any) -> faults.SheetError:
     code, values = value
     _hold(all(_is_short(name) and _is_short(text) for name, text in values.items()))
     error = faults.sheet_error(code)(**values)
-    _hold(error.sentence != "")
+    _hold_said(error.sentence, error.values)
     return error
+
+
+def _hold_said(sentence: str, values: object) -> None:
+    """A sentence fails where one of its values is missing, and says their names where all are."""
+    _hold(bool(values) or "{" not in sentence)
 
 
 def _is_short(text: Any) -> bool:

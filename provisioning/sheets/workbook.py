@@ -61,6 +61,8 @@ def _rows(book: CalamineWorkbook, number: int) -> Rows:
         sheet = book.get_sheet_by_index(number)
     except (CalamineError, OSError, ValueError):
         raise faults.Damaged from None
+    if sheet.height > limits.ROWS and sum(1 for values in sheet.iter_rows() if any(values)) > limits.ROWS + 1:
+        raise faults.TooManyRows(limit=limits.ROWS)
     merged = _merged(sheet)
     columns = range(limits.COLUMNS + 1)
     before = [""] * (sheet.start[1] if sheet.start else 0)

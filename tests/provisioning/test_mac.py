@@ -2,13 +2,14 @@
 
 import re
 import string
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioning.errors import InvalidMac, MacNotADevice, MacWasNumber, MacWrongLength
-from provisioning.mac import looks_like_mac, normalise, split_mac, vendor
+from provisioning.mac import _normalised, _vendor_of, looks_like_mac, normalise, split_mac, vendor
 
 MAC = "805EC0112233"
 
@@ -97,6 +98,24 @@ def test_any_notation_of_any_device_is_one_mac(mac: str, separator: str, size: i
     assert normalise(text) == mac
 
 
+@given(
+    st.one_of(
+        st.text(alphabet="0123456789abcdefABCDEF:-. \n", max_size=20),
+        st.from_regex(r"[0-9A-Fa-f]{2}([-:.]?[0-9A-Fa-f]{2}){5}", fullmatch=True),
+        st.from_regex(r"[0-9A-Fa-f]{4}([-:.][0-9A-Fa-f]{4}){2}\n?", fullmatch=True),
+        st.sampled_from(NOTATIONS + [text for text, _error, _says in WRONG]),
+    )
+)
+def test_the_short_way_ends_where_the_long_one_does(text: str) -> None:
+    def end(way: Callable[[str], str]) -> tuple[object, ...]:
+        try:
+            return (way(text),)
+        except InvalidMac as error:
+            return type(error), error.values
+
+    assert end(normalise) == end(_normalised)
+
+
 @given(st.text(max_size=40))
 def test_any_text_is_a_mac_or_a_clear_error(text: str) -> None:
     try:
@@ -142,3 +161,13 @@ def test_a_wrong_mac_is_still_seen_to_be_meant_as_one(text: str) -> None:
 def test_the_vendor_is_known_by_the_first_half() -> None:
     assert vendor(MAC) == "Yealink"
     assert vendor("AAAAAA112233") == ""
+
+
+def test_a_mac_that_an_administrator_made_up_has_no_vendor() -> None:
+    assert vendor("02CF1C112233") == vendor("825EC0112233") == ""
+
+
+def test_the_registry_is_asked_once_for_each_prefix() -> None:
+    _vendor_of.cache_clear()
+    assert {vendor(f"805EC0{number:06X}") for number in range(1_000)} == {"Yealink"}
+    assert _vendor_of.cache_info().misses == 1
