@@ -53,6 +53,7 @@ async def main() -> int:
         "postgres": postgres.run,
         "export": export.run,
         "turns": turns.run,
+        "sheets": sheets.run,
     }
     began, rows = time.perf_counter(), []
     async with turns.quiet():
