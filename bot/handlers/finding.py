@@ -13,14 +13,14 @@ router = Router()
 @router.command("devices [<words>]", needs=SEE)
 @router.action("devices")
 async def devices(turn: Turn, words: str = "", after: str | None = None, first: int = 1) -> Reply:
-    """List devices, by state (waiting, sign-in, signed-in, signed-out, problem), site or text."""
+    """List devices by state (waiting, sign-in, signed-in, signed-out, problem), site, tag, maker, technician, text."""
     page = await turn.provisioning.listing(turn.actor, words, after=after, first=first)
     return Reply(card=cards.listing_card(page, turn.now), private=True)
 
 
 @router.command("find <words>", needs=SEE)
 async def find(turn: Turn, words: str) -> Reply:
-    """Find devices by any part of their location, MAC, account or tag."""
+    """Find devices as devices does; a single one is shown at once."""
     page = await turn.provisioning.listing(turn.actor, words)
     if page.total == 1:
         return await device(turn, page.devices[0].mac)

@@ -1,7 +1,5 @@
 """Tags: words of one's own on devices, which then stand wherever a site can."""
 
-from datetime import timedelta
-
 import pytest
 
 from tests.bot.chat import Channel, House, Someone
