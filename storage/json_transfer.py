@@ -24,14 +24,18 @@ from provisioning.events import Event
 from provisioning.mac import normalise
 from provisioning.model import Device
 from provisioning.texts import N_, to_operator
+from provisioning.uploads import Upload, UploadPart
 from storage.kinds import KINDS, columns_of
 from storage.records import Plain, decode, decode_event, record_json
 from storage.tinydb_backup import sync
 from storage.transfer import AUDIT, CHUNK, SEEN, TABLES, Chunk, TransferFault, bad_row, check_counts
 
-ABOUT, FORMAT = "provisioning-bot", 1  # a table of one row that says what the file is; it comes first
+ABOUT, FORMAT = "provisioning-bot", 2  # a table of one row that says what the file is; it comes first
 _CODES = N_("Codes are left out. Issue new ones after an import.")
-_NO_CODE: Plain = {"code": None, "retry_key": "", "retry_until": None}
+_LEFT_OUT: Mapping[str, Plain] = {
+    KINDS[Device].table: {"code": None, "retry_key": "", "retry_until": None},
+    KINDS[Upload].table: {"codes": 0},
+}
 _LARGEST = 2**53  # what every program that reads JSON tells from its neighbours
 _DEEPEST = 32  # lists and documents within each other
 _YEARS = range(1970, 3000)
@@ -94,7 +98,9 @@ def _lines(table: str, chunk: Chunk, *, first: bool) -> Iterator[str]:
 
 
 def _without_code(table: str, plain: Plain) -> Plain:
-    return plain | _NO_CODE if table == KINDS[Device].table else plain
+    if table == KINDS[UploadPart].table:
+        return plain | {each: [row | {"code": ""} for row in plain.get(each, [])] for each in ("rows", "bad")}
+    return plain | _LEFT_OUT.get(table, {})
 
 
 class JsonSource:

@@ -82,9 +82,8 @@ class Restoring(UseCases):
     async def _decide_void(self, macs: Sequence[str]) -> tuple[Change, int]:
         puts: list[Device] = []
         facts: list[Event] = []
-        for mac in macs:
-            device = await self.store.get(Device, mac)
-            if device is None or not _opens(device):
+        for mac, device in (await self.store.get_many(Device, macs, hidden=True)).items():
+            if not _opens(device):
                 continue
             puts.append(replace(device, code=lifecycle.withdrawn(device), retry_key="", retry_until=None))
             if device.code and device.code.sealed is not None:

@@ -28,8 +28,9 @@ from provisioning.errors import Conflict, Unavailable
 from provisioning.events import DeviceAdded, StoreRestored
 from provisioning.model import Actor, Change, Device, OutboxMessage, Role, Rollout, State, stored
 from provisioning.ports import Span
-from provisioning.service.codes import IssueOrder
 from provisioning.service.devices import Wanted
+from provisioning.service.issuing import IssueOrder
+from provisioning.uploads import Upload, UploadPart, UploadState
 from storage import open_store, tinydb_restore
 from storage.commands.ground import Ground
 from storage.commands.safety import _handed_over, _only_one, restore_backup
@@ -38,7 +39,7 @@ from storage.tinydb_file import FILE, SCHEMA
 from storage.tinydb_restore import FAILED, LIFT, PREPARING, WAITING
 from tests.fakes import FakeClock
 from tests.storage import old_store
-from tests.storage.samples import CHANNEL, CODE, NOW, device, message, one_of_each, rich_device
+from tests.storage.samples import CHANNEL, CODE, NOW, device, import_of, message, one_of_each, rich_device
 from tests.storage.test_transfer import fill
 
 HOUSE = Path(__file__).parents[2]
@@ -50,8 +51,33 @@ def opened(folder, clock=None):
     return open_store(f"tinydb:{folder}", clock=clock or FakeClock())
 
 
+def after_a_restore(record, now):
+    """Nothing of it changed, but an upload that was not finished, whose rows hold codes."""
+    if isinstance(record, Upload):
+        return replace(record, state=UploadState.CANCELLED, settled_at=now, version=2 + LIFT)
+    return None if isinstance(record, UploadPart) else replace(record, version=1 + LIFT)
+
+
 def save_copy(folder, file, pages=lambda _done, _total: None):
     back_up(folder / FILE, file, NOW, pages)
+
+
+async def test_a_code_of_an_import_that_hides_dies_too(folder, tmp_path):
+    store = await opened(folder)
+    await store.save(
+        Change(puts=(import_of("i", hides=True), import_of("empty", hides=True), device(1, batch="i", code=CODE)))
+    )
+    await store.close()
+    save_copy(folder, tmp_path / "b.sqlite3")
+    await restored(folder, tmp_path / "b.sqlite3")
+    store = await opened(folder)
+    try:
+        (known,) = (await store.find(Device, batch="i")).rows
+        assert known.code is None
+        assert [fact.event.name for fact in (await store.history()).rows] == ["StoreRestored", "CodeRevoked"]
+        await store.verify(deep=True)
+    finally:
+        await store.close()
 
 
 async def with_code(folder, **more):
@@ -263,7 +289,7 @@ async def test_a_restore_puts_everything_back_but_the_codes(folder, tmp_path):
         for record in one_of_each():
             if not isinstance(record, Device | OutboxMessage) and type(record).__name__ != "Segment":
                 there = await store.get(type(record), record.key)
-                assert there == replace(record, version=1 + LIFT)
+                assert there == after_a_restore(record, clock.now())
         facts = [row.event for row in (await store.history()).rows]
         assert isinstance(facts[0], StoreRestored)
         assert (facts[0].taken_at, facts[0].codes, facts[0].at) == (NOW, 1, clock.now())

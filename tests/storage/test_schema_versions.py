@@ -1,7 +1,7 @@
 """Stores that earlier versions wrote are opened by this one with all that is in them, or stay as they are.
 
-`fixtures/store-vN.sqlite3.gz` was written by tests/storage/old_store.py with the code of schema N; that of 1 is commit
-064adf8, that of 2 is dae24dd. When `SCHEMA` is raised, first add the fixture of the version before, as old_store.py says.
+`fixtures/store-vN.sqlite3.gz` was written by tests/storage/old_store.py with the code of schema N: that of 1 is commit
+064adf8, that of 2 is dae24dd. When `SCHEMA` is raised, first add the fixture of the version before, as it says there.
 """
 
 import gzip

@@ -11,16 +11,17 @@ from tinydb import Query, TinyDB
 from provisioning.bookkeeping import Segment
 from provisioning.errors import Unavailable
 from provisioning.events import DeviceAdded
-from provisioning.model import Change, Device, OutboxMessage
+from provisioning.model import Batch, Change, Device, OutboxMessage
 from provisioning.ports import Span
 from storage import json_transfer, open_store, transfer
 from storage.json_transfer import ABOUT, JsonSource, JsonTarget
 from storage.kinds import KINDS
+from storage.postgres_transfer import PostgresSource, PostgresTarget
 from storage.tinydb_restore import WAITING
 from storage.tinydb_transfer import TinySource, TinyTarget
 from storage.transfer import TABLES, NoSuchStore, TransferFault, check_counts, copy, folder_of, open_source, shown
 from tests.fakes import FakeClock
-from tests.storage.samples import NOW, device, message, one_of_each
+from tests.storage.samples import NOW, device, import_of, message, one_of_each
 
 RECORDS = tuple(record for record in one_of_each() if not isinstance(record, Segment))
 TEXTS = ("Møterom “2.14”", "\\u0000", "line\nbreak", "😀", '"quoted"', "\u2028")
@@ -121,7 +122,7 @@ async def test_a_store_with_rows_is_not_filled(full, tmp_path):
 
 async def test_an_empty_store_is_filled(full, tmp_path):
     await (await opened(tmp_path / "other")).close()
-    assert (await carried(TinySource(full), TinyTarget(tmp_path / "other")))["devices"] == 2 + len(TEXTS)
+    assert (await carried(TinySource(full), TinyTarget(tmp_path / "other")))["devices"] == 3 + len(TEXTS)
 
 
 class Ends(TinySource):
@@ -265,7 +266,15 @@ def test_an_address_is_shown_only_where_it_can_be_read_in_one_way(url, said):
 
 def codeless(tables):
     without = {"code": None, "retry_key": "", "retry_until": None}
-    return tables | {"devices": [(number, plain | without) for number, plain in tables["devices"]]}
+    return tables | {
+        "devices": [(number, plain | without) for number, plain in tables["devices"]],
+        "uploads": [(number, plain | {"codes": 0}) for number, plain in tables["uploads"]],
+        "upload_parts": [(number, plain | _rows_without_code(plain)) for number, plain in tables["upload_parts"]],
+    }
+
+
+def _rows_without_code(part):
+    return {name: [row | {"code": ""} for row in part[name]] for name in ("rows", "bad")}
 
 
 async def test_a_file_comes_back_as_it_went(full, file, tmp_path):
@@ -379,7 +388,7 @@ BAD = {
     "a fact": (lambda d: d["audit"]["3"].pop("at"), 'row 3 of "audit".*at'),
     "a fact that was changed": (put("audit", "3", actor="mallory"), "segment 1 of the audit"),
     "a call": (put("seen", "1", at=5), 'row 1 of "seen".*at cannot be 5'),
-    "newer": (put(ABOUT, "1", format=2), "newer version"),
+    "newer": (put(ABOUT, "1", format=3), "newer version"),
     "not ours": (lambda d: d.pop(ABOUT), "not written by export-json"),
     "not ours at all": (lambda d: d.update({ABOUT: 5}), "not written by export-json"),
 }
@@ -458,6 +467,8 @@ async def test_a_file_holds_no_code(full, file):
         assert plain["token"] in text
     assert not [name for name in ("digest", "sealed", coded[0]["code"]["sealed"]) if f'"{name}"' in text]
     assert "Codes are left out" in json.loads(text)[ABOUT]["1"]["codes"]
+    for plain in json.loads(text)["upload_parts"].values():
+        assert {row["code"] for row in (*plain["rows"], *plain["bad"])} == {""}
     for plain in json.loads(text)["devices"].values():
         assert (plain["code"], plain["retry_key"], plain["retry_until"]) == (None, "", None)
 
@@ -474,6 +485,35 @@ async def test_a_code_in_a_file_does_not_come_to_life(full, file, tmp_path):
         assert (found.issued, found.token) == (coded["issued"], coded["token"])
         assert await store.count(Device, span=Span("code_until")) == 0
     finally:
+        await store.close()
+
+
+async def test_a_code_of_a_row_does_not_come_to_life_either(file, tmp_path):
+    (row, part), *_ = json.loads(file.read_text("utf-8"))["upload_parts"].items()
+    changed(file, put("upload_parts", row, rows=[part["rows"][0] | {"code": "c2VhbGVk"}]))
+    await carried(JsonSource(file), TinyTarget(tmp_path / "other"))
+    ((_, kept),) = (await everything(TinySource(tmp_path / "other")))["upload_parts"]
+    assert kept["rows"][0]["code"] == ""
+
+
+async def test_what_hides_in_one_store_hides_in_the_next(tmp_path, database):
+    """File, PostgreSQL, file; and through a JSON file."""
+    store = await opened(tmp_path / "first")
+    await store.save(Change(puts=(import_of("i", hides=True), device(1, batch="i"), device(2, tags=("x",)))))
+    await store.close()
+    file, away, back = tmp_path / "x.json", tmp_path / "away", tmp_path / "back"
+    await carried(TinySource(tmp_path / "first"), PostgresTarget(database))
+    await carried(PostgresSource(database), JsonTarget(file))
+    await carried(JsonSource(file), TinyTarget(away))
+    await carried(TinySource(away), TinyTarget(back))
+    for url in (database, f"tinydb:{back}"):
+        store = await open_store(url, clock=FakeClock())
+        assert [row.mac for row in (await store.find(Device)).rows] == [device(2).mac]
+        assert sum(row.count for row in await store.tally()) == await store.count(Device, tag="x") == 1
+        await store.verify(deep=True)
+        batch = await store.get(Batch, "i")
+        await store.save(Change(puts=(replace(batch, hides=False),)))
+        assert sum(row.count for row in await store.tally()) == await store.count(Device) == 2
         await store.close()
 
 
