@@ -93,6 +93,7 @@ class ChoiceInput(Input):
     value: str = ""
     placeholder: str = ""
     expanded: bool = False
+    multiple: bool = False  # any number; the values come back with commas between them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.handlers.codes import chosen
+from bot.handlers.issuing import chosen
 from bot.routing import Router
 from bot.turn import Living, Reply, Turn
 from cards.views import people as cards

@@ -31,6 +31,7 @@ from provisioning.service.lookup import Lookup, Target
 from provisioning.texts import N_
 
 T = TypeVar("T")
+Progress = Callable[[int, int], Awaitable[None]]  # how many of how many are done
 
 CHUNK = 500  # devices in one durable unit
 
@@ -103,16 +104,24 @@ class Handover(Lookup):
         return sum(await self.in_parts(actor, [device.mac for device in devices], decide))
 
     async def in_parts(
-        self, actor: Actor, macs: Sequence[str], decide: Callable[[Sequence[str]], Awaitable[tuple[Change, T]]]
+        self,
+        actor: Actor,
+        macs: Sequence[str],
+        decide: Callable[[Sequence[str]], Awaitable[tuple[Change, T]]],
+        progress: Progress | None = None,
     ) -> list[T]:
-        """A long job in durable parts, so that others get their turns in between; `decide` gets the MACs of a part.
+        """A long job in durable parts, so that others get their turns in between; `decide` gets the MACs of a part,
+        `progress` hears after each.
 
         The same press finishes a job that broke off. Errors: `AlreadyDone` where nothing of it was left to do.
         """
         done: list[T] = []
-        for chunk in (macs[start : start + CHUNK] for start in range(0, len(macs), CHUNK)):
+        for start in range(0, len(macs), CHUNK):
+            chunk = macs[start : start + CHUNK]
             with suppress(AlreadyDone):  # named by its first device: what is left of a list begins with another
                 done.append(await self.unit(actor, partial(decide, chunk), part=chunk[0]))
+            if progress:
+                await progress(start + len(chunk), len(macs))
         if macs and not done:
             raise AlreadyDone
         return done

@@ -23,8 +23,8 @@ from aiohttp import web
 from app import Service, running
 from bot.settings import load_settings
 from provisioning.model import Actor, Device, Role
-from provisioning.service.codes import IssueOrder
 from provisioning.service.devices import Wanted
+from provisioning.service.issuing import IssueOrder
 from provisioning.service.lookup import Target
 from tests.benchmarks import Row
 from tests.benchmarks.driving import DANA, SAM, Driven, Driver, Post, driving

@@ -8,8 +8,9 @@ from typing import Any
 
 from bot.handlers import all_routes
 from cards.view import Button, View
-from cards.views import codes, devices, finding, general, onsite, people, rollouts
+from cards.views import codes, devices, finding, general, issuing, onsite, people, rollouts
 from cards.views.common import note, question
+from cards.views.issuing import Choices
 from provisioning.codes import Key, Keyring
 from provisioning.errors import Choice, MacWrongLength
 from provisioning.model import (
@@ -24,13 +25,16 @@ from provisioning.model import (
     Role,
     State,
 )
-from provisioning.service.codes import CodePage
-from provisioning.service.devices import Added
+from provisioning.service.codes import CodePage, Revoked
+from provisioning.service.devices import Added, Undone
 from provisioning.service.finding import DeviceFacts, Listing
 from provisioning.service.handover import Delivery, InHand
+from provisioning.service.issuing import Issued, IssueOrder, Ledger, Outlook
+from provisioning.service.lookup import Target
 from provisioning.service.onsite import Day, Job, Saved, ScreenNotSeen, UnknownProblem
 from provisioning.service.people import Ended, Roster, Workload
 from provisioning.service.rollouts import Progress
+from provisioning.shares import Leading
 
 NOW = datetime(2026, 11, 21, 7, 52, tzinfo=UTC)
 SOON, MORNING = NOW + timedelta(hours=23, minutes=38), NOW - timedelta(minutes=22)
@@ -99,14 +103,27 @@ class _Cards:
             tuple(InHand(replace(d, code=self.live.code), DIGITS, self.sam.name) for d in self.row), 38, "x", "Oslo", 1
         )
         return {
-            "issue-one-site": codes.issue_form("oslo", "Issue codes: Oslo", sites[1:2], ("1", "2"), (self.sam, KIM)),
-            "issue-all": codes.issue_form("all", "Issue codes", sites, (), (self.sam,)),
-            "issue-nothing": codes.nothing_to_issue("Oslo"),
-            "issued-to-sam": codes.issued_card(many, NOW, refused=2, delivery=told),
-            "issued-unreachable": codes.issued_card(one, NOW, delivery=Delivery(replace(KIM, reachable=False))),
-            "issued-to-nobody": codes.issued_card(one, NOW),
-            "assign": codes.assign_form(many, (self.sam, KIM)),
-            "assign-nobody": codes.assign_form(many, ()),
+            "issue-one-site": issuing.issue_form(
+                "Issue codes: Oslo", Choices("oslo", sites[1:2], ("1", "2"), (self.sam, KIM), "sam,kim", "floor")
+            ),
+            "issue-all": issuing.issue_form("Issue codes", Choices("all", sites, (), (self.sam,))),
+            "issue-nothing": issuing.nothing_to_issue(Issued(Target(site="Oslo"), (), teams=12)),
+            "issue-hint": issuing.outlook_card(
+                Outlook(150, 40, (self.sam,), timedelta(hours=24), Leading((*self.row,) * 4, ("1", "2"))),
+                IssueOrder(Target(site="Oslo"), technicians=("sam",)),
+            ),
+            "issue-own": issuing.own_code_question(self.teams_ended, "sam", ""),
+            "issued-to-sam": issuing.issued_card(
+                Ledger(many, told, 2, "2.14", "3.20"), NOW, notice=issuing.left_out(Issued(Target(), (), 2, 3))
+            ),
+            "issued-unreachable": issuing.issued_card(Ledger(one, Delivery(replace(KIM, reachable=False))), NOW),
+            "issued-to-nobody": issuing.issued_card(Ledger(one), NOW),
+            "issued-to-three": issuing.issued_many_card(
+                (Ledger(many, told, 2, "2.14", "3.20"), Ledger(one, Delivery(KIM)), Ledger(one)), "b1,b1,b1", NOW,
+                readers=("29:dana",),
+            ),
+            "assign": issuing.assign_form(many, (self.sam, KIM)),
+            "assign-nobody": issuing.assign_form(many, ()),
             "code": codes.code_card(held, NOW),
             "codes": codes.codes_card(page, NOW),
             "code-teams": codes.code_card(InHand(self.teams, "482913", self.sam.name), NOW),
@@ -115,10 +132,10 @@ class _Cards:
             ),
             "wanted-teams": codes.wanted_card(self.teams_ended, self.sam.name),
             "codes-none": codes.codes_card(CodePage((), 0, None, "", 1), NOW),
-            "revoked": codes.revoked_card(12, "Oslo"),
-            "revoked-none": codes.revoked_card(0, "Oslo"),
+            "revoked": codes.revoked_card(Revoked(12, 3), "Oslo"),
+            "revoked-none": codes.revoked_card(Revoked(), "Oslo"),
             "revoke-ask": codes.ask_many("revoke", "Revoke every live code of Oslo?", "Revoke", "oslo", "For ever."),
-            "assigned": codes.assigned_card(12, self.sam, "Oslo"),
+            "assigned": issuing.assigned_card(12, self.sam, "Oslo"),
             "locked": codes.locked_card(self.bare),
             "wanted": codes.wanted_card(self.bare, self.sam.name),
         }  # fmt: skip
@@ -147,7 +164,7 @@ class _Cards:
             "added-one": devices.added_card(Added(batch, new[:1], ()), NOW, undo),
             "added-none": devices.added_card(Added(batch, (), new[:1]), NOW, undo),
             "added-faults": devices.added_card(Added(batch, (), (), ((2, bad), (7, bad))), NOW, undo),
-            "undone": devices.undone_card(batch),
+            "undone": devices.undone_card(Undone(len(batch.macs))),
             "move": devices.move_form(self.bare),
             "remove": devices.remove_card(self.live, NOW),
             "remove-called": devices.remove_card(self.called, NOW),

@@ -221,7 +221,8 @@ def _choices(field: Card) -> Iterator[str]:
         yield f"{field['id']!r} has no choices, or one twice"
     if not all(choice["value"] and choice["title"] for choice in field["choices"]):
         yield f"{field['id']!r} has a choice without value or title"
-    if field.get("value") and field["value"] not in values:
+    chosen = field.get("value", "").split(",") if field.get("isMultiSelect") else [field.get("value")]
+    if field.get("value") and not set(chosen) <= set(values):
         yield f"{field['id']!r} starts with {field['value']!r}, which is not a choice"
     if (field.get("style") == "filtered") is not (len(values) > COMPACT_CHOICES):
         yield f"{field['id']!r} is {field.get('style')} with {len(values)} choices"

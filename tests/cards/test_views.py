@@ -12,8 +12,9 @@ import pytest
 
 from cards.render import render
 from cards.view import CodeCard, View
-from cards.views import codes, devices, finding, general, onsite, people, rollouts
+from cards.views import codes, devices, finding, general, issuing, onsite, rollouts
 from cards.views.common import question
+from cards.views.issuing import Choices
 from provisioning.errors import Choice, DeviceExists, InvalidChoice, InvalidLocation, InvalidMac, TextTooLong
 from provisioning.model import (
     ActivationCode,
@@ -29,13 +30,16 @@ from provisioning.model import (
     Role,
     State,
 )
-from provisioning.service.codes import CodePage
-from provisioning.service.devices import Added
+from provisioning.service.codes import CodePage, Revoked
+from provisioning.service.devices import Added, Undone
 from provisioning.service.finding import DeviceFacts, Listing
 from provisioning.service.handover import Delivery, InHand
+from provisioning.service.issuing import Issued, IssueOrder, Ledger, Outlook
+from provisioning.service.lookup import Target
 from provisioning.service.onsite import PROBLEMS, Day, Job, Saved, ScreenNotSeen
 from provisioning.service.people import Ended, Roster, Workload
 from provisioning.service.rollouts import Progress
+from provisioning.shares import Leading
 from tests.cards.rules import assert_good
 from tests.cards.samples import CODE, HOSTILE, MAC
 from tests.pseudo import pseudo, untranslated
@@ -123,24 +127,38 @@ def other_cards(device: Device, user: str) -> Iterator[View]:
     yield from (finding.listing_card(Listing(ten, 25, "x", {"s": user}, searched, 11), NOW),
                 finding.listing_card(Listing((), 0, None, {}, "", 1), NOW))  # fmt: skip
     yield from (devices.add_form(), devices.add_form(user[:60], user[:200], InvalidMac(text=user[:40])),
-                devices.add_form("x", "y", InvalidLocation()), devices.undone_card(issue))  # fmt: skip
+                devices.add_form("x", "y", InvalidLocation()), devices.undone_card(Undone(2)))  # fmt: skip
     wrong = tuple((n, DeviceExists(mac=MAC, location=user)) for n in range(1, 13))
     undo = timedelta(minutes=10)
     for added in (Added(none, (), ten), Added(none, (), (device,)), Added(none, (), (), wrong),
                   Added(none, (), (), wrong[:1]), Added(issue, ten * 2, ten)):  # fmt: skip
         yield devices.added_card(added, NOW, undo)
     sites = [("all", "all sites", 30), (user.casefold()[:100] or "x", user or "x", 30)]
-    yield codes.issue_form(sites[0][0], "Issue codes", sites, (), (kim, sam), "-")
+    yield issuing.issue_form("Issue codes", Choices(sites[0][0], sites, (), (kim, sam)))
     floor = user[:50] or "2"
     one, wrong_floor = [("oslo", "Oslo", 3)], InvalidChoice(text=user, choices=user)
-    yield codes.issue_form("oslo", "Issue codes", one, (floor,), (), "", wrong_floor)
-    yield from (codes.nothing_to_issue(user), codes.assign_form(issue, ()), codes.assign_form(issue, (kim, sam)))
+    yield issuing.issue_form("Issue codes", Choices("oslo", one, (floor,)), wrong_floor)
+    refused = Issued(Target(site=user), (), 1, 2)
+    yield from (issuing.nothing_to_issue(refused), issuing.nothing_to_issue(Issued(Target(site=user), ())))
+    yield from (issuing.assign_form(issue, ()), issuing.assign_form(issue, (kim, sam)))
+    yield issuing.own_code_question(device, "x", "24h")
+    for floors, people, hours in itertools.product(
+        ((), (user[:50] or "2",), ("1", "2")), ((kim,), (kim, sam)), (24, 72)
+    ):
+        look = Outlook(150, 40, people, timedelta(hours=hours), Leading((device,), floors))
+        yield issuing.outlook_card(look, IssueOrder(Target(site="Oslo"), technicians=("a",)))
     ledger = (None, Delivery(kim, NOW, NOW), Delivery(kim), Delivery(sam))
     for batch, delivery in itertools.product((issue, none), ledger):
-        yield codes.issued_card(batch, NOW, refused=2, delivery=delivery, notice="x")
+        yield issuing.issued_card(Ledger(batch, delivery, 1, user, user), NOW, notice=issuing.left_out(refused))
+    for some in ((issue, none), (issue,) * 10):
+        yield issuing.issued_many_card([Ledger(b, Delivery(kim, NOW, NOW), 1, user, user) for b in some], "a,b", NOW)
     yield from (codes.codes_card(CodePage((InHand(device, CODE, user),) * 10, 25, "x", searched, 11), NOW),
                 codes.codes_card(CodePage((), 0, None, "", 1), NOW))  # fmt: skip
-    yield from (codes.revoked_card(0, user), codes.revoked_card(3, user), codes.assigned_card(2, kim, user))
+    yield from (
+        codes.revoked_card(Revoked(), user),
+        codes.revoked_card(Revoked(3, 2), user),
+        issuing.assigned_card(2, kim, user),
+    )
     yield codes.ask_many("revoke", "Revoke?", "Revoke", "all", "small")
     for day in (Day((), 0), Day((), 3), Day(ten * 3, 2)):
         yield from (onsite.no_jobs(day), onsite.jobs_card(day, NOW), onsite.jobs_card(day, NOW, 20))

@@ -22,8 +22,8 @@ from provisioning.model import (
 from provisioning.ports import Member, Store
 from provisioning.service import Policy, Provisioning
 from provisioning.service.activation import ProvisionCall, Provisioned
-from provisioning.service.codes import Issued, IssueOrder
 from provisioning.service.devices import Added, Wanted
+from provisioning.service.issuing import Issued, IssueOrder
 from tests.fakes import FakeClock
 
 TENANT = "contoso"
@@ -97,7 +97,7 @@ class World:
     async def issue(self, text: str, to: str = "", **order: object) -> Issued:
         dana = await self.dana()
         target = await self.core.target(dana, text)
-        return await self.core.issue(dana, IssueOrder(target, technician=to, **order))  # type: ignore[arg-type]
+        return await self.core.issue(dana, IssueOrder(target, technicians=(to,) if to else (), **order))  # type: ignore[arg-type]
 
     async def device(self, mac: str) -> Device:
         device = await self.store.get(Device, mac)

@@ -11,8 +11,8 @@ from provisioning.model import Actor, Change, Device, OutboxMessage, Person, Rol
 from provisioning.ports import Store
 from provisioning.service import Provisioning
 from provisioning.service.activation import ProvisionCall
-from provisioning.service.codes import IssueOrder
 from provisioning.service.devices import Wanted
+from provisioning.service.issuing import IssueOrder
 from provisioning.service.lookup import Target as What
 from tests.fakes import FakeClock
 from tests.provisioning.world import KEYS, POLICY, TENANT

@@ -3,11 +3,13 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from provisioning.codes import Key, Keyring
 from provisioning.errors import (
+    AlreadyDone,
     CodeRefused,
     DeviceNotFound,
     Forbidden,
@@ -18,10 +20,10 @@ from provisioning.errors import (
     ResetRequired,
 )
 from provisioning.events import CodeShown
-from provisioning.model import Device, MessageKind, Person
+from provisioning.model import Actor, Device, MessageKind, Person
 from provisioning.service import Provisioning
-from provisioning.service.codes import IssueOrder
 from provisioning.service.handover import NotATechnician
+from provisioning.service.issuing import IssueOrder
 from provisioning.service.lookup import Target
 from tests.provisioning.world import DANA, KIM, LEE, POLICY, SAM, A, B, C, D, World, member
 
@@ -125,13 +127,25 @@ async def test_a_long_issue_that_broke_off_is_finished_by_the_same_press(
 ) -> None:
     monkeypatch.setattr("provisioning.service.handover.CHUNK", 3)
     await world.add(*((f"805EC01100{n:02X}", f"Oslo/1/{n}") for n in range(6)))
-    press, order = await world.actor(DANA, "press-1"), IssueOrder(Target(site="Oslo"), technician=SAM)
-    decide = world.core._decide_issue
-    await world.core.unit(press, lambda: decide(press, order, [f"805EC01100{n:02X}" for n in range(3)]))
+    press, order = await world.actor(DANA, "press-1"), IssueOrder(Target(site="Oslo"), technicians=(SAM,))
+    unit, units = world.core.unit, list[str]()
+
+    async def breaks_off(actor: Actor, decide: Any, *, part: str = "") -> Any:
+        units.append(part)
+        if len(units) == 2:
+            raise OSError("killed")
+        return await unit(actor, decide, part=part)
+
+    monkeypatch.setattr(world.core, "unit", breaks_off)
+    with pytest.raises(OSError, match="killed"):
+        await world.core.issue(press, order)
     first = await world.digits("805EC0110000")
-    assert (await world.core.issue(press, order)).issued == 3
+    done = await world.core.issue(press, order)
+    assert done.issued == 6, "the ledger counts all, not the rest alone"
     assert len(await world.core.live_of(SAM)) == 6
     assert await world.digits("805EC0110000") == first
+    with pytest.raises(AlreadyDone):
+        await world.core.issue(press, order)
 
 
 # ------------------------------------------------------------------ showing
@@ -256,11 +270,11 @@ async def test_codes_survive_a_key_rotation(site: World) -> None:
 async def test_revoked_codes_are_dead_and_erased(site: World) -> None:
     await site.issue("oslo", SAM)
     code = await site.digits(A)
-    assert await site.core.revoke(await site.dana(), Target(site="Oslo")) == 3
+    assert (await site.core.revoke(await site.dana(), Target(site="Oslo"))).own == 3
     assert (await site.device(A)).code is None
     with pytest.raises(CodeRefused):
         await site.calls(A, code)
-    assert await site.core.revoke(await site.dana(), Target(site="Oslo")) == 0
+    assert (await site.core.revoke(await site.dana(), Target(site="Oslo"))).total == 0
 
 
 async def test_an_old_card_revokes_nothing(site: World) -> None:
@@ -275,7 +289,7 @@ async def test_an_old_card_revokes_nothing(site: World) -> None:
 async def test_all_codes_in_one_persons_hands_can_be_revoked(site: World) -> None:
     await site.issue("oslo", SAM)
     await site.issue("bergen", KIM)
-    assert await site.core.revoke_of(await site.dana(), await site.person(SAM)) == 3
+    assert (await site.core.revoke_of(await site.dana(), await site.person(SAM))).own == 3
     assert len(await site.core.live_of(KIM)) == 1
 
 

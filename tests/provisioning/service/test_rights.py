@@ -8,7 +8,7 @@ import pytest
 from provisioning.errors import NoAccess
 from provisioning.model import Batch, Role
 from provisioning.service import Provisioning
-from provisioning.service.codes import IssueOrder
+from provisioning.service.issuing import IssueOrder
 from provisioning.service.lookup import Target
 from tests.fakes import MemoryStore
 from tests.provisioning.world import LEE, SAM, A, World, channel, member
