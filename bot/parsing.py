@@ -21,11 +21,11 @@ import structlog
 import provisioning
 from provisioning.errors import TextTooLong
 from provisioning.sheets import faults, limits
-from provisioning.sheets.cells import TAG, TYPES, is_clean
+from provisioning.sheets.cells import TAG, TYPES, is_plain
 from provisioning.sheets.kinds import ZIP
 from provisioning.sheets.reading import Piece
+from provisioning.sheets.rows import BadRow, RowFault, SheetRow
 from provisioning.untrusted import clean
-from provisioning.uploads import BadRow, RowFault, SheetRow
 
 log = structlog.get_logger(__name__)
 
@@ -213,7 +213,8 @@ _SLACK = 128  # rows that were held back until it was known that they are no not
 
 def _row(value: Any) -> SheetRow:
     number, mac, location = value[:3]
-    _hold(type(number) is int and number > 0 and _MAC.fullmatch(mac) is not None and _is_line(location))
+    if type(number) is not int or number < 1 or not _MAC.fullmatch(mac) or not _is_line(location):
+        raise Distrusted
     if len(value) == 3:
         _hold(location != "")
         return SheetRow(number, mac, location)
@@ -227,7 +228,7 @@ def _row(value: Any) -> SheetRow:
 
 def _is_line(text: Any) -> bool:
     """Whether it is as `clean` leaves a text."""
-    return type(text) is str and ((is_clean(text) and text.strip() == text) or clean(text) == text)
+    return type(text) is str and (is_plain(text) or clean(text) == text)
 
 
 def _bad(value: Any) -> BadRow:

@@ -22,7 +22,7 @@ from provisioning.sheets import delimited, faults, limits
 from provisioning.sheets.columns import Column
 from provisioning.sheets.kinds import is_workbook
 from provisioning.sheets.reading import Found, Piece, Table, table_of
-from provisioning.uploads import BadRow, RowFault
+from provisioning.sheets.rows import BadRow, RowFault
 
 if TYPE_CHECKING:
     from provisioning.sheets.workbook import Sheet

@@ -15,8 +15,8 @@ from provisioning.errors import (
     ProvisioningError,
     TextTooLong,
 )
+from provisioning.sheets.rows import RowFault
 from provisioning.texts import N_, _, ngettext
-from provisioning.uploads import RowFault
 
 
 class SheetError(ProvisioningError):

@@ -14,7 +14,7 @@ from provisioning.sheets import cells as says
 from provisioning.sheets import faults, limits
 from provisioning.sheets.cells import Cell
 from provisioning.sheets.columns import Column, Layout, layout_of, layout_without_header
-from provisioning.uploads import BadRow, RowFault
+from provisioning.sheets.rows import BadRow, RowFault
 
 LOOKED_THROUGH = 10  # rows that may stand above the first device
 CODES = 1_000  # rows that show how long codes are
@@ -207,7 +207,7 @@ class _Reading:
         mac = says.mac_of(cells[self._mac] if self._mac < width else "")
         levels = [cells[index] for index in self._levels if index < width]
         only = levels[0] if len(levels) == 1 else ""
-        location = only if only and isinstance(only, str) and says.is_location(only) else says.location_of(levels)
+        location = only if only and isinstance(only, str) and says.is_plain(only) else says.location_of(levels)
         if not self._optional:
             if not location:
                 raise says.refused("location_missing")
