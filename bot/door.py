@@ -343,7 +343,7 @@ class Door:
         return own
 
     async def _say(self, incoming: Incoming, chat: Chat, sentence: str) -> Answer | None:
-        if incoming.trigger in (Trigger.PRESS, Trigger.REFRESH):
+        if incoming.trigger in (Trigger.PRESS, Trigger.REFRESH, Trigger.SEARCH):  # a search may be typed anywhere
             return Answer(toast=sentence)
         if incoming.trigger is not Trigger.LEFT:
             await chat.send(Message(summary=sentence, text=escape(sentence)))
