@@ -13,7 +13,7 @@ router = Router()
 @router.command("devices [<words>]", needs=SEE)
 @router.action("devices")
 async def devices(turn: Turn, words: str = "", after: str | None = None, first: int = 1) -> Reply:
-    """List devices by state (waiting, sign-in, signed-in, signed-out, problem), site, tag, maker, technician, text."""
+    """List devices by state (waiting, sign-in, signed-in, problem …), site, tag, maker, technician, text."""
     page = await turn.provisioning.listing(turn.actor, words, after=after, first=first)
     return Reply(card=cards.listing_card(page, turn.now), private=True)
 

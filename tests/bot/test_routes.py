@@ -122,6 +122,7 @@ class Cast:
             "sure": "true",
             "mounting_only": "true",
             "lifetime": "24h",
+            "word": "lobby",
             "floor": "-",
         }
         return self
