@@ -33,7 +33,10 @@ def _with_split(target: str, person: str, split: str) -> tuple[str, str, str]:
     """ "Hall by the sea" is no way to split: the words go back to where they were taken from."""
     if not split or split.casefold() in SPLITS:
         return target, person, split.casefold()
-    return (target, f"{person} by {split}", "") if person else (f"{target} by {split}", "", "")
+    if person:
+        return target, f"{person} by {split}", ""
+    place, to, people = f"{target} by {split}".rpartition(" to ")
+    return (place, people, "") if to else (people, "", "")
 
 
 @router.command(
@@ -46,7 +49,7 @@ def _with_split(target: str, person: str, split: str) -> tuple[str, str, str]:
 async def issue(
     turn: Turn, target: str = "", person: str = "", split: str = "", lifetime: str = "", sure: bool = False
 ) -> Reply:
-    """Issue codes for a device, a site or all, to one technician or several, for 24 hours or as long as you say."""
+    """Issue codes for a device, a site or all, to one or several technicians, for as long as you say."""
     target, person, split = _with_split(target, person, split)
     meant = await turn.provisioning.target(turn.actor, target) if target else Target()
     if not (meant.device or person):

@@ -114,6 +114,8 @@ class Cast:
             "words": "oslo",
             "site": "oslo",
             "batch": batches[0].key,
+            "batches": batches[0].key,
+            "split": "even",
             "technician": kim.object_id,
             "kind": "network",
             "note": "x",

@@ -33,6 +33,8 @@ LOOKUPS = {
     "admins",
     "technicians",
     "person",
+    "receivers",
+    "usual",
     "who",
     "names",
     "site",
