@@ -19,9 +19,8 @@ DIGITS = "482913760254"  # of our length, its check digit right
 async def site(world: World) -> World:
     """Two devices of Sam's in Oslo; 2.14 with a code of the Teams admin centre, made an hour ago."""
     await world.add((A, "Oslo/2/2.14"), (B, "Oslo/2/2.16"))
-    await world.core.assign(
-        await world.dana(), await world.core.target(await world.dana(), "oslo"), await sam_of(world)
-    )
+    oslo = await world.core.target(await world.dana(), "oslo")
+    await world.core.assign(await world.dana(), oslo, await world.person(SAM))
     await world.delivers()
     await brings(world, A, DIGITS)
     return world
