@@ -125,12 +125,6 @@ def stamp(moment: datetime) -> str:
     return _("{day} {time}", day=_day(local, local.date()), time=local.strftime("%H:%M"))
 
 
-def stamp(moment: datetime) -> str:
-    """`Sun 22 Nov 10:45`, for what is read on another day."""
-    local = _local(moment)
-    return _("{day} {time}", day=_day(local, local.date()), time=local.strftime("%H:%M"))
-
-
 def until(moment: datetime, now: datetime) -> str:
     """`07:30`, `07:30 tomorrow` or `Sun 22 Nov 10:45`."""
     local = _local(moment)
