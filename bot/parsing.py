@@ -31,10 +31,16 @@ log = structlog.get_logger(__name__)
 
 HOME: Final = str(Path(provisioning.__file__).parents[1])
 LIBRARIES: Final = str(Path(getattr(find_spec("python_calamine"), "origin", HOME)).parents[1])
-START: Final = "import sys; sys.path += sys.argv[2:]; from provisioning.sheets.child import main; main(sys.argv[1])"
+START: Final = """
+import gc, sys
+gc.disable()  # it ends before there is anything to collect
+sys.path += sys.argv[2:]
+from provisioning.sheets.child import main
+main(sys.argv[1])
+"""
 LONGEST_LINE: Final = 1024 * 1024  # bytes; a piece is at most half of it
 STEP: Final = 256 * 1024
-STALLED: Final = 4  # times its processor time a process may take on a busy machine
+SILENCE: Final = limits.CPU_MOST  # seconds; where processor time is not limited, this is the limit
 
 # How a process ended that said nothing more. Memory that is refused aborts it; the kernel kills for memory as well.
 _ENDED: Mapping[int, type[faults.SheetError]] = {
@@ -99,7 +105,7 @@ class Sheet:
         """What comes next. Errors: the `SheetError` tree."""
         assert self._process.stdout  # noqa: S101 - it was asked for
         try:
-            async with asyncio.timeout(STALLED * limits.cpu(self._read + self.head.rows)):
+            async with asyncio.timeout(SILENCE):
                 line = await self._process.stdout.readline()
                 if not line:
                     await self._process.wait()

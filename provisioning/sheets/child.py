@@ -43,6 +43,7 @@ class Budget:
 
     def __init__(self) -> None:
         self._began = time.process_time()
+        self._rows = 0
 
     def close(self) -> None:
         """Gives up what reading does not need: files, children, core dumps, more memory, endless time."""
@@ -60,7 +61,8 @@ class Budget:
 
     def seen(self, rows: int) -> None:
         """So many rows were seen. Errors: `TookTooLong`."""
-        allowed = limits.cpu(rows)
+        self._rows = max(self._rows, rows)
+        allowed = limits.cpu(self._rows)
         if time.process_time() - self._began > allowed:
             raise faults.TookTooLong
         if resource is not None:
@@ -132,6 +134,7 @@ def _workbooks() -> SheetsOf:
 
 def _text(content: bytes, budget: Budget) -> Iterator[dict[str, Any]]:
     text = delimited.text_of(content)
+    budget.seen(text.count)
     yield from _told(table_of(text.rows()), "csv", text.count, budget, [])
 
 
