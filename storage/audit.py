@@ -16,6 +16,7 @@ from provisioning.bookkeeping import Segment
 from provisioning.texts import to_operator
 from storage.records import Plain, from_micros, micros
 
+_CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 _BEFORE_THE_FIRST = "0" * 64
 BEFORE_ALL = -(2**62)  # below the number of any row, also of one that somebody else numbered
 
@@ -25,8 +26,7 @@ def digest(plain: Plain) -> str:
 
     The row's number is no part of it, so that a move to another store leaves every digest as it is.
     """
-    canonical = json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode(plain).encode()).hexdigest()
 
 
 def head(former: str, segment: Segment, digests: Iterable[str]) -> str:

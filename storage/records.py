@@ -167,8 +167,8 @@ _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=Fa
 def to_json(plain: Any) -> str:
     """The text that is stored. Refuses what not every store can keep: U+0000 and halves of a surrogate pair."""
     text = _JSON.encode(plain)
-    # the escape may also be a backslash that somebody typed, so only a hit is looked at closely
-    if not text.isascii() or "\\u0000" in text:
+    # half a pair stands there as it is; the escape may also be a backslash that somebody typed: so hits are looked at
+    if "\\u0000" in text or not (text.isascii() or _HALF_A_PAIR.search(text) is None):
         for each in _strings(plain):
             check_text(each)
     return text
@@ -200,6 +200,7 @@ def _strings(plain: Any) -> Iterator[str]:
 
 
 _HOSTILE = re.compile("[\x00\ud800-\udfff]")
+_HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 
 
 def check_text(text: str) -> None:

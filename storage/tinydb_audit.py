@@ -27,7 +27,7 @@ def seal(connection: sqlite3.Connection, segments: RowTable, now: datetime, limi
     found = connection.execute(_UNSEALED, (former.last if former else 0, limit)).fetchall()
     if found:
         segment = next_segment(former, [Unsealed(*row) for row in found], now)
-        segments.writing.insert(connection, segments.new_id(), *_written(segment))
+        segments.add(connection, [_written(segment)])
     return len(found)
 
 

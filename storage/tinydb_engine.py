@@ -165,16 +165,25 @@ class RowTable(Table):
         super().truncate()
         self._last_id = 0
 
+    def add(self, connection: sqlite3.Connection, documents: Sequence[tuple[str, tuple[Any, ...]]]) -> None:
+        """Adds documents, each with what stands beside it, within a unit. `Duplicate` where a key is there."""
+        self.writing.insert(connection, self._new_ids(len(documents)), documents)
+
     def new_id(self) -> int:
         """The next document id. Whoever inserts asks here, so that ids never meet and grow in the order of units."""
+        return self._new_ids(1)
+
+    def _new_ids(self, many: int) -> int:
+        """The first of so many that follow each other."""
         with self._ids:
             if self._next_id is None:  # nothing was asked yet, or an id of the caller's own choice was just stored
                 behind = self.layout.numbers_behind if self.layout else "0"
                 rows = self._rows.ask(f"SELECT max(coalesce(max(id), 0), coalesce({behind}, 0)) FROM {self._sql}")
                 self._last_id = max(self._last_id, rows[0][0] if rows else 0)
-            self._last_id += 1
+            first = self._last_id + 1
+            self._last_id += many
             self._next_id = self._last_id + 1  # type: ignore[assignment]  # TinyDB declares it by its first value
-            return self._last_id
+            return first
 
     _get_next_id = new_id
 

@@ -6,13 +6,16 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
+from provisioning.events import Event
 from provisioning.model import Change, MessageStatus, OutboxMessage, Record
+from storage.audit import digest
 from storage.kinds import KINDS
-from storage.records import Plain, encode, encode_event, record_json, time_text, to_json
+from storage.records import Plain, encode, encode_event, micros, record_json, time_text, to_json
 from storage.tinydb_engine import RowTable
-from storage.tinydb_layout import audit_values, values_of
+from storage.tinydb_layout import values_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Unit:
         return cls(
             tuple(_put(record, tables[type(record)]) for record in change.puts),
             tuple((tables[type(record)], record.key, record.version) for record in change.deletes),
-            tuple((record_json(plain), audit_values(plain)) for plain in map(encode_event, change.events)),
+            tuple(map(_fact, change.events)),
             audit,
             frozenset(topics),
         )
@@ -51,13 +54,22 @@ class Unit:
         """Applies all of it. `Conflict` and `Duplicate` undo the unit."""
         for table, key, version in self.deletes:
             table.writing.delete(connection, key, version)
-        for put in self.puts:
-            if put.values[1] > 1:
-                put.table.writing.replace(connection, put.text, put.values)
-            elif not (put.unique and _waits_already(connection, put.unique)):
-                put.table.writing.insert(connection, put.table.new_id(), put.text, put.values)
-        for text, values in self.events:
-            self.audit.writing.insert(connection, self.audit.new_id(), text, values)
+        for added_to, run in groupby(self.puts, key=_added_to):
+            if added_to:
+                added_to.add(connection, [(put.text, put.values) for put in run])
+                continue
+            for put in run:
+                if put.values[1] > 1:
+                    put.table.writing.replace(connection, put.text, put.values)
+                elif not _waits_already(connection, put.unique):
+                    put.table.add(connection, [(put.text, put.values)])
+        if self.events:
+            self.audit.add(connection, self.events)
+
+
+def _added_to(put: _Put) -> RowTable | None:
+    """The table of a record that is added whatever stands there; of such, many follow each other."""
+    return None if put.values[1] > 1 or put.unique else put.table
 
 
 def _put(record: Record, table: RowTable) -> _Put:
@@ -66,6 +78,11 @@ def _put(record: Record, table: RowTable) -> _Put:
     adding = isinstance(record, OutboxMessage) and record.version == 0
     unique = record.unique if adding and isinstance(record, OutboxMessage) else ""
     return _Put(table, record_json(plain), values_of(KINDS[type(record)], record, version), unique)
+
+
+def _fact(event: Event) -> tuple[str, tuple[Any, ...]]:
+    plain = encode_event(event)
+    return record_json(plain), (event.subject, micros(event.at), digest(plain))
 
 
 def _waits_already(connection: sqlite3.Connection, unique: str) -> bool:
@@ -78,6 +95,6 @@ def write_seen(connection: sqlite3.Connection, table: RowTable, seen: Iterable[t
         former = table.fetch(mac)
         text, values = to_json({"mac": mac, "at": time_text(at)}), (mac,)
         if former is None:
-            table.writing.insert(connection, table.new_id(), text, values)
+            table.add(connection, [(text, values)])
         elif datetime.fromisoformat(former["at"]) < at:
             table.writing.overwrite(connection, text, values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from provisioning.errors import Conflict, Duplicate
@@ -25,12 +26,22 @@ class Statements:
         self._overwrite = f"UPDATE {table} SET doc = ?, crc = ? WHERE key = ?"
         self._delete = f"DELETE FROM {table} WHERE key = ? AND version = ?"
 
-    def insert(self, connection: sqlite3.Connection, doc_id: int, text: str, values: tuple[Any, ...]) -> None:
-        """Adds a row. `Duplicate` where its key is there."""
+    def insert(
+        self, connection: sqlite3.Connection, first: int, documents: Iterable[tuple[str, tuple[Any, ...]]]
+    ) -> None:
+        """Adds rows, numbered from `first`. `Duplicate` for the first whose key is there."""
+        key = ""
+
+        def rows() -> Iterator[tuple[Any, ...]]:
+            nonlocal key
+            for doc_id, (text, values) in enumerate(documents, start=first):
+                key = values[0]
+                yield doc_id, text, checksum(doc_id, text), *values
+
         try:
-            connection.execute(self._insert, (doc_id, text, checksum(doc_id, text), *values))
+            connection.executemany(self._insert, rows())
         except sqlite3.IntegrityError as error:
-            raise Duplicate("key", str(values[0])) from error
+            raise Duplicate("key", str(key)) from error
 
     def replace(self, connection: sqlite3.Connection, text: str, values: tuple[Any, ...]) -> None:
         """Puts a new version (`values[1]`) in the place of the one before it; `Conflict` where another stands there.

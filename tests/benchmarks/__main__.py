@@ -49,6 +49,7 @@ async def main() -> int:
     asked = parser.parse_args()
     parts = {
         "storage": lambda: storage.run(small=asked.small),
+        "importing": importing.run,
         "slow_disk": slow_disk.run,
         "postgres": postgres.run,
         "export": export.run,
