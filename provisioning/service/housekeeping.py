@@ -20,15 +20,18 @@ from provisioning.notifications import folded, follows, tell
 from provisioning.ports import Page, Span
 from provisioning.service.people import SERVICE
 from provisioning.service.unit import UseCases
+from provisioning.uploads import Upload, UploadPart
 
 R = TypeVar("R", bound=Record)
 
 CHUNK = 500  # rows of one unit, so that other writers get their turns
 CHUNKS = 60  # of one kind in one sweep: 90 000 rows a minute, ten times what 3 000 activations a minute leave behind
 SEGMENTS = 20  # sealed or dropped in one sweep
+UPLOADS, PARTS = 20, 50  # looked at, and deleted of each, in one sweep
 
 MANY_ENDED = 5  # more codes than this ending together is worth a reply in the channel
 REMEMBER_HASH = timedelta(days=7)
+KEEP_UPLOAD = timedelta(days=1)
 REMEMBER_OPERATION = timedelta(days=2)
 KEEP_SETTLED = {
     MessageStatus.SENT: timedelta(days=7),
@@ -93,6 +96,7 @@ class Housekeeping(UseCases):
         ended = await self._end_codes()
         await self._forget_hashes()
         await self._prune()
+        await self._forget_uploads()
         await self._care_for_audit()
         return ended
 
@@ -147,6 +151,15 @@ class Housekeeping(UseCases):
             past = Span("settled", until=self.now() - min(kept, self.policy.keep_audit or kept))
             find = partial(self.store.find, OutboxMessage, status=status.value, span=past, limit=CHUNK)
             await self._change(find, lambda row: Change(deletes=(row,)))
+
+    async def _forget_uploads(self) -> None:
+        """A day after it came, the rows of an upload go, and the upload with the last of them. Its devices stay."""
+        past = Span("at", until=self.now() - KEEP_UPLOAD)
+        for upload in (await self.store.find(Upload, span=past, unfinished=False, limit=UPLOADS)).rows:
+            find = partial(self.store.find, UploadPart, upload=upload.id, limit=PARTS)
+            await self._change(find, lambda row: Change(deletes=(row,)))
+            if not await self.store.count(UploadPart, upload=upload.id):
+                await self._quietly(Change(deletes=(upload,)))
 
     async def _change(self, find: Callable[[], Awaitable[Page[R]]], change: Callable[[R], Change]) -> None:
         """Changes what is found, a chunk at a time, until there is no more of it or it is enough for one sweep."""

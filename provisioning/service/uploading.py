@@ -18,6 +18,7 @@ from provisioning.sheets.columns import LEVELS, Column, recognised
 from provisioning.texts import N_
 from provisioning.uploads import BadRow, RowFault, SheetRow, Standing, Upload, UploadPart, UploadState
 
+PART = 100  # rows of a part: what is added in one durable step, so that others wait for it hardly at all
 PREVIEWED = 5  # bad rows, and devices that stand elsewhere, on the preview itself
 COUNTED = 6  # sites and vendors named on it
 PROGRESS_EVERY = timedelta(seconds=2)  # between two edits of the message that shows how far it is
@@ -192,11 +193,11 @@ class Uploading(Lookup):
                 codes=upload.codes + sum(bool(row.code) for row in weighed.rows),
                 faults=(*upload.faults, *((row.number, row.fault) for row in weighed.bad))[:PREVIEWED],
                 differing=(*upload.differing, *weighed.differing)[:PREVIEWED],
-                parts=upload.parts + 1,
+                parts=upload.parts + len(parts),
             )
 
-        part = UploadPart(upload=upload.id, number=upload.parts, rows=weighed.rows, bad=weighed.bad)
-        return await self._moved(upload.id, UploadState.READING, grown, part)
+        parts = _parts(upload, weighed)
+        return await self._moved(upload.id, UploadState.READING, grown, *parts)
 
     # -------------------------------------------------------------- its record
 
@@ -227,6 +228,16 @@ class Uploading(Lookup):
         """Edits of the newest cards of one thing."""
         posts = await self.store.find(Post, subject=subject, limit=10)
         return tuple(edit(post, now) for post in posts.rows)
+
+
+def _parts(upload: Upload, weighed: _Weighed) -> list[UploadPart]:
+    """The rows in small parts; those that are wrong stand in the first of them."""
+    rows, bad = weighed.rows, weighed.bad
+    starts = range(0, max(len(rows), 1), PART)
+    return [
+        UploadPart(upload=upload.id, number=upload.parts + at, rows=rows[start : start + PART], bad=() if at else bad)
+        for at, start in enumerate(starts)
+    ]
 
 
 def standing_of(row: SheetRow, device: Device | None) -> Standing:
