@@ -1,6 +1,6 @@
 """What a crash leaves of the store: `make crash`, or a small round of it in tests/storage/test_crash.py.
 
-    killed    kill -9 at random and at named moments, 32 writers
+    killed    kill -9 at random and at named moments, 32 writers; and while devices are imported
     power     enumerated disk states after a power loss, from a recorded trace of every write and fsync
     cut       the log cut at each byte of its tail, the database file cut anywhere
     flipped   one byte of either changed

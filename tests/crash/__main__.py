@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from tests.crash import Result, quiet
 from tests.crash.damaged import cut_beside_log, cut_database, cut_log, flipped_database, flipped_log
 from tests.crash.full import full
+from tests.crash.imports import killed_imports
 from tests.crash.killed import early_kills, named_kills, random_kills
 from tests.crash.power import power_losses_of_ours, power_losses_when_careless, power_losses_when_early
 from tests.crash.stock import stock_after_kills, stock_after_power_losses
@@ -49,7 +50,7 @@ async def _full(trials: int, _seed: int) -> Result:
 
 
 EXPERIMENTS: dict[str, Sequence[Trial]] = {
-    "killed": (random_kills, named_kills, _early_kills, _stock_kills),
+    "killed": (random_kills, named_kills, killed_imports, _early_kills, _stock_kills),
     "power": (power_losses_of_ours, _careless_power, _early_power, _stock_power),
     "cut": (cut_log, cut_database, cut_beside_log),
     "flipped": (flipped_log, flipped_database),

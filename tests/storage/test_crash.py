@@ -6,7 +6,7 @@ import pytest
 
 from provisioning.errors import Unavailable
 from storage import tinydb_writer
-from tests.crash import damaged, killed, power, stock
+from tests.crash import damaged, imports, killed, power, stock
 from tests.crash.full import full
 from tests.crash.stories import examine, opened, read_all, unit, violations
 from tests.crash.together import together
@@ -27,6 +27,10 @@ async def test_no_acknowledged_unit_is_lost_when_the_process_is_killed():
 
 async def test_nor_when_it_is_killed_at_the_worst_moments():
     held(await killed.named_kills(len(killed.POINTS) + 1, seed=1))
+
+
+async def test_of_an_import_that_was_killed_nothing_is_seen_until_it_is_published():
+    held(await imports.killed_imports(4, seed=1))
 
 
 async def test_no_power_loss_takes_what_was_acknowledged():
