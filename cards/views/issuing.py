@@ -243,7 +243,7 @@ def _issued_buttons(ledger: Ledger, invite: str) -> tuple[Button, ...]:
     if ledger.renewable:
         buttons.append(Button("reissue_kept", _("Reissue the {n}", n=ledger.renewable), data))
     if batch.technician:
-        buttons.append(Button("export_codes", _("Download list"), {"person": batch.technician}))
+        buttons.append(Button("export_codes", _("Download"), {"person": batch.technician}))
     return tuple(buttons)
 
 
@@ -267,9 +267,7 @@ def issued_many_card(
         notice=notice,
         lines=(" ".join(lines),),
         rows=tuple(_hand_row(each, now) for each in ledgers),
-        buttons=tuple(
-            Button("issued", _short(each)[:20] or _("Nobody"), {"batch": each.batch.id}) for each in ledgers[:BUTTONS]
-        ),
+        buttons=tuple(Button("issued", _short(each)[:20], {"batch": each.batch.id}) for each in ledgers[:BUTTONS]),
         small=(_("Each has a message. A button shows one of them: remind, reissue, download."),),
         subject=ledgers[0].batch.id,
         readers=readers,
@@ -278,17 +276,18 @@ def issued_many_card(
 
 
 def _short(ledger: Ledger) -> str:
-    return escape(_first(ledger.delivery.person.name)) if ledger.delivery else ""
+    return escape(_first(ledger.delivery.person.name)) if ledger.delivery else _("nobody")
 
 
 def _hand_row(ledger: Ledger, now: datetime) -> Row:
     batch, delivery = ledger.batch, ledger.delivery
     name = escape(delivery.person.name) if delivery else _("nobody")
     count = ngettext("{name}: {n} code", "{name}: {n} codes", len(batch.macs), name=name)
-    way = _("{first} to {last}", first=escape(ledger.first), last=escape(ledger.last))
-    kept = [ngettext("{n} kept", "{n} kept", len(batch.kept))] if batch.kept else []
-    reached = [_ledger(delivery, now)] if delivery else []
-    return Row(title=count, detail=". ".join((", ".join((way, *kept)), *reached)))
+    first, last = escape(ledger.first), escape(ledger.last)
+    way = first if first == last else _("{first} to {last}", first=first, last=last)
+    kept = ngettext("{n} kept", "{n} kept", len(batch.kept)) if batch.kept else ""
+    reached = _ledger(delivery, now) if delivery else ""
+    return Row(title=count, detail=". ".join(filter(None, (", ".join(filter(None, (way, kept))), reached))))
 
 
 def assign_form(batch: Batch, technicians: Sequence[Person], fault: BadInput | None = None) -> FormCard:

@@ -58,7 +58,7 @@ def job_card(
         valid=valid_words(device, live, now) if shows and live else "",
         how=_how(device, organisation) if shows else "",
         lines=lines,
-        buttons=_job_buttons(device, shows=shows, now=now),
+        buttons=_job_buttons(device, shows=shows, now=now, asked=job.asked),
         small=(*((what_and_mac(device),) if title else ()), _job_footer(job, device)),
         subject=device.mac,
         revision=device.version,
@@ -107,7 +107,7 @@ def _headline(job: Job, now: datetime, organisation: str) -> tuple[str, Tone, tu
     return "", Tone.PLAIN, ()
 
 
-def _job_buttons(device: Device, *, shows: bool, now: datetime) -> tuple[Button, ...]:
+def _job_buttons(device: Device, *, shows: bool, now: datetime, asked: bool) -> tuple[Button, ...]:
     data = {"device": device.mac}
     listing = Button("jobs", _("List"), inputs=False)
     problem = Button("problem_form", _("Problem"), data)
@@ -120,11 +120,8 @@ def _job_buttons(device: Device, *, shows: bool, now: datetime) -> tuple[Button,
         return (Button("code", _("Show code"), data, style=Style.POSITIVE), problem, listing)
     renew = {**data, "issue": str(device.issued)}
     if companion(device):  # it may have been used at the last minute: only its screen tells
-        return (
-            Button("renew", _("Ask for a code"), renew),
-            Button("install_form", _("Confirm install"), data),
-            problem,
-        )
+        ask = (Button("renew", _("Ask admin"), renew),)
+        return (*(() if asked else ask), Button("install_form", _("Confirm"), data), problem)
     return (Button("renew", _("Get new code"), renew, style=Style.POSITIVE), problem, listing)
 
 

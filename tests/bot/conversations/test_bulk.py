@@ -66,9 +66,9 @@ async def test_the_summary_is_fresh_whenever_it_is_opened_and_leads_to_each_one(
 
     one = await dana.presses("Sam", on=fresh)
     assert one.title == "2 codes issued to Sam"
-    assert one.buttons == ["Message Sam", "Download list"]
+    assert one.buttons == ["Message Sam", "Download"]
     assert (await dana.presses("Message Sam", on=one)).texts[0] == "Sam gets the next device again."
-    assert one.action("Download list")["data"]["person"] == sam.object_id
+    assert one.action("Download")["data"]["person"] == sam.object_id
 
 
 async def test_floors_are_kept_whole(house: House, dana: Someone, sam: Someone, kim: Someone) -> None:
@@ -109,7 +109,7 @@ async def test_live_codes_are_kept_and_reissued_for_one_technician(
     assert issued.title == "3 codes issued to Sam and Kim"
     assert "1 had a live code and keeps it." in issued.texts[1]
     one = await dana.presses("Sam", on=issued)
-    assert one.buttons == ["Message Sam", "Reissue the 1", "Download list"]
+    assert one.buttons == ["Message Sam", "Reissue the 1", "Download"]
     assert (await dana.presses("Reissue the 1", on=one)).title == "1 code issued to Sam"
 
 

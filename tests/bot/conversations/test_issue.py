@@ -19,7 +19,7 @@ async def test_a_site_is_issued_by_the_form_and_reaches_the_technician(
     issued = await dana.presses("Issue 3", technician=sam.object_id)
     assert issued.title == "3 codes issued to Sam"
     assert "Valid until 07:30 tomorrow." in issued.all
-    assert issued.buttons == ["Message Sam", "Download list"]
+    assert issued.buttons == ["Message Sam", "Download"]
     assert sam.card.title == "Next: Oslo, floor 2, room 2.14" and len(sam.card.code) == 12
 
     assert "Sam: delivered 07:30" in dana.card.all
