@@ -32,7 +32,8 @@ try:
 except ImportError:  # Windows: whoever started this process watches the clock instead
     resource = None  # type: ignore[assignment]
 
-POLITE = 5  # of nice: answers to chats come first
+LONG = 20_000  # rows; reading more takes so long that answers to chats come first
+POLITE = 5  # of nice
 STANDARD_STREAMS = 3
 # Of texts, and cp437 of the names in a zip.
 ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "cp1252", "cp437")
@@ -49,7 +50,6 @@ class Budget:
         """Gives up what reading does not need: files, children, core dumps, more memory, endless time."""
         if resource is None:
             return
-        os.nice(POLITE)
         if size := _address_space():
             _lower(resource.RLIMIT_AS, size + limits.MEMORY)
         _lower(resource.RLIMIT_CORE, 0)
@@ -61,6 +61,8 @@ class Budget:
 
     def seen(self, rows: int) -> None:
         """So many rows were seen. Errors: `TookTooLong`."""
+        if rows > LONG >= self._rows and resource is not None:
+            os.nice(POLITE)
         self._rows = max(self._rows, rows)
         allowed = limits.cpu(self._rows)
         if time.process_time() - self._began > allowed:
@@ -177,8 +179,7 @@ def _told(table: Table, form: str, rows: int, budget: Budget, remarks: Iterable[
 
 
 def _piece(piece: Piece[Found]) -> list[Any]:
-    rows = [row if any(row[3:]) else row[:3] for row in piece.rows]
-    return [rows, [_bad(row) for row in piece.bad], piece.read]
+    return [piece.rows, [_bad(row) for row in piece.bad], piece.read]
 
 
 def _bad(row: BadRow) -> list[Any]:

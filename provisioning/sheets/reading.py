@@ -25,8 +25,8 @@ Row = TypeVar("Row")
 Numbered = tuple[int, Sequence[Cell]]
 
 
-# The values of a `SheetRow` in the order of its fields: what is only passed on is not made into one.
-Found = tuple[int, str, str, str, str, str, tuple[str, ...], str, str, str]
+# The first three values of a `SheetRow`, or all of them, in the order of its fields; one is made where they arrive.
+Found = tuple[int, str, str] | tuple[int, str, str, str, str, str, tuple[str, ...], str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +137,7 @@ class _Reading:
         self._at = table.layout.at
         self._levels = table.layout.levels
         self._mac = self._at[Column.MAC]
+        self._place = self._levels[0] if len(self._levels) == 1 else limits.COLUMNS  # where the whole location stands
         self._optional = [(*_OPTIONAL[column], index) for column, index in self._at.items() if column in _OPTIONAL]
         self._digits = 0  # of the codes in this sheet; 0 while none is known
         self._seen: dict[str, tuple[int, str, int]] = {}
@@ -205,14 +206,16 @@ class _Reading:
     def _row(self, number: int, cells: Sequence[Cell]) -> Found:
         width = len(cells)
         mac = says.mac_of(cells[self._mac] if self._mac < width else "")
-        levels = [cells[index] for index in self._levels if index < width]
-        only = levels[0] if len(levels) == 1 else ""
-        location = only if only and isinstance(only, str) and says.is_plain(only) else says.location_of(levels)
-        if not self._optional:
-            if not location:
-                raise says.refused("location_missing")
-            return (number, mac, location, *_NOTHING)
-        return self._with_optional((number, mac, location), cells)
+        only = cells[self._place] if self._place < width else ""
+        if isinstance(only, str) and says.is_plain(only):
+            location = only
+        else:
+            location = says.location_of([cells[index] for index in self._levels if index < width])
+        if self._optional:
+            return self._with_optional((number, mac, location), cells)
+        if not location:
+            raise says.refused("location_missing")
+        return number, mac, location
 
     def _with_optional(self, found: tuple[int, str, str], cells: Sequence[Cell]) -> Found:
         rest: list[Any] = list(_NOTHING)
