@@ -17,6 +17,7 @@ from provisioning.service.reading import Part, Reading
 from provisioning.untrusted import LIMIT, clean
 
 PAGE = 10
+FOUND = ("site", "tag", "vendor")  # parts of a search that are read from a device that is there
 SCAN = 500  # rows that are looked through for a further text, so that nobody waits for a long list
 NEAR = 65  # similarity in per cent from which a word counts as a slip of the finger
 OFFERED = 3
@@ -95,6 +96,8 @@ class Finding(Reading):
         if len(texts) > 1:
             return await self._looked_through(equals, texts, after, limit)
         page = await self.store.find(Device, contains=contains, after=after, limit=limit, removed=False, **equals)
+        if after is None and page.after is None:  # that is all of them; counting would take as long again
+            return Found(page.rows, None, len(page.rows))
         total = await self.store.count(Device, contains=contains, removed=False, **equals)
         return Found(page.rows, page.after, total)
 
@@ -122,7 +125,10 @@ class Finding(Reading):
     async def _nothing(self, words: str, parts: Sequence[Part]) -> Nothing:
         """The first word that is nowhere, with the nearest names; none where each is somewhere."""
         for part in parts:
-            if not (await self._found([part], None, 1)).rows:
+            if part.kind in FOUND:
+                continue
+            alone = await self._listed(contains=part.text or None, limit=1, **part.equals) if len(parts) > 1 else []
+            if not alone:
                 return Nothing(part.words, await self._near(words, part))
         return Nothing()
 

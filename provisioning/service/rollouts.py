@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -126,14 +127,11 @@ class Rollouts(Lookup):
         if not target.tag:
             return _progress(target.site, await self.store.tally(target.site.casefold() or None))
         count = partial(self.store.count, Device, removed=False, **target.equals)
-        total, waiting = await count(), await count(state=State.WAITING_FOR_ACTIVATION)
-        return Progress(
-            scope=target.scope,
-            total=total,
-            provisioned=max(0, total - waiting),  # they are counted one after the other
-            installed=await count(installed=True),
-            problems=await count(problem=True),
+        total, waiting, installed, problems = await asyncio.gather(
+            count(), count(state=State.WAITING_FOR_ACTIVATION), count(installed=True), count(problem=True)
         )
+        provisioned = max(0, total - waiting)  # they are not counted at one moment
+        return Progress(target.scope, total, provisioned, installed, problems)
 
     async def _progress_of(self, target: Target) -> Progress:
         progress = await self._counts(target)
