@@ -44,12 +44,13 @@ SILENCE: Final = limits.CPU_MOST  # seconds; where processor time is not limited
 
 # How a process ended that said nothing more. Memory that is refused aborts it; the kernel kills for memory as well.
 _ENDED: Mapping[int, type[faults.SheetError]] = {
-    getattr(signal, name, 0): error
+    getattr(signal, name): error
     for name, error in {
         "SIGXCPU": faults.TookTooLong,
         "SIGABRT": faults.TooMuchMemory,
         "SIGKILL": faults.TooMuchMemory,
     }.items()
+    if hasattr(signal, name)
 }
 _MAC = re.compile("[0-9A-F]{12}")
 _CODE = re.compile("(?:[0-9A-Z]{4,16})?")

@@ -18,7 +18,7 @@ from provisioning.sheets.kinds import encoding_of
 SEPARATORS = (",", ";", "\t", "|")
 BLANKS = " "  # no separator: a MAC, then the rest of the line
 SAMPLE = 20  # rows that show which separator it is
-_NAMED = re.compile(r"\s*\"?sep=(.)\"?\s*", re.IGNORECASE)  # what Excel reads and does not show as a row
+_NAMED = re.compile(r'\s*"?sep=([^\w\s"]|\t)"?\s*', re.IGNORECASE)  # what Excel reads and does not show as a row
 
 Rows = Iterator[tuple[int, list[str]]]
 
@@ -48,16 +48,17 @@ def text_of(content: bytes) -> Text:
         stream.seek(mark)
         return islice(io.TextIOWrapper(stream, encoding, newline=""), skipped, None)
 
-    named = _NAMED.fullmatch(next(_short(lines()), ""))
+    _no_long(lines)
+    named = _NAMED.fullmatch(next(lines(), ""))
     skipped = 1 if named else 0
-    separator = named[1] if named else _separator(list(islice(_short(lines()), SAMPLE)))
+    separator = named[1] if named else _separator(list(islice(lines(), SAMPLE)))
     if separator == BLANKS:
-        rows = enumerate(map(_split, _short(lines())), 1)
+        rows = enumerate(map(_split, lines()), 1)
         return Text(lines, separator, _counted(rows))
     try:
-        count = _counted(_read(_short(lines(skipped)), separator, strict=True))
+        count = _counted(_read(lines(skipped), separator, strict=True))
     except faults.LoneQuote:  # or a quotation mark inside of a quoted cell that is not doubled
-        count = _counted(_read(_short(lines(skipped)), separator, strict=False))
+        count = _counted(_read(lines(skipped), separator, strict=False))
     return Text(lambda: lines(skipped), separator, count)
 
 
@@ -74,11 +75,10 @@ def _read(lines: Iterator[str], separator: str, *, strict: bool) -> Rows:
         raise faults.LoneQuote(row=number + 1) from None
 
 
-def _short(lines: Iterator[str]) -> Iterator[str]:
-    for number, line in enumerate(lines, 1):
-        if len(line) > limits.LINE:
-            raise faults.LineTooLong(line=number, limit=limits.LINE)
-        yield line
+def _no_long(lines: Callable[[], Iterator[str]]) -> None:
+    if max(map(len, lines()), default=0) > limits.LINE:
+        number = next(number for number, line in enumerate(lines(), 1) if len(line) > limits.LINE)
+        raise faults.LineTooLong(line=number, limit=limits.LINE)
 
 
 def _counted(rows: Rows) -> int:

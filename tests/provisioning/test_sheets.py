@@ -251,6 +251,12 @@ def test_any_separator_in_any_encoding(encoding: str, separator: str, named: boo
     assert of_text(text.encode(encoding))[0] == [SheetRow(2, A, "Zürich/2"), SheetRow(3, B, 'Zürich, "A"/3 back')]
 
 
+@pytest.mark.parametrize("first", ["sep=", 'sep="', "sep=a", "sep= "])
+def test_a_separator_that_is_none_is_a_line_above_the_header(first: str) -> None:
+    rows, bad, _remarks = of_text(f"{first}\r\nMAC id,Location\r\n{A},Oslo\r\n")
+    assert (rows, bad) == ([SheetRow(3, A, "Oslo")], [])
+
+
 def test_rows_below_a_quoted_break_keep_the_number_a_spreadsheet_shows() -> None:
     rows, _bad, _remarks = of_text(f'MAC id,Location\n{A},"Oslo\n2"\n\n{B},Oslo\n')
     assert [row.number for row in rows] == [2, 4]
