@@ -137,8 +137,10 @@ class Uploading(Lookup):
             learnt.sites[site_of(taken.location or (device.location if device else ""))] += 1
             if maker := vendor(row.mac):
                 learnt.vendors[maker] += 1
-            wanted = bool(row.code) and not (device and self.has_code(device, row.code))
-            rows.append(replace(taken, code=self._wrapped(row.mac, row.code) if wanted else ""))
+            if row.code:
+                wanted = not (device and self.has_code(device, row.code))
+                taken = replace(taken, code=self._wrapped(row.mac, row.code) if wanted else "")
+            rows.append(taken)
         return _Weighed(tuple(rows), tuple(sorted(bad, key=lambda row: row.number)), standings, tuple(differing))
 
     async def _taken(self, row: SheetRow, device: Device | None, learnt: _Learnt) -> SheetRow | RowFault:
