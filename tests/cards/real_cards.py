@@ -8,7 +8,7 @@ from typing import Any
 
 from bot.handlers import all_routes
 from cards.view import Button, View
-from cards.views import codes, devices, finding, general, issuing, onsite, people, rollouts
+from cards.views import codes, devices, finding, general, issuing, onsite, people, rollouts, tags
 from cards.views.common import note, question
 from cards.views.issuing import Choices
 from provisioning.codes import Key, Keyring
@@ -27,13 +27,15 @@ from provisioning.model import (
 )
 from provisioning.service.codes import CodePage, Revoked
 from provisioning.service.devices import Added, Undone
-from provisioning.service.finding import DeviceFacts, Listing
+from provisioning.service.finding import DeviceFacts, Listing, Nothing
 from provisioning.service.handover import Delivery, InHand
 from provisioning.service.issuing import Issued, IssueOrder, Ledger, Outlook
 from provisioning.service.lookup import Target
 from provisioning.service.onsite import Day, Job, Saved, ScreenNotSeen, UnknownProblem
 from provisioning.service.people import Ended, Roster, Workload
+from provisioning.service.reading import Part
 from provisioning.service.rollouts import Progress
+from provisioning.service.tags import Tagged
 from provisioning.shares import Leading
 
 NOW = datetime(2026, 11, 21, 7, 52, tzinfo=UTC)
@@ -156,8 +158,7 @@ class _Cards:
         return {
             **{f"device-{name}": devices.device_card(facts(d), ADMIN, NOW) for name, d in states.items()},
             "device-moved": devices.device_card(facts(self.bare), ADMIN, NOW, notice="Moved."),
-            "devices": finding.listing_card(Listing(rows, 150, "x", {"sam": self.sam.name}, "oslo", 1), NOW),
-            "devices-none": finding.listing_card(Listing((), 0, None, {}, "bergen", 1), NOW),
+            **self.finding(rows),
             "add": devices.add_form(),
             "add-refused": devices.add_form("80-5E-C0-11-22", self.bare.location, bad),
             "added": devices.added_card(Added(batch, new, (self.row[5],)), NOW, undo),
@@ -170,6 +171,35 @@ class _Cards:
             "remove-called": devices.remove_card(self.called, NOW),
             "removed": devices.removed_card(self.bare),
             "swapped": devices.swapped_card(self.row[0], self.row[1]),
+        }
+
+    def finding(self, rows: tuple[Device, ...]) -> dict[str, View]:
+        parts = (
+            Part("state", "waiting", "waiting", {"state": State.WAITING_FOR_ACTIVATION}),
+            Part("site", "oslo", "Oslo"),
+            Part("vendor", "yealink", "Yealink"),
+        )
+        more = (*parts, Part("tag", "lobby", "#East wing, ground floor"), Part("technician", "sam", self.sam.name))
+        names, seen = {"sam": self.sam.name}, {self.called.mac: NOW - timedelta(minutes=3)}
+        page = Listing(rows, 20_000, "x", names, "waiting oslo yealink", 1, parts, seen)
+        none = Listing((), 0, None, {}, "waiting bergn", 1, parts[:1])
+        near = Nothing("bergn", (("Bergen", "waiting Bergen"), ("#bergen-east", "waiting #bergen-east")))
+        site, tag = Target(site="Oslo"), Target(tag="Lobby")
+        return {
+            "devices": finding.listing_card(page, NOW),
+            "devices-many": finding.listing_card(replace(page, parts=more, exact=False), NOW),
+            "devices-none": finding.listing_card(Listing((), 0, None, {}, "", 1), NOW),
+            "devices-near": finding.listing_card(replace(none, nothing=near), NOW),
+            "devices-apart": finding.listing_card(replace(none, parts=parts, nothing=Nothing()), NOW),
+            "shared": finding.shared_card(self.live, NOW),
+            "shared-problem": finding.shared_card(self.troubled, NOW),
+            "tag-ask": tags.ask_tag(site, "Lobby", 20_000),
+            "untag-ask": tags.ask_untag(site, "Lobby", 20_000),
+            "tagged": tags.tagged_card(Tagged(site, "Lobby", 19_990, 8, 2)),
+            "tagged-none": tags.tagged_card(Tagged(site, "Lobby", 0, 12)),
+            "untagged": tags.tagged_card(Tagged(tag, "Lobby", 120, 3, removed=True)),
+            "tags": tags.tags_card([(f"tag {n}", 2_000 - n) for n in range(25)]),
+            "tags-none": tags.tags_card([]),
         }
 
     def general(self) -> dict[str, View]:

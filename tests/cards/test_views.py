@@ -12,7 +12,7 @@ import pytest
 
 from cards.render import render
 from cards.view import CodeCard, View
-from cards.views import codes, devices, finding, general, issuing, onsite, rollouts
+from cards.views import codes, devices, finding, general, issuing, onsite, people, rollouts, tags
 from cards.views.common import question
 from cards.views.issuing import Choices
 from provisioning.errors import Choice, DeviceExists, InvalidChoice, InvalidLocation, InvalidMac, TextTooLong
@@ -32,13 +32,15 @@ from provisioning.model import (
 )
 from provisioning.service.codes import CodePage, Revoked
 from provisioning.service.devices import Added, Undone
-from provisioning.service.finding import DeviceFacts, Listing
+from provisioning.service.finding import DeviceFacts, Listing, Nothing
 from provisioning.service.handover import Delivery, InHand
 from provisioning.service.issuing import Issued, IssueOrder, Ledger, Outlook
 from provisioning.service.lookup import Target
 from provisioning.service.onsite import PROBLEMS, Day, Job, Saved, ScreenNotSeen
 from provisioning.service.people import Ended, Roster, Workload
+from provisioning.service.reading import Part
 from provisioning.service.rollouts import Progress
+from provisioning.service.tags import Tagged
 from provisioning.shares import Leading
 from tests.cards.rules import assert_good
 from tests.cards.samples import CODE, HOSTILE, MAC
@@ -124,8 +126,17 @@ def other_cards(device: Device, user: str) -> Iterator[View]:
     issue = Batch(kind="issue", by="a", by_name=user, at=NOW, macs=(MAC,), kept=(MAC,), technician="s", expires_at=NOW)
     none = replace(issue, macs=(), kept=())
     searched = user[:100].replace("@", "")
-    yield from (finding.listing_card(Listing(ten, 25, "x", {"s": user}, searched, 11), NOW),
-                finding.listing_card(Listing((), 0, None, {}, "", 1), NOW))  # fmt: skip
+    word = Part("site", searched or "x", searched)
+    page = Listing(ten, 25, "x", {"s": user}, searched, 11, (word,), {MAC: NOW})
+    nothing = (None, Nothing(), Nothing(searched or "x", ((searched or "x", searched),)))
+    yield from (finding.listing_card(page, NOW), finding.listing_card(replace(page, exact=False), NOW))
+    yield from (finding.listing_card(replace(page, devices=(), total=0, after=None, nothing=each), NOW)
+                for each in nothing)  # fmt: skip
+    yield finding.shared_card(device, NOW)
+    tag, at = user[:40].replace("@", "") or "x", Target(site=user.replace("@", ""))
+    yield from (tags.ask_tag(at, tag, 200), tags.ask_untag(at, tag, 200), tags.tags_card([(tag, 3)] * 12, 0))
+    yield from (tags.tagged_card(Tagged(at, tag, n, 2, 1, removed))
+                for n, removed in itertools.product((0, 3), (False, True)))  # fmt: skip
     yield from (devices.add_form(), devices.add_form(user[:60], user[:200], InvalidMac(text=user[:40])),
                 devices.add_form("x", "y", InvalidLocation()), devices.undone_card(Undone(2)))  # fmt: skip
     wrong = tuple((n, DeviceExists(mac=MAC, location=user)) for n in range(1, 13))
@@ -142,10 +153,10 @@ def other_cards(device: Device, user: str) -> Iterator[View]:
     yield from (issuing.nothing_to_issue(refused), issuing.nothing_to_issue(Issued(Target(site=user), ())))
     yield from (issuing.assign_form(issue, ()), issuing.assign_form(issue, (kim, sam)))
     yield issuing.own_code_question(device, "x", "24h")
-    for floors, people, hours in itertools.product(
+    for floors, hands, hours in itertools.product(
         ((), (user[:50] or "2",), ("1", "2")), ((kim,), (kim, sam)), (24, 72)
     ):
-        look = Outlook(150, 40, people, timedelta(hours=hours), Leading((device,), floors))
+        look = Outlook(150, 40, hands, timedelta(hours=hours), Leading((device,), floors))
         yield issuing.outlook_card(look, IssueOrder(Target(site="Oslo"), technicians=("a",)))
     ledger = (None, Delivery(kim, NOW, NOW), Delivery(kim), Delivery(sam))
     for batch, delivery in itertools.product((issue, none), ledger):
