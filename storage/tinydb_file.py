@@ -248,6 +248,7 @@ class StoreFile:
             "wal_autocheckpoint=0",
             "journal_size_limit=4194304",
             "trusted_schema=OFF",
+            "temp_store=MEMORY",  # what undoes one statement with triggers is kept there, for every page it touches
             "cache_size=-16384",
         ):
             connection.execute(f"PRAGMA {pragma}")

@@ -55,7 +55,7 @@ class Unit:
         for table, key, version in self.deletes:
             table.writing.delete(connection, key, version)
         for added_to, run in groupby(self.puts, key=_added_to):
-            if added_to:
+            if added_to is not None:
                 added_to.add(connection, [(put.text, put.values) for put in run])
                 continue
             for put in run:
