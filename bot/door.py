@@ -146,7 +146,7 @@ class Door:
                     raise OutOfDate
                 return await self._run(turn, route, values)
             if incoming.files:
-                return await uploads.take_file(turn, incoming.files[0])
+                return await uploads.take_files(turn, incoming.files)
             if uploads.is_pasted(incoming.text) and turn.actor.is_admin:
                 return await uploads.take_rows(turn, incoming.text)
             match = self._routes.match(incoming.text)

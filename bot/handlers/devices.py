@@ -14,7 +14,7 @@ from provisioning.access import Permission
 from provisioning.errors import BadInput, DeviceNotFound, NearMiss
 from provisioning.mac import split_mac
 from provisioning.model import Device
-from provisioning.service.devices import Wanted
+from provisioning.service.devices import AT_ONCE, Wanted
 from provisioning.service.finding import DeviceFacts
 from provisioning.texts import _
 from provisioning.uploads import Upload
@@ -28,7 +28,10 @@ async def add(turn: Turn, lines: str = "") -> Reply:
     """Add devices: a MAC and a location, one device a line; alone it opens a form."""
     if not lines:
         return Reply(card=cards.add_form())
-    return await _added(turn, [_wanted(line) for line in lines.splitlines() if line.strip()])
+    wanted = [_wanted(line) for line in lines.splitlines() if line.strip()]
+    if len(wanted) > AT_ONCE:  # a sheet that was pasted: it is read as one, and previewed
+        return await uploads.take_rows(turn, "\n".join(f"{one.mac}\t{one.location}" for one in wanted))
+    return await _added(turn, wanted)
 
 
 def _wanted(line: str) -> Wanted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -11,6 +12,7 @@ from bot.handlers.exports import offer
 from bot.routing import Router
 from bot.turn import Living, Reply, SharedFile, Turn
 from cards.views import uploads as cards
+from cards.words import escape
 from provisioning.access import Permission, require
 from provisioning.errors import BadInput, InvalidChoice, InvalidMoment
 from provisioning.mac import split_mac
@@ -29,11 +31,17 @@ LONGEST_NAME = 80  # characters of a file's name, on a card
 _CELLS = re.compile(r"[\t;|,]")
 
 
-async def take_file(turn: Turn, file: SharedFile) -> Reply:
-    """A file somebody sent."""
+async def take_files(turn: Turn, files: Sequence[SharedFile]) -> Reply:
+    """What somebody sent: the first file; each has a preview of its own to decide on."""
     require(turn.actor, *EDIT)
+    file = files[0]
     upload = await turn.provisioning.begin_upload(turn.actor, _short(file.name))
-    return replace(upload_reply(turn, upload), begins=lambda: turn.jobs.read_file(upload, file.url))
+    alone = len(files) == 1
+    said = (
+        "" if alone else _("One file at a time: I read {name}. Send the next one after it.", name=escape(upload.name))
+    )
+    reply = replace(upload_reply(turn, upload), text=said)
+    return replace(reply, begins=lambda: turn.jobs.read_file(upload, file.url))
 
 
 async def take_rows(turn: Turn, rows: str) -> Reply:

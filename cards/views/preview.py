@@ -136,7 +136,7 @@ def _decisions(upload: Upload) -> tuple[Button, ...]:
         update = {**data, "different": "update"}
         buttons.append(Button("upload_add", _("Update {n}", n=amount(upload.different)), update, style=Style.POSITIVE))
     if upload.wrong:
-        buttons.append(Button("upload_errors", _("Error file"), data, inputs=False))
+        buttons.append(Button("upload_errors", _("Get error file"), data, inputs=False))
     if buttons:
         buttons.append(Button("upload_cancel", _("Cancel"), data, inputs=False))
     return tuple(buttons)

@@ -117,7 +117,7 @@ def _added(upload: Upload, now: datetime, undo: timedelta) -> Notice:
     if open_:
         buttons.append(Button("undo", _("Undo"), {"batch": upload.batch}))
     if upload.wrong:
-        buttons.append(Button("upload_errors", _("Error file"), _data(upload)))
+        buttons.append(Button("upload_errors", _("Get error file"), _data(upload)))
     return Notice(
         title=_saved_title(upload),
         tone=Tone.GOOD,

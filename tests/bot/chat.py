@@ -531,6 +531,7 @@ class House:
         self.files: FileHost = None  # type: ignore[assignment]
         self.relay: Relay = None  # type: ignore[assignment]
         self.jobs: Jobs = None  # type: ignore[assignment]
+        self.settings: Settings = None  # type: ignore[assignment]
         self.by_itself = True  # the outbox is emptied after each step
         self.chats: dict[str, Chat] = {}
         self.posts: dict[tuple[str, str], Post] = {}
@@ -595,6 +596,13 @@ class House:
     async def stops_telling(self) -> None:
         """Whatever is on its way is given up: the process ends."""
         under_way = list(self.relay._under_way)
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+
+    async def is_killed(self) -> None:
+        """What is under way ends where it stands: nobody is told, and its leases run on."""
+        under_way = list(self.jobs._under_way.values())
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
@@ -740,7 +748,7 @@ async def open_house(folder: Path, *, admins: str = DANA_ID) -> AsyncIterator[Ho
             provisioning = build_provisioning(settings, store, clock)
             keys = provisioning.keys = RememberingKeyring(load_keys(settings))
             house = House(clock, connector, store, provisioning, keys, folder)
-            house.logs, house.files = logs, files
+            house.logs, house.files, house.settings = logs, files, settings
             try:
                 async with _served(house, settings):
                     yield house
@@ -748,6 +756,15 @@ async def open_house(folder: Path, *, admins: str = DANA_ID) -> AsyncIterator[Ho
             finally:
                 await store.close()
             house.check_the_end()
+
+
+@asynccontextmanager
+async def restarted(house: House) -> AsyncIterator[None]:
+    """The service anew over the same store, with nothing left of what the former process knew by heart."""
+    house.provisioning = build_provisioning(house.settings, house.store, house.clock)
+    house.provisioning.keys = house.keys
+    async with _served(house, house.settings):
+        yield
 
 
 @asynccontextmanager
