@@ -26,6 +26,7 @@ LEASE = timedelta(seconds=45)
 RENEW_SECONDS = LEASE.total_seconds() / 3
 LOOK_SECONDS = 15.0  # between two looks for jobs that another instance left behind
 AFTER_FAULT = 1.0
+READERS = 2  # sheets read at once: each is a process that may take 256 MiB
 PATIENCE = 1.5  # seconds that a press waits for its job: what is done by then is shown at once
 BROKE_OFF = RowFault("broke_off")
 JOBS: web.AppKey[Jobs] = web.AppKey("jobs")
@@ -36,6 +37,7 @@ class Jobs:
 
     def __init__(self, provisioning: Provisioning, files: Files) -> None:
         self._provisioning, self._files = provisioning, files
+        self._readers = asyncio.Semaphore(READERS)
         self._under_way: dict[str, asyncio.Task[None]] = {}
 
     def read_file(self, upload: Upload, url: str) -> None:
@@ -131,7 +133,7 @@ class Jobs:
             coming.close()
 
     async def _read_sheet(self, upload: Upload, content: bytes) -> None:
-        async with read_sheet(content, upload.name) as sheet:
+        async with self._readers, read_sheet(content, upload.name) as sheet:
             await self._provisioning.read_upload(upload, sheet)
 
     async def _give_up(self, upload: Upload) -> None:

@@ -243,7 +243,12 @@ class Head(Protocol):
 
     @property
     def header(self) -> Sequence[str]:
-        """Its titles as written; the usual ones where it has none."""
+        """Its titles as written; none where it has no header."""
+        ...
+
+    @property
+    def code_at(self) -> int | None:
+        """Which cell of a bad row holds a verification code."""
         ...
 
 

@@ -13,7 +13,7 @@ def export_form(title: str, devices: int, codes: int, form: str, about: Mapping[
     buttons = [Button("export_devices", _("Devices"), about, style=Style.POSITIVE)]
     if codes:
         buttons.append(Button("export_codes", _("Live codes"), about))
-    buttons.append(Button("print", _("Sheet to print"), about, inputs=False))
+    buttons.append(Button("print", _("Print"), about, inputs=False))
     counted = ngettext("{n} device", "{n} devices", devices)
     live = ngettext("{n} live code", "{n} live codes", codes)
     return FormCard(

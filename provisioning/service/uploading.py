@@ -40,6 +40,7 @@ class _Learnt:
     """What a sheet has shown so far, while it is read."""
 
     columns: Mapping[Column, int]  # where each stands; none known where the sheet has no header
+    code_at: int | None = None  # the cell of a bad row that holds a verification code
     sites: Counter[str] = field(default_factory=Counter)
     vendors: Counter[str] = field(default_factory=Counter)
     people: dict[str, str | RowFault] = field(default_factory=dict)  # as written → person id
@@ -81,7 +82,7 @@ class Uploading(Lookup):
 
         Errors: those of the sheet; `UploadOver` where it was cancelled meanwhile.
         """
-        learnt = _Learnt(recognised(sheet.head.header))
+        learnt = _Learnt(recognised(sheet.head.header), sheet.head.code_at)
         async for piece in sheet:
             weighed = await self._weigh(piece, learnt)
             upload = await self._keep(upload, sheet.head.header, weighed)
@@ -120,7 +121,7 @@ class Uploading(Lookup):
     async def _weigh(self, piece: Piece, learnt: _Learnt) -> _Weighed:
         known = await self.store.get_many(Device, [row.mac for row in piece.rows])
         rows: list[SheetRow] = []
-        bad = [self._sealed(row, learnt.columns.get(Column.CODE)) for row in piece.bad]
+        bad = [self._sealed(row, learnt.code_at) for row in piece.bad]
         standings = Counter[Standing]()
         differing: list[tuple[str, str, str]] = []
         for row in piece.rows:
@@ -169,7 +170,8 @@ class Uploading(Lookup):
 
     def has_code(self, device: Device, code: str) -> bool:
         """This very code came before, or it is not needed any more: the same file again changes nothing."""
-        return device.installed is not None or self.keys.received(device.mac, device.code, code)
+        confirmed = device.installed is not None and device.installed.screen and not device.removed
+        return confirmed or self.keys.received(device.mac, device.code, code)
 
     def _wrapped(self, bound: str, code: str) -> str:
         return self.keys.wrap(bound, code) if code else ""
