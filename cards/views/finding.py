@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from cards.view import Button, ListCard, Notice, Row
-from cards.views.common import BADGES, live_words, more, place_words, problem_words, short, state_words, tone_of
+from cards.views.common import BADGES, ROW, live_words, more, place_words, problem_words, short, state_words, tone_of
 from cards.words import age, clock, escape, mac_dashed, mac_end, stamp
 from provisioning.lifecycle import companion
 from provisioning.model import Device
@@ -54,7 +54,7 @@ def _empty(nothing: Nothing | None) -> str:
 
 def _small(page: Listing) -> tuple[str, ...]:
     if not page.devices:
-        return (_("counted just now"),)
+        return (_("Counted just now."),)
     last = page.first + len(page.devices) - 1
     said = (
         _("{first} to {last} of {total}, counted just now.", first=page.first, last=last, total=page.total)
@@ -71,8 +71,10 @@ def _ways_out(page: Listing) -> tuple[Button, ...]:
         return ()
     if page.nothing is None:
         return (Button("add_form", _("Add one")),)
-    near = tuple(Button("devices", _cut(name), {"words": words}) for name, words in page.nothing.near)
-    return (*near, Button("devices", _("All devices")))
+    near = [Button("devices", _cut(name), {"words": words}) for name, words in page.nothing.near]
+    first, *others = (*near, Button("devices", _("All devices")))
+    second = next((other for other in others if len(first.title) + len(other.title) <= ROW), None)
+    return (first, second) if second else (first,)  # two stand in a phone's row
 
 
 def _cut(name: str, limit: int = 20) -> str:
