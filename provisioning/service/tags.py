@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -62,7 +63,7 @@ class Tags(Handover):
         require(actor, Permission.EDIT_DEVICES)
 
         async def decide(chunk: Sequence[str]) -> tuple[Change, tuple[int, int]]:
-            change, full, now = Change(), 0, self.now()
+            puts, full, now = list[Device](), 0, self.now()
             async for device in self._one_by_one(chunk):
                 tags = change_of(device.tags)
                 if device.removed or tags == device.tags:
@@ -70,12 +71,14 @@ class Tags(Handover):
                 if len(tags) > MOST_TAGS:
                     full += 1
                     continue
-                fact = DeviceTagged(at=now, actor=actor.id, subject=device.mac, tag=tag, removed=removed)
-                change += Change(puts=(replace(device, tags=tags),), events=(fact,))
-            return change, (len(change.puts), full)
+                puts.append(replace(device, tags=tags))
+            facts = [DeviceTagged(at=now, actor=actor.id, subject=d.mac, tag=tag, removed=removed) for d in puts]
+            return Change(puts=tuple(puts), events=tuple(facts)), (len(puts), full)
 
         devices = await self.devices_of(target)
-        wanted = [device.mac for device in devices if change_of(device.tags) != device.tags]
+        wanted = await asyncio.to_thread(  # of 20 000, others would wait for it
+            lambda: [device.mac for device in devices if change_of(device.tags) != device.tags]
+        )
         parts = await self.in_parts(actor, wanted, decide)
         changed, full = sum(changed for changed, _ in parts), sum(full for _, full in parts)
         return Tagged(target, tag, changed, len(devices) - changed - full, full, removed)
