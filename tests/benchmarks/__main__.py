@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from tests.benchmarks import Row, Skipped, export, postgres, sheets, slow_disk, storage, turns
+from tests.benchmarks import Row, Skipped, export, importing, postgres, sheets, slow_disk, storage, turns
 
 HEAD = "| measured | ours | per second | anchor | ratio | target | |\n|---|---:|---:|---:|---:|---|---|"
 
@@ -45,7 +45,7 @@ def _ratio(ratio: float) -> str:
 async def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--small", action="store_true", help="the large store is half as large")
-    parser.add_argument("--only", choices=("storage", "slow_disk", "postgres", "export", "turns", "sheets"))
+    parser.add_argument("--only", choices=("storage", "importing", "slow_disk", "postgres", "export", "turns", "sheets"))
     asked = parser.parse_args()
     parts = {
         "storage": lambda: storage.run(small=asked.small),

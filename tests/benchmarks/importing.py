@@ -1,4 +1,4 @@
-"""An import as a whole: hidden, in durable units of 500 devices with their facts, then published; and who waits.
+"""An import as a whole: hidden, in durable units of devices with their facts, then published; and who waits for it.
 
 python -m tests.benchmarks.importing
 """
@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from zlib import crc32
 
@@ -28,7 +29,7 @@ from tests.benchmarks.measuring import quantile
 from tests.fakes import FakeClock
 from tests.scale.state import CITIES, DANA, NOW, mac_of
 
-MANY, WHOLE, UNIT = 20_000, 200_000, 500
+MANY, WHOLE, UNIT, PART = 20_000, 200_000, 500, 100  # a part: what the service adds in one step, so that others get in
 BATCH = Batch(id="import", kind="import", by=DANA, by_name="Dana", at=NOW, macs=(), hides=True)
 TURNS = 20  # milliseconds between two small units of somebody else
 _LAYOUTS = {layout.table: layout for layout in LAYOUTS}
@@ -50,13 +51,10 @@ def sheet(many: int) -> Iterator[Device]:
         )
 
 
-def units(many: int) -> Iterator[tuple[Device, ...]]:
-    unit: list[Device] = []
-    for device in sheet(many):
-        unit.append(device)
-        if len(unit) == UNIT:
-            yield tuple(unit)
-            unit = []
+def units(many: int, size: int = UNIT) -> Iterator[tuple[Device, ...]]:
+    devices = sheet(many)
+    while unit := tuple(islice(devices, size)):
+        yield unit
 
 
 def fact(device: Device) -> DeviceAdded:
@@ -68,7 +66,7 @@ async def imports(store: Store, given: Sequence[tuple[Device, ...]]) -> None:
     await store.save(Change(puts=(BATCH,)))
     for devices in given:
         await store.save(Change(puts=devices, events=tuple(map(fact, devices))))
-    finished = ImportFinished(at=NOW, actor=DANA, subject=BATCH.id, added=len(given) * UNIT, changed=0)
+    finished = ImportFinished(at=NOW, actor=DANA, subject=BATCH.id, added=sum(map(len, given)), changed=0)
     await store.save(Change(puts=(replace(stored(BATCH), hides=False),), events=(finished,)))
 
 
@@ -190,7 +188,7 @@ async def _beside(folder: Path, many: int = WHOLE) -> list[float]:
     try:
         mine = Device(mac=mac_of(WHOLE + 1), location="Oslo/1", added_at=NOW, added_by=DANA)
         await store.save(Change(puts=(mine,)))
-        importing = asyncio.create_task(imports(store, list(units(many))))
+        importing = asyncio.create_task(imports(store, list(units(many, PART))))
         taken = []
         while not importing.done():
             began = time.perf_counter()
