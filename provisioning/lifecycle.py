@@ -80,13 +80,9 @@ def awaits_word(device: Device) -> bool:
     return companion(device) and not (device.installed and device.installed.screen)
 
 
-def receive_code(device: Device, code: ActivationCode, actor: Actor, now: datetime) -> Change:
-    """A code of the Teams admin centre takes the place of whatever code the device had.
-
-    It has to be typed on the device, so there is work on site again, installed before or not. Errors: `ResetRequired`
-    for a device that was provisioned with us.
-    """
-    fresh = replace(
+def with_received(device: Device, code: ActivationCode) -> Device:
+    """The device with a code of the Teams admin centre. Errors: those of `receive_code`."""
+    return replace(
         device,
         state=after(device, Step.ISSUE_CODE),
         code=code,
@@ -95,6 +91,15 @@ def receive_code(device: Device, code: ActivationCode, actor: Actor, now: dateti
         problem=None,
         renewals=(),
     )
+
+
+def receive_code(device: Device, code: ActivationCode, actor: Actor, now: datetime) -> Change:
+    """A code of the Teams admin centre takes the place of whatever code the device had.
+
+    It has to be typed on the device, so there is work on site again, installed before or not. Errors: `ResetRequired`
+    for a device that was provisioned with us.
+    """
+    fresh = with_received(device, code)
     event = CodeReceived(
         at=now,
         actor=actor.id,

@@ -284,6 +284,9 @@ class Former:
     tags: tuple[str, ...] = ()
     asset_tag: str = ""
     notes: str = ""
+    installed: Installation | None = None
+    problem: Problem | None = None
+    renewals: tuple[datetime, ...] = ()
     removed_at: datetime | None = None
     added_at: datetime | None = None
     added_by: str = ""
@@ -369,20 +372,8 @@ class OutboxMessage:
         return self.id
 
 
-Record = (
-    Device
-    | Person
-    | Rollout
-    | Post
-    | Batch
-    | Upload
-    | UploadPart
-    | Attempts
-    | Operation
-    | Lease
-    | Segment
-    | OutboxMessage
-)
+Noun = Device | Person | Rollout | Post | Batch | Upload | UploadPart
+Record = Noun | Attempts | Operation | Lease | Segment | OutboxMessage
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,7 @@ class Devices(Importing, Finding):
         Errors: `MovedOn` where nothing is left to take back, `NothingToUndo` (`TooLateToUndo`, `UndoneAlready`).
         """
         require(actor, Permission.EDIT_DEVICES)
+        await self.require_new(actor.operation)  # before what its first arrival left behind is looked at
         meant = await self._batch_to_undo(actor, batch)
         if meant.kind == "import":
             return await self.begin_undo(actor, meant)
@@ -138,9 +139,8 @@ class Devices(Importing, Finding):
                 raise TooLateToUndo
             return named
         pages = [await self.store.find(Batch, by=actor.id, kind=kind, limit=1) for kind in UNDOABLE]
-        latest = max(
-            (row for page in pages for row in page.rows if not row.hides), key=lambda row: row.at, default=None
-        )
+        rows = [row for page in pages for row in page.rows if row.undone_at or not row.hides]
+        latest = max(rows, key=lambda row: row.at, default=None)
         if latest is None or latest.undone_at or self.now() - latest.at > self.policy.undo:
             raise NothingToUndo
         return latest

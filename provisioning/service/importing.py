@@ -6,10 +6,11 @@ before that batch is opened. What was here already changes in the one unit that 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from provisioning import lifecycle
 from provisioning.access import Permission, require
 from provisioning.errors import AlreadyDone, Refused
 from provisioning.events import (
@@ -28,7 +29,6 @@ from provisioning.model import (
     Former,
     MessageKind,
     OutboxMessage,
-    Record,
     Rollout,
 )
 from provisioning.notifications import tell
@@ -39,6 +39,7 @@ from provisioning.uploads import SheetRow, Upload, UploadPart, UploadState
 
 MOST_CHANGED = 20_000  # devices that one import may change: all of them change in one unit, and others wait for it
 TEAMS_LIFETIME = timedelta(hours=24)  # of a code of the Teams admin centre; no setting of ours changes it
+WAIT_SECONDS = 1.0  # until an import looks again whether one before it, with devices of its own, is over
 REDRAWN = 500  # cards of changed devices, at most; the others come out fresh when they are pressed
 
 
@@ -96,13 +97,19 @@ class Importing(Unmaking):
     # -------------------------------------------------------------- adding, unseen
 
     async def _stage(self, upload: Upload) -> Upload:
+        """The next part; nothing yet, where an import that goes first hides a device of this one."""
+
         async def decide() -> tuple[Change, Upload]:
             former = await self.in_state(upload.id, UploadState.ADDING)
             part = await self.store.get(UploadPart, f"{former.id}/{former.written:05d}")
             rows = part.rows if part else ()
             known = await self.store.get_many(Device, [row.mac for row in rows], hidden=True)
+            hiding = await self._hiding(former, known.values())
+            if hiding and _goes_first(await self.batch_of(former), hiding.values()):
+                return Change(), former
             new = [self._made(former, row) for row in rows if row.mac not in known]
-            touched = any(_changes(former, row, known.get(row.mac)) for row in rows)
+            unseen = any(device.batch in hiding for device in known.values())
+            touched = unseen or any(_changes(former, row, known.get(row.mac)) for row in rows)
             fresh = replace(
                 former,
                 written=former.written + 1,
@@ -112,7 +119,16 @@ class Importing(Unmaking):
             change, after = await self.step_of(former, fresh, *new)
             return change + Change(events=tuple(self._facts_of(former, new))), after
 
-        return await self.quietly(decide)
+        after = await self.quietly(decide)
+        if after.version == upload.version:
+            await self.clock.sleep(WAIT_SECONDS)
+        return after
+
+    async def _hiding(self, upload: Upload, devices: Iterable[Device]) -> Mapping[str, Batch]:
+        """The other imports that hide some of these devices."""
+        named = {device.batch for device in devices} - {"", upload.batch}
+        batches = await self.store.get_many(Batch, sorted(named)) if named else {}
+        return {key: batch for key, batch in batches.items() if batch.hides}
 
     def _made(self, upload: Upload, row: SheetRow) -> Device:
         fields = dict(values_of(row))
@@ -128,7 +144,7 @@ class Importing(Unmaking):
             return device
         issue = device.issued + 1
         code = self.keys.receive(device.mac, digits, issue, upload.coded_at, TEAMS_LIFETIME, upload.by)
-        return replace(device, code=code, issued=issue)
+        return lifecycle.with_received(device, code)
 
     def _facts_of(self, upload: Upload, new: Sequence[Device]) -> list[Event]:
         at = self.now()
@@ -145,33 +161,44 @@ class Importing(Unmaking):
         async def decide() -> tuple[Change, Upload]:
             former = await self.in_state(upload.id, UploadState.ADDING)
             batch, now = await self.batch_of(former), self.now()
-            puts: list[Record] = []
-            before: list[Former] = []
-            events: list[Event] = []
-            async for row, device in self._here(former):
+            seized, made, changed = list[Device](), list[Device](), list[Device]()
+            before, events = list[Former](), list[Event]()
+            async for row, device, unseen in self._here(former):
+                if device is None or unseen:
+                    seized += [device] if device else []
+                    made.append(self._made(former, row))
+                    continue
                 fresh, facts = self._changed(former, row, device)
-                puts.append(fresh)
-                before.append(_former(device))
-                events += facts
+                if fresh != device:
+                    changed.append(fresh)
+                    before.append(_former(device))
+                    events += facts
+            count = await self.store.count(Device, batch=batch.id) + len(made)
             opened = replace(batch, hides=False, at=now, before=tuple(before))
-            fact = ImportFinished(at=now, actor=former.by, subject=batch.id, added=former.added, changed=len(before))
-            added = replace(former, state=UploadState.ADDED, changed=len(before), settled_at=now)
-            change, after = await self.step_of(former, added, *puts, opened)
-            told = await self._told_of_import(former, [device.mac for device in puts if isinstance(device, Device)])
-            return change + Change(puts=told, events=(*events, fact)), after
+            fact = ImportFinished(at=now, actor=former.by, subject=batch.id, added=count, changed=len(changed))
+            added = replace(former, state=UploadState.ADDED, added=count, changed=len(changed), settled_at=now)
+            change, after = await self.step_of(former, added, *made, *changed, opened)
+            told = await self._told_of_import(added, [device.mac for device in changed])
+            events += [*self._facts_of(former, made), fact]
+            return Change(deletes=tuple(seized)) + change + Change(puts=told, events=tuple(events)), after
 
         return await self.quietly(decide)
 
-    async def _here(self, upload: Upload) -> AsyncIterator[tuple[SheetRow, Device]]:
-        """Rows that change a device which is here, or bring one back, each with the device as it stands."""
+    async def _here(self, upload: Upload) -> AsyncIterator[tuple[SheetRow, Device | None, bool]]:
+        """Rows that change a device which is here, or bring one back, each with the device as it stands.
+
+        With them those whose device another import prepared unseen (True), or has let go of since: it is ours now.
+        """
         for number in upload.pending:
             part = await self.store.get(UploadPart, f"{upload.id}/{number:05d}")
             rows = part.rows if part else ()
-            known = await self.store.get_many(Device, [row.mac for row in rows])
+            known = await self.store.get_many(Device, [row.mac for row in rows], hidden=True)
+            hiding = await self._hiding(upload, known.values())
             for row in rows:
                 device = known.get(row.mac)
-                if device and _changes(upload, row, device):
-                    yield row, device
+                unseen = device is not None and device.batch in hiding and device.version == 1
+                if device is None or unseen or _changes(upload, row, device):
+                    yield row, device, unseen
 
     def _changed(self, upload: Upload, row: SheetRow, device: Device) -> tuple[Device, list[Event]]:
         now, facts = self.now(), list[Event]()
@@ -206,11 +233,17 @@ class Importing(Unmaking):
     async def _told_of_import(self, upload: Upload, changed: Sequence[str]) -> tuple[OutboxMessage, ...]:
         """Whoever it gave devices to, the cards of what it changed, and the channels that follow any of it."""
         now = self.now()
-        told = [tell(MessageKind.NEW_JOBS, id_, "", now) for id_ in upload.technicians]
+        handed = upload.technicians if upload.added or upload.changed else ()
+        told = [tell(MessageKind.NEW_JOBS, id_, "", now) for id_ in handed]
         rollouts = (await self.store.find(Rollout, limit=1000)).rows
         for subject in (*(rollout.key for rollout in rollouts), *changed[:REDRAWN]):
             told += await self.redrawn(subject, now)
         return tuple(told)
+
+
+def _goes_first(own: Batch, others: Iterable[Batch]) -> bool:
+    """Whether one was decided on earlier, or is being taken back: in one order for all, so that none waits for ever."""
+    return any(other.undone_at or (other.at, other.id) < (own.at, own.id) for other in others)
 
 
 def _changes(upload: Upload, row: SheetRow, device: Device | None) -> bool:
@@ -234,6 +267,9 @@ def _former(device: Device) -> Former:
         tags=device.tags,
         asset_tag=device.asset_tag,
         notes=device.notes,
+        installed=device.installed,
+        problem=device.problem,
+        renewals=device.renewals,
         removed_at=device.removed_at,
         added_at=device.added_at,
         added_by=device.added_by,

@@ -150,9 +150,13 @@ class UseCases:
                 await asyncio.sleep(random() * min(0.001 * 2**tried, 0.1))  # noqa: S311 - nothing to guess
             return await attempt()
 
-    async def _attempt(self, actor: Actor, decide: Callable[[], Awaitable[tuple[Change, T]]], operation: str) -> T:
+    async def require_new(self, operation: str) -> None:
+        """Errors: `AlreadyDone` where this operation took effect before."""
         if operation and await self.store.get(Operation, operation):
             raise AlreadyDone
+
+    async def _attempt(self, actor: Actor, decide: Callable[[], Awaitable[tuple[Change, T]]], operation: str) -> T:
+        await self.require_new(operation)
         change, result = await decide()
         if not change:
             return result
