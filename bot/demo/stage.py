@@ -17,6 +17,7 @@ from aiohttp import ClientSession, web
 from bot.demo.clock import ForwardClock
 from bot.demo.connector import THREAD_MARK, LocalConnector
 from bot.demo.device import DeviceProblem, SimulatedDevice
+from bot.demo.files import BYTES, SENT_PATH
 from bot.demo.people import LOCAL_BOT, LOCAL_CHANNEL, LOCAL_SERVICE_PATH, LOCAL_TENANT, LocalPerson
 from bot.demo.terminal import Lane, Terminal, pressed, shown, texts
 from bot.settings import Settings
@@ -125,6 +126,13 @@ class Stage:
             kept: Json = await answer.json()
             return kept
 
+    async def share(self, name: str, content: bytes) -> Json:
+        """Keep a file as Teams does; it gives the attachment that leads to it."""
+        url, headers = f"{self.teams_url}{SENT_PATH}", {"Content-Type": BYTES}
+        async with self.session.post(url, params={"name": name}, data=content, headers=headers) as answer:
+            attachment: Json = await answer.json()
+            return attachment
+
     async def see(self, conversation: str, what: str, fits: Callable[[Shown], bool]) -> Shown:
         """The first message or edit in this chat that fits, waiting for it if need be. Errors: `StoryFault`."""
         try:
@@ -215,6 +223,11 @@ class Seat:
         if self._channel:
             activity["conversation"]["id"] += THREAD_MARK + kept["id"]
         await self._stage.post(activity)
+
+    async def sends_file(self, name: str, content: bytes) -> None:
+        self._stage.terminal.says(self._lane, _("sends the file {name}", name=name))
+        attachment = await self._stage.share(name, content)
+        await self._stage.post(self._activity("message", text="", attachments=[attachment]))
 
     async def presses(self, verb: str, inputs: Mapping[str, str] | None = None, **data: str) -> Shown:
         """The newest card here that has the button is pressed; what it becomes is drawn and returned."""

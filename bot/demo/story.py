@@ -161,6 +161,19 @@ async def complete(cast: Cast) -> None:
     await cast.channel.sees_edited(words.format(done=3, total=3, installed=3, problems=none), "100 %")
 
 
+async def spreadsheet(cast: Cast) -> None:
+    rows = ["MAC id,Location", *(f"80-5E-C0-44-77-{n:02X},{OTHER_SITE}/1/1.{n:02d}" for n in range(3, 43))]
+    rows[3] = f"8.05E+11,{OTHER_SITE}/1/1.05"  # what a spreadsheet makes of it
+    rows[7] = f"80-5E-C0-44-77,{OTHER_SITE}/1/1.09"
+    await cast.dana.sends_file("bergen.csv", "\r\n".join(rows).encode())
+    await cast.dana.gets("bergen.csv")
+    await cast.dana.sees_edited("8.05E+11", "80-5E-C0-44-77", verb="upload_add")
+    says(await cast.dana.presses("upload_add"), _("{n} saved", n=38))
+    await cast.stage.later(MINUTE, _("it was last year's list"))
+    undone = ngettext("Undone: {count} device taken back", "Undone: {count} devices taken back", 38, count=38)
+    says(await cast.dana.presses("undo"), undone)
+
+
 async def leaving(cast: Cast) -> None:
     await cast.dana.says(f"add {FOURTH} {OTHER_SITE}/1/1.02")
     await cast.dana.gets("1.02", verb="issue_form")
@@ -171,6 +184,11 @@ async def leaving(cast: Cast) -> None:
     await cast.dana.presses("revoke_access_save")
     no_code(await cast.sam.sees_edited(_("Access ended")))
     await cast.device(FOURTH, "1.02").refused(code, "code_refused")
+
+
+def says(card: Shown, words: str) -> None:
+    if words not in card.words:
+        raise StoryFault(_("Expected, and not seen: {what}", what=words))
 
 
 def saved_now(cast: Cast) -> str:
@@ -201,6 +219,7 @@ CHAPTERS: Final[tuple[tuple[str, int, Scene], ...]] = (  # title, minutes since 
     (N_("A problem on site"), 9, problem),
     (N_("A code ends before it was used"), 11, expired),
     (N_("All of Oslo"), 40, complete),
+    (N_("Forty devices for Bergen, from a spreadsheet"), 30, spreadsheet),
     (N_("Sam leaves"), 50, leaving),
 )
 
