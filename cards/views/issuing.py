@@ -17,6 +17,7 @@ from provisioning.texts import _, ngettext
 
 ROWS = MOST
 BUTTONS = 6
+NAME = 30  # characters of a name or a place in a row: ten rows have to fit on one card in any script
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +221,7 @@ def _issued_title(count: int, kept: int, name: str) -> str:
 
 
 def _ledger(delivery: Delivery, now: datetime) -> str:
-    name = escape(delivery.person.name)
+    name = escape(delivery.person.name[:NAME])
     if not delivery.person.reachable or delivery.person.chat is None:
         return _("I cannot reach {name}: they have to open the app and say hi once.", name=name)
     if delivery.delivered_at is None:
@@ -281,9 +282,9 @@ def _short(ledger: Ledger) -> str:
 
 def _hand_row(ledger: Ledger, now: datetime) -> Row:
     batch, delivery = ledger.batch, ledger.delivery
-    name = escape(delivery.person.name) if delivery else _("nobody")
+    name = escape(delivery.person.name[:NAME]) if delivery else _("nobody")
     count = ngettext("{name}: {n} code", "{name}: {n} codes", len(batch.macs), name=name)
-    first, last = escape(ledger.first), escape(ledger.last)
+    first, last = escape(ledger.first[:NAME]), escape(ledger.last[:NAME])
     way = first if first == last else _("{first} to {last}", first=first, last=last)
     kept = ngettext("{n} kept", "{n} kept", len(batch.kept)) if batch.kept else ""
     reached = _ledger(delivery, now) if delivery else ""
