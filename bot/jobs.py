@@ -117,13 +117,9 @@ class Jobs:
         try:
             async with self._held(upload.id) as held:
                 if held:
-                    await self._read_sheet(upload, await coming)
+                    await self._read_to_its_end(upload, coming)
         except UploadOver:
             return  # cancelled, and the card says so
-        except StoreError:
-            raise
-        except ProvisioningError as error:
-            await self._provisioning.fail_upload(upload, fault_of(error))
         except asyncio.CancelledError:
             with contextlib.suppress(StoreError, UploadOver, TimeoutError):
                 async with asyncio.timeout(AFTER_FAULT):
@@ -131,6 +127,14 @@ class Jobs:
             raise
         finally:
             coming.close()
+
+    async def _read_to_its_end(self, upload: Upload, coming: Coroutine[Any, Any, bytes]) -> None:
+        try:
+            await self._read_sheet(upload, await coming)
+        except (StoreError, UploadOver):
+            raise
+        except ProvisioningError as error:
+            await self._provisioning.fail_upload(upload, fault_of(error))
 
     async def _read_sheet(self, upload: Upload, content: bytes) -> None:
         async with self._readers, read_sheet(content, upload.name) as sheet:

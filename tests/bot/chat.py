@@ -600,8 +600,8 @@ class House:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
 
-    async def is_killed(self) -> None:
-        """What is under way ends where it stands: nobody is told, and its leases run on."""
+    async def stops_working(self) -> None:
+        """Jobs that are under way are given up: the process ends."""
         under_way = list(self.jobs._under_way.values())
         for task in under_way:
             task.cancel()
