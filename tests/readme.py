@@ -29,6 +29,7 @@ SCENES = (
     (r"^Dana » presses \[Issue 3\]", r"Dana · the card is edited"),
     (r"^6  ", r"^7  "),
     (r"^9  ", r"\n +Device 22:35, 3\.01 » .*\n +╔"),
+    (r"^11  ", r"^12  "),
     (r"^The end\.", r"\Z"),
 )
 LEFT_OUT = "\n\n⋮\n\n"
