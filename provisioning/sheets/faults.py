@@ -211,7 +211,7 @@ REMARKS: Mapping[str, Sentence] = MappingProxyType(
 
 # How reading can end without a fault of the sheet.
 ENDS: Mapping[str, Sentence] = MappingProxyType(
-    {"broke_off": _plain(N_("The service was restarted while it read. Nothing was saved; please send it again."))}
+    {"broke_off": _plain(N_("Reading broke off. Nothing was saved; please send it again."))}
 )
 
 # Why a device stays where an import is undone.

@@ -190,7 +190,7 @@ async def test_what_a_killed_service_was_reading(house: House, dana: Someone) ->
             await house.jobs.look()
             await house.settled()
             assert (dana.card.id, dana.card.title) == (first.id, UNREAD)
-            said = "The service was restarted while it read. Nothing was saved; please send it again."
+            said = "Reading broke off. Nothing was saved; please send it again."
             assert said in dana.card.all
 
 
