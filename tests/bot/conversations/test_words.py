@@ -215,7 +215,7 @@ async def test_help_explains_one_command_and_pages_all(house: House, dana: Someo
     assert page.title == "What you can say" and "More" in page.buttons
     assert (await dana.presses("More")).all != page.all
     one = await dana.says("help issue")
-    assert "issue ‹target› [to ‹person›] [for ‹lifetime›]" in one.all
+    assert "issue ‹target› [to ‹person›] [by ‹split›] [for ‹lifetime›]" in one.all
     assert "Did you mean" in (await dana.says("help isue")).all
 
 
