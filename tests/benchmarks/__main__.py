@@ -45,7 +45,9 @@ def _ratio(ratio: float) -> str:
 async def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--small", action="store_true", help="the large store is half as large")
-    parser.add_argument("--only", choices=("storage", "importing", "slow_disk", "postgres", "export", "turns", "sheets"))
+    parser.add_argument(
+        "--only", choices=("storage", "importing", "slow_disk", "postgres", "export", "turns", "sheets")
+    )
     asked = parser.parse_args()
     parts = {
         "storage": lambda: storage.run(small=asked.small),

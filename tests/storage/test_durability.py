@@ -240,7 +240,7 @@ async def test_every_way_of_reading_looks_at_the_checksum(file_store, folder, re
     await file_store.save(Change(puts=one_of_each()))
     await file_store.save(Change(puts=(device(1, notes="the needle"),)))
     await file_store.close()
-    flip(folder / "store.sqlite3", b"the needle")
+    flip(folder / "store.sqlite3", b'the needle"')  # in the document, not in an index
     store = await reopened(folder)
     try:
         with told("checksum"):
