@@ -38,6 +38,7 @@ from provisioning.errors import (
     ProvisioningError,
     Rejected,
     ResetRequired,
+    Unreachable,
     WrongPlace,
 )
 from provisioning.mac import looks_like_mac
@@ -274,14 +275,17 @@ class Door:
         """A file is a message of its own; where Teams takes none, the same comes as cards."""
         if reply.offer is None:
             return reply
-        own = await self._own_chat(turn, await self._provisioning.who(turn.actor.id)) if turn.in_channel else None
         message = Message(summary=reply.offer.name, offer=reply.offer)
         try:
-            await (self._messenger.send(own, message) if own else chat.send(message))
-        except Rejected:
+            if not turn.in_channel:
+                await chat.send(message)
+                return Reply(toast=_("The file is below: allow it, and it is yours.")) if turn.pressed else Reply()
+            own = await self._own_chat(turn, await self._provisioning.who(turn.actor.id))
+            await self._messenger.send(own, message)
+        except (Rejected, Unreachable):  # who asks in their own chat can be reached: it is the file that cannot
             return exports.instead(reply.offer.context)
-        said = _("I wrote to you in chat.") if own else _("The file is below: allow it, and it is yours.")
-        return Reply(toast=said) if turn.pressed else Reply(text=said if own else "")
+        said = _("I wrote to you in chat.")
+        return Reply(toast=said) if turn.pressed else Reply(text=said)
 
     # -------------------------------------------------------------- answer
 

@@ -28,6 +28,7 @@ from provisioning.texts import current_speech
 log = structlog.get_logger(__name__)
 
 AGAIN = ("kind", "name", "upload", "target", "person", "form")  # what an offer is made of anew
+LONGEST = 200  # characters of what an offer says of itself; longer only where somebody wrote it themselves
 Context = Mapping[str, str]
 Maker = Callable[[Turn, Context], Awaitable[bytes]]
 
@@ -123,7 +124,7 @@ class Handing:
             return
         except ProvisioningError as error:
             log.info("a file was not handed over", reason=error.code)
-            ids = {name: str(context[name]) for name in AGAIN if context.get(name)}
+            ids = {name: str(context[name])[:LONGEST] for name in AGAIN if context.get(name)}
             return await self._say(turn, not_handed_over(target.name, error.sentence, ids))
         link = FileLink(target.name, target.content_url, target.unique_id, target.file_type)
         await self._send(turn, Message(summary=target.name, file=link))

@@ -15,7 +15,7 @@ from provisioning.service.handover import InHand
 from provisioning.sheets.columns import Column, recognised
 from provisioning.sheets.faults import say
 from provisioning.sheets.writing import Form, Heading, errors, table
-from provisioning.texts import _
+from provisioning.texts import _, current_speech
 from provisioning.uploads import BadRow, Upload
 
 # Titles are those of the upload, in English: what was exported can be sent back.
@@ -87,7 +87,8 @@ def authority_words(device: Device) -> str:
 
 
 def _moment(moment: datetime | None) -> str:
-    return clock(moment, datetime.min.replace(tzinfo=moment.tzinfo)) if moment else ""
+    """On the reader's clock, and with the year: files are read long after, and sorted."""
+    return moment.astimezone(current_speech().timezone).strftime("%Y-%m-%d %H:%M") if moment else ""
 
 
 def error_file(form: Form, upload: Upload, rows: Sequence[BadRow]) -> bytes:
@@ -106,9 +107,7 @@ def error_file(form: Form, upload: Upload, rows: Sequence[BadRow]) -> bytes:
 def sheet_to_print(title: str, held: Sequence[InHand], now: datetime, chat_link: str) -> bytes:
     """One block a device; `chat_link` opens the chat with the bot, with what stands behind it typed already."""
     lines = [_("Scan a code to open the chat with the install command typed.")] if chat_link else []
-    return printable(
-        title, lines, [_block(one, now, chat_link) for one in held], clock(now, datetime.min.replace(tzinfo=now.tzinfo))
-    )
+    return printable(title, lines, [_block(one, now, chat_link) for one in held], _moment(now))
 
 
 def _block(held: InHand, now: datetime, chat_link: str) -> Block:

@@ -149,19 +149,21 @@ async def file_again(
     return offer(turn, name, 1000, kind=kind, **{name: value for name, value in ids.items() if value})
 
 
-# Where no file can be offered: what shows the same as cards (verb, button), by kind.
-INSTEAD: Mapping[str, tuple[str, str]] = {
-    "errors": ("upload_rows", N_("Rows")),
-    "devices": ("devices", N_("Devices")),
-    "codes": ("codes", N_("Codes")),
+# Where no file can be offered: what shows the same as cards (verb, button, what it calls the target), by kind.
+INSTEAD: Mapping[str, tuple[str, str, str]] = {
+    "errors": ("upload_rows", N_("Rows"), ""),
+    "devices": ("devices", N_("Devices"), "words"),
+    "codes": ("codes", N_("Codes"), "site"),
 }
 
 
 def instead(context: Mapping[str, str]) -> Reply:
     """What is said where Teams takes no file."""
-    verb, title = INSTEAD.get(context.get("kind", ""), ("help", N_("Help")))
+    verb, title, parameter = INSTEAD.get(context.get("kind", ""), ("help", N_("Help"), ""))
     ids = {"upload": context["upload"]} if "upload" in context else {}
-    return Reply(card=cards.no_files_here(context.get("name", ""), verb, _(title), ids))
+    if parameter and "target" in context:
+        ids[parameter] = context["target"]
+    return Reply(card=cards.no_files_here(context.get("name", ""), verb, _(title), ids), private=True)
 
 
 def declined() -> Reply:

@@ -86,6 +86,6 @@ def no_files_here(name: str, verb: str, title: str, data: Mapping[str, str]) -> 
     """Files cannot be offered everywhere: government clouds know none."""
     return Notice(
         title=_("I cannot give you {name} here", name=escape(name)),
-        lines=(_("This chat takes no files. The same as cards, page by page:"),),
+        lines=(_("This chat takes no files. Here it comes as cards, page by page:"),),
         buttons=(Button(verb, title, data, style=Style.POSITIVE),),
     )
