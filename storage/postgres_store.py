@@ -155,7 +155,7 @@ class PostgresStore:
 
     async def save(self, change: Change) -> None:
         """As the port says: one round trip. A cancelled call may have taken effect, and wakes as if it had."""
-        unit = await off_the_loop(len(change.puts), lambda: Unit.of(change))
+        unit = await off_the_loop(len(change.puts) + len(change.events), lambda: Unit.of(change))
         try:
             async with self._connections.take(writing=True) as connection:
                 await unit.write(connection)
