@@ -189,7 +189,9 @@ class TinyStore:
 
     async def save(self, change: Change) -> None:
         """As the port says. A cancelled call may have taken effect; watchers are woken whenever it did."""
-        unit = await off_the_loop(len(change.puts) + len(change.events), lambda: UnitOfWork.of(change, self._tables, self._audit))
+        unit = await off_the_loop(
+            len(change.puts) + len(change.events), lambda: UnitOfWork.of(change, self._tables, self._audit)
+        )
         await self._commit(unit.write, unit.topics)
 
     async def seal(self, now: datetime, limit: int = 5000) -> int:
