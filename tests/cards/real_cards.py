@@ -37,6 +37,7 @@ from provisioning.service.reading import Part
 from provisioning.service.rollouts import Progress
 from provisioning.service.tags import Tagged
 from provisioning.shares import Leading
+from tests.cards.sheet_cards import sheet_cards
 
 NOW = datetime(2026, 11, 21, 7, 52, tzinfo=UTC)
 SOON, MORNING = NOW + timedelta(hours=23, minutes=38), NOW - timedelta(minutes=22)
@@ -56,7 +57,8 @@ def real_cards(
 ) -> dict[str, View]:
     """Named views; the texts are what people typed into places, names and notes."""
     made = _Cards(location, replace(SAM, name=name), words)
-    return {**made.codes(), **made.devices(), **made.general(), **made.onsite(), **made.people(), **made.rollouts()}
+    ours = {**made.codes(), **made.devices(), **made.general(), **made.onsite(), **made.people(), **made.rollouts()}
+    return {**ours, **sheet_cards(location.partition("/")[0], name)}
 
 
 def _mac(number: int) -> str:

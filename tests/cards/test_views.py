@@ -44,6 +44,7 @@ from provisioning.service.tags import Tagged
 from provisioning.shares import Leading
 from tests.cards.rules import assert_good
 from tests.cards.samples import CODE, HOSTILE, MAC
+from tests.cards.sheet_cards import sheet_cards
 from tests.pseudo import pseudo, untranslated
 
 NOW = datetime(2026, 3, 2, 7, 30, tzinfo=UTC)
@@ -193,6 +194,7 @@ def other_cards(device: Device, user: str) -> Iterator[View]:
     yield from (general.unknown(user, "issue <target> [to <person>]"), general.half(["x <y>"], "Summary."))
     yield general.command_help(["x <y>", "x"], "Summary.", "You may not.")
     yield general.help_card([("x <y> [to <z>]", "Summary.")] * 25, 10, ())
+    yield from sheet_cards(user, user).values()
     choices = tuple(Choice(f"v{number}", user or "x") for number in range(6))
     yield question("Which one?", "device", "device", choices, {"device": user[:100]})
 
@@ -230,7 +232,8 @@ def test_every_state_is_good_on_a_phone() -> None:
 
 def test_no_word_is_forgotten_by_the_translators() -> None:
     said_here = ("Summary.", "You may not.", "Which one?", "x ‹y› [to ‹z›]", " and ")
-    known = (PLAIN_USER, "Oslo", "Yealink", "YEALINK", *PROBLEMS, "op-1", "Sam", *said_here)
+    sheets = ("Bergen", "Poly", "Excel", "CSV", "xlsx", ".xlsx", "codes", "Codes")
+    known = (PLAIN_USER, "Oslo", "Yealink", *sheets, "YEALINK", *PROBLEMS, "op-1", "Sam", *said_here)
     forgotten: dict[str, str] = {}
     with pseudo():
         device = next(iter(all_devices(PLAIN_USER)))
