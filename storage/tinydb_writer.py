@@ -24,7 +24,7 @@ Settle = Callable[[Any, BaseException | None], None]
 
 _TOGETHER = 256  # units in one commit, at most
 _IDLE_SECONDS = 0.1  # quiet for so long, and the log is folded into the file
-_LOG_ROWS = 1000  # or earlier, after so many changes: a flipped byte in the log costs the rest of it
+_LOG_ROWS = 300  # or earlier, after so many changes: who waits, waits less; a flipped byte costs the rest of the log
 
 # one unit's own fault; any other error of SQLite is the file's or the disk's and ends the handle
 _OF_THE_UNIT = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError)

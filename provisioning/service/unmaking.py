@@ -14,7 +14,7 @@ from provisioning.service.lookup import device_title
 from provisioning.service.uploading import Uploading, UploadOver
 from provisioning.uploads import RowFault, Upload, UploadState
 
-CHUNK = 100  # devices in one durable step, so that others wait for it hardly at all
+CHUNK = 50  # devices in one durable step, so that others wait for it hardly at all
 SHOWN = 5  # devices named, of those that an undo leaves where they are
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from provisioning.access import Permission, require
-from provisioning.errors import Ambiguous, NotFound, PersonNotFound, Refused
+from provisioning.errors import Ambiguous, BadInput, NotFound, PersonNotFound, Refused
 from provisioning.mac import vendor
 from provisioning.model import Actor, Change, Device, OutboxMessage, Person, Post, Record, Role, site_of, stored
 from provisioning.notifications import edit
@@ -18,7 +18,7 @@ from provisioning.sheets.columns import LEVELS, Column, recognised
 from provisioning.texts import N_
 from provisioning.uploads import BadRow, RowFault, SheetRow, Standing, Upload, UploadPart, UploadState
 
-PART = 100  # rows of a part: what is added in one durable step, so that others wait for it hardly at all
+PART = 50  # rows of a part: what is added in one durable step, so that others wait for it hardly at all
 PREVIEWED = 5  # bad rows, and devices that stand elsewhere, on the preview itself
 COUNTED = 6  # sites and vendors named on it
 PROGRESS_EVERY = timedelta(seconds=2)  # between two edits of the message that shows how far it is
@@ -33,6 +33,11 @@ class UploadOver(Refused):
 class NotYours(Refused):
     code = "not_yours"
     message = N_("Somebody else sent this file. Only they can decide on it.")
+
+
+class Undecided(BadInput):
+    code = "upload_undecided"
+    message = N_("{count} are here, but different. Choose one, or say: upload add keep, or upload add update.")
 
 
 @dataclass(slots=True)
