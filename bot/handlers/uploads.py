@@ -12,11 +12,13 @@ from bot.handlers.exports import offer
 from bot.routing import Router
 from bot.turn import Living, Reply, SharedFile, Turn
 from cards.views import uploads as cards
+from cards.views.preview import idle
 from cards.words import escape
 from provisioning.access import Permission, require
-from provisioning.errors import BadInput, InvalidChoice, InvalidMoment
+from provisioning.errors import BadInput, InvalidMoment
 from provisioning.mac import split_mac
 from provisioning.service.importing import TEAMS_LIFETIME
+from provisioning.service.uploading import Undecided
 from provisioning.sheets.columns import KNOWN, Column, key
 from provisioning.sheets.writing import Form
 from provisioning.texts import _, current_speech
@@ -116,9 +118,11 @@ async def upload_form_again(turn: Turn, upload: str = "", fault: BadInput | None
 async def upload_add(turn: Turn, upload: str = "", different: str = "", made: str = "") -> Reply:
     """Save what the preview shows: all of it or nothing."""
     found = await turn.provisioning.upload(turn.actor, upload)
+    if found.state is UploadState.READY and idle(found):
+        return upload_reply(turn, found)
     chosen = different or ("" if found.new or found.codes else "update")
     if found.state is UploadState.READY and found.different and chosen not in ("keep", "update"):
-        raise InvalidChoice(text=different, choices="upload add keep, upload add update")
+        raise Undecided(count=found.different)
     coded_at = _coded_at(turn, made) if made and found.codes else None
     begun = await turn.provisioning.add_upload(turn.actor, found.id, update=chosen == "update", coded_at=coded_at)
     return await _carried_out(turn, begun)

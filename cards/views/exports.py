@@ -14,8 +14,8 @@ def export_form(title: str, devices: int, codes: int, form: str, about: Mapping[
     if codes:
         buttons.append(Button("export_codes", _("Live codes"), about))
     buttons.append(Button("print", _("Print"), about, inputs=False))
-    counted = ngettext("{n} device", "{n} devices", devices)
-    live = ngettext("{n} live code", "{n} live codes", codes)
+    counted = ngettext("{count} device", "{count} devices", devices, count=amount(devices))
+    live = ngettext("{count} live code", "{count} live codes", codes, count=amount(codes))
     return FormCard(
         title=_("Export: {title}", title=escape(title)),
         lines=(f"{counted}, {live}.",),

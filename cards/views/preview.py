@@ -11,6 +11,8 @@ from provisioning.sheets.faults import say, say_row
 from provisioning.texts import _, ngettext
 from provisioning.uploads import Upload
 
+ROOMY = 9  # characters of the first button that leave a phone room for a long second one
+
 
 def preview_card(upload: Upload, fault: BadInput | None) -> FormCard:
     return FormCard(
@@ -22,14 +24,14 @@ def preview_card(upload: Upload, fault: BadInput | None) -> FormCard:
             line for line in (_wrong_lines(upload), _facts(upload), _elsewhere(upload), _remarks(upload)) if line
         ),
         inputs=_choices(upload),
-        small=(_typed(upload),),
+        small=_typed(upload),
         buttons=_decisions(upload),
         subject=upload.id,
         revision=upload.version,
     )
 
 
-def _idle(upload: Upload) -> bool:
+def idle(upload: Upload) -> bool:
     """There is nothing in it that is not here just so already."""
     return not (upload.new or upload.different or upload.codes)
 
@@ -38,7 +40,7 @@ def _title(upload: Upload) -> str:
     fixing = ngettext("{count} needs fixing", "{count} need fixing", upload.wrong, count=amount(upload.wrong))
     if not upload.good:
         return _("Nothing can be taken: {fixing}.", fixing=fixing) if upload.wrong else _("There is no row with a MAC.")
-    if _idle(upload):
+    if idle(upload):
         same = ngettext(
             "No change, {count} already here", "No change, {count} already here", upload.same, count=amount(upload.same)
         )
@@ -131,21 +133,26 @@ def _decisions(upload: Upload) -> tuple[Button, ...]:
     if upload.new:
         buttons.append(Button("upload_add", _("Add {n}", n=amount(upload.new)), data, style=Style.POSITIVE))
     elif upload.codes:
-        buttons.append(Button("upload_add", _("Take {n} codes", n=amount(upload.codes)), data, style=Style.POSITIVE))
+        many = upload.codes >= 1000  # a number that would push the last button off a phone
+        take = _("Take codes") if many else _("Take {n} codes", n=amount(upload.codes))
+        buttons.append(Button("upload_add", take, data, style=Style.POSITIVE))
     elif upload.different:
         update = {**data, "different": "update"}
         buttons.append(Button("upload_add", _("Update {n}", n=amount(upload.different)), update, style=Style.POSITIVE))
     if upload.wrong:
-        buttons.append(Button("upload_errors", _("Get error file"), data, inputs=False))
+        crowded = any(len(button.title) > ROOMY for button in buttons)
+        file = _("Error file") if crowded else _("Get error file")
+        buttons.append(Button("upload_errors", file, data, inputs=False))
     if buttons:
         buttons.append(Button("upload_cancel", _("Cancel"), data, inputs=False))
     return tuple(buttons)
 
 
-def _typed(upload: Upload) -> str:
+def _typed(upload: Upload) -> tuple[str, ...]:
     words = []
-    if not _idle(upload):
-        words += ["upload add update, upload add keep" if upload.different and upload.new else "upload add"]
+    if not idle(upload):
+        asks = upload.different and (upload.new or upload.codes)
+        words.append("upload add update, upload add keep" if asks else "upload add")
     if upload.wrong:
         words += ["upload errors", "upload rows"]
-    return _("Or type: {words}", words=", ".join((*words, "upload cancel")))
+    return (_("Or type: {words}", words=", ".join((*words, "upload cancel"))),) if words else ()

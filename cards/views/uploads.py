@@ -108,7 +108,7 @@ def _forecast(upload: Upload, now: datetime, done: int, total: int) -> str:
 
 def _added(upload: Upload, now: datetime, undo: timedelta) -> Notice:
     at = upload.settled_at or upload.at
-    open_ = now < at + undo
+    open_ = now < at + undo and bool(upload.added or upload.changed)
     by = _("by {name} {time}.", name=escape(upload.by_name), time=clock(at, now))
     until = _("Undo until {until}.", until=clock(at + undo, now)) if open_ else ""
     buttons = []

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from cards.view import View
 from cards.views import exports, uploads
-from provisioning.errors import InvalidChoice, InvalidMoment
+from provisioning.errors import InvalidMoment
+from provisioning.service.uploading import Undecided
 from provisioning.sheets.faults import Encrypted, fault_of
 from provisioning.uploads import BadRow, RowFault, Upload, UploadState
 
@@ -94,9 +95,9 @@ def _previews(upload: Upload, user: str) -> dict[str, Upload | View]:
         "preview-only-codes": replace(coded, new=0, same=197),
         "preview-codes-for-different": replace(coded, new=0, same=0, different=197, differing=elsewhere),
         "preview-large": large,
-        "preview-no-choice": uploads.upload_card(
-            both, NOW, UNDO, InvalidChoice(text=user[:40], choices="upload add keep, upload add update")
-        ),
+        "preview-wrong-codes": replace(ready, new=0, same=197, codes=1_900),
+        "preview-wrong-different": replace(both, new=0, different=19_000),
+        "preview-no-choice": uploads.upload_card(both, NOW, UNDO, Undecided(count=40)),
         "preview-no-time": uploads.upload_card(coded, NOW, UNDO, InvalidMoment(text=user[:40])),
     }
 
