@@ -10,7 +10,7 @@ from bot.routing import Router
 from bot.turn import Reply, Turn
 from cards.views import exports as cards
 from cards.views.common import note
-from provisioning.access import Permission
+from provisioning.access import Permission, require
 from provisioning.errors import NotFound, PersonNotFound, TooManyToPrint
 from provisioning.ports import FileOffer
 from provisioning.service.exporting import Take
@@ -70,6 +70,7 @@ def form_of(words: str, form: str) -> tuple[str, Form]:
 @router.action("template")
 async def template(turn: Turn, form: str = "") -> Reply:
     """A sheet to fill in, as XLSX or CSV."""
+    require(turn.actor, *EDIT)
     if form.casefold() not in list(Form):
         return Reply(card=cards.template_form())
     name = _("devices template.{ending}", ending=form.casefold())
@@ -118,7 +119,7 @@ async def export_codes(turn: Turn, target: str = "", person: str = "", form: str
 @router.command("print [<target>]", needs=SEE)
 @router.action("print")
 async def print_sheet(turn: Turn, target: str = "", person: str = "", codes: str = "", sure: bool = False) -> Reply:
-    """A PDF with a block for each device and a QR code that opens the chat; codes stand on it only if you say so."""
+    """A PDF with a block for each device and a QR code that opens the chat; with codes only if you say so."""
     take = await taken(turn, target, person)
     devices, live = await turn.provisioning.how_many_to_take(turn.actor, take)
     if not devices:

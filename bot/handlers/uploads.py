@@ -93,7 +93,7 @@ async def upload_again(turn: Turn, upload: str) -> Reply | None:
 @router.command("upload", "upload <step>", needs=EDIT)
 @router.action("upload_form")
 async def upload(turn: Turn, step: str = "", fault: BadInput | None = None) -> Reply:
-    """Upload devices as XLSX or CSV: attach the file or paste its rows. Then: upload add, cancel, errors, rows."""
+    """Upload devices: attach an XLSX or CSV file or paste rows; then upload add, cancel, errors, rows."""
     first, _blank, rest = " ".join(step.casefold().split()).partition(" ")
     if not first:
         return Reply(card=cards.upload_form(fault))

@@ -126,6 +126,8 @@ class Cast:
             "lifetime": "24h",
             "word": "lobby",
             "floor": "-",
+            "step": "cancel",
+            "form": "xlsx",
         }
         return self
 
