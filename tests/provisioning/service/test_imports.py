@@ -386,6 +386,26 @@ async def test_two_imports_of_the_same_devices_at_once_add_each_of_them_once(wor
     assert (await seen(world), await hidden(world)) == (0, 0)
 
 
+async def test_who_was_decided_on_later_waits_where_they_share_a_device_and_never_the_other_way(world: World) -> None:
+    earlier, later = await sends(world, rows(3)), await sends(world, list(reversed(rows(3))))
+    for upload in (earlier, later):
+        await world.core.add_upload(await world.dana(), upload.id)
+        world.later(seconds=1)
+    await world.core.go_on(later.id)  # 3 and 2
+    await world.core.go_on(earlier.id)  # 1; 2 is there
+    waiting = asyncio.create_task(world.core.go_on(later.id))  # 1 is the other's
+    while not waiting.done():
+        await asyncio.sleep(0.001)
+        world.later(seconds=1)
+    waited = waiting.result()
+    assert waited is not None
+    assert waited.written == 1
+    assert (await carried_out(world, earlier.id)).added == 3
+    assert await seen(world) == 3
+    assert (await carried_out(world, later.id)).added == 0
+    assert (await seen(world), await hidden(world)) == (3, 0)
+
+
 @pytest.mark.parametrize("first", [0, 1])
 async def test_an_import_that_shared_its_devices_with_a_cancelled_one_is_whole(world: World, first: int) -> None:
     uploads = [await sends(world, rows(5)), await sends(world, list(reversed(rows(5))))]
@@ -539,6 +559,10 @@ async def test_undo_works_for_ten_minutes_and_not_longer(world: World) -> None:
         await world.core.undo(await world.dana(), done.batch)
     with pytest.raises(NothingToUndo):
         await world.core.undo(await world.dana())
+    batch = await world.store.get(Batch, done.batch)
+    assert batch is not None
+    with pytest.raises(TooLateToUndo):
+        await world.core.begin_undo(await world.dana(), batch)
     assert await seen(world) == 3
 
 
@@ -561,6 +585,8 @@ async def test_undone_once_it_is_undone(world: World) -> None:
     with pytest.raises(UndoneAlready):
         await world.core.undo(await world.dana(), done.batch)
     await carried_out(world, done.id)
+    with pytest.raises(AlreadyDone):
+        await world.core.undo(twice)
     with pytest.raises(UndoneAlready):
         await world.core.undo(await world.dana(), done.batch)
     with pytest.raises(NothingToUndo):  # and what was added before it is not taken back instead
@@ -573,8 +599,9 @@ async def test_nobody_else_undoes_it(world: World) -> None:
     await world.core.grant(await world.dana(), LEE, Role.ADMIN)
     done = await imports(world, rows(3))
     for batch in (done.batch, ""):
-        with pytest.raises(NothingToUndo):
+        with pytest.raises(NothingToUndo) as refused:
             await world.core.undo(await world.actor(LEE), batch)
+        assert refused.type is NothingToUndo
     assert await seen(world) == 3
 
 
@@ -665,6 +692,8 @@ async def test_a_new_code_for_one_that_only_hangs_there_is_work_on_site_again(wo
     device = await world.device(mac(1))
     assert device.open_job
     assert await world.digits(mac(1)) == LATER_CODE
+    await undoes(world)
+    assert (await world.device(mac(1))).installed is not None
 
 
 async def test_one_whose_screen_was_seen_needs_none(world: World) -> None:
@@ -676,14 +705,15 @@ async def test_one_whose_screen_was_seen_needs_none(world: World) -> None:
 
 
 async def test_a_device_that_provisioned_since_the_preview_gets_none(world: World) -> None:
-    await world.add((mac(1), "Oslo/2/2.1"))
+    await world.add((mac(1), "Oslo/9"))
     await world.issue("oslo", KIM)
     upload = await sends(world, coded(CODE, LATER_CODE))
     await world.provisions(mac(1))
-    await world.core.add_upload(await world.dana(), upload.id)
+    await world.core.add_upload(await world.dana(), upload.id, update=True)
     await carried_out(world, upload.id)
     device = await world.device(mac(1))
     assert device.provisioned
+    assert device.location == "Oslo/2/2.1"
     assert device.code is None
     assert await world.digits(mac(2)) == LATER_CODE
 
