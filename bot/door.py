@@ -46,11 +46,13 @@ from provisioning.model import Conversation, Person, Post
 from provisioning.ports import Member, Message, Messenger
 from provisioning.service import Provisioning
 from provisioning.service.people import NotYourTenant
+from provisioning.service.uploading import UploadOver
 from provisioning.texts import Speech, _, current_speech, speaking
 
 log = structlog.get_logger(__name__)
 
-STALE = (OutOfDate, Conflict, AlreadyDone, ResetRequired, NoLiveCode, NotFound)  # answered with the fresh card
+# Answered with the fresh card.
+STALE = (OutOfDate, Conflict, AlreadyDone, ResetRequired, NoLiveCode, NotFound, UploadOver)
 REFRESH = "refresh"  # the verb a client sends when it opens a card
 
 

@@ -95,7 +95,7 @@ async def export_devices(turn: Turn, target: str = "", person: str = "", form: s
     take = await taken(turn, target, person)
     devices, _codes = await turn.provisioning.how_many_to_take(turn.actor, take)
     ending = form_of("", form)[1]
-    name = _("devices {title}.{ending}", title=_plain(take.title), ending=ending)
+    name = _("devices {title}.{ending}", title=plain_name(take.title), ending=ending)
     return offer(turn, name, devices * DEVICE_BYTES, kind="devices", form=ending, **_about(take))
 
 
@@ -112,7 +112,7 @@ async def export_codes(turn: Turn, target: str = "", person: str = "", form: str
         return Reply(
             card=cards.ask_codes(take.title, codes, "export_codes", {**_about(take), "form": ending}), private=True
         )
-    name = _("codes {title}.{ending}", title=_plain(take.title), ending=ending)
+    name = _("codes {title}.{ending}", title=plain_name(take.title), ending=ending)
     return offer(turn, name, codes * CODE_BYTES, kind="codes", form=ending, **_about(take))
 
 
@@ -131,12 +131,12 @@ async def print_sheet(turn: Turn, target: str = "", person: str = "", codes: str
     count = live if codes == "yes" else devices
     if count > MOST_PRINTED:
         raise TooManyToPrint(count=count, limit=MOST_PRINTED)
-    name = _("sheet {title}.pdf", title=_plain(take.title))
+    name = _("sheet {title}.pdf", title=plain_name(take.title))
     kind = "print_codes" if codes == "yes" else "print"
     return offer(turn, name, count * BLOCK_BYTES, kind=kind, **_about(take))
 
 
-def _plain(title: str) -> str:
+def plain_name(title: str) -> str:
     """What a file's name can hold everywhere."""
     return "".join(c if c.isalnum() or c in " -_.#" else "-" for c in title)[:60].strip(" .") or _("all")
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 
-from bot.handlers.exports import offer
+from bot.handlers.exports import offer, plain_name
 from bot.routing import Router
 from bot.turn import Living, Reply, SharedFile, Turn
 from cards.views import uploads as cards
@@ -55,8 +55,9 @@ async def take_rows(turn: Turn, rows: str) -> Reply:
 
 def _short(name: str) -> str:
     """The ending stays: it says how the file is read."""
-    stem, dot, ending = clean(name[:1000], limit=1000).rpartition(".")
-    return f"{stem[:LONGEST_NAME]}{dot}{ending[:10]}"
+    said = clean(name[:1000], limit=1000)
+    stem, dot, ending = said.rpartition(".")
+    return f"{stem[:LONGEST_NAME]}{dot}{ending[:10]}" if stem else said[:LONGEST_NAME]
 
 
 def is_pasted(text: str) -> bool:
@@ -118,7 +119,7 @@ async def upload_form_again(turn: Turn, upload: str = "", fault: BadInput | None
 async def upload_add(turn: Turn, upload: str = "", different: str = "", made: str = "") -> Reply:
     """Save what the preview shows: all of it or nothing."""
     found = await turn.provisioning.upload(turn.actor, upload)
-    if found.state is UploadState.READY and idle(found):
+    if found.state is UploadState.READING or (found.state is UploadState.READY and idle(found)):
         return upload_reply(turn, found)
     chosen = different or ("" if found.new or found.codes else "update")
     if found.state is UploadState.READY and found.different and chosen not in ("keep", "update"):
@@ -162,7 +163,7 @@ async def upload_errors(turn: Turn, upload: str = "") -> Reply:
     if not found.wrong:
         return await upload_rows(turn, found.id)
     form = Form.CSV if found.name.casefold().endswith((".csv", ".txt", ".tsv")) else Form.XLSX
-    name = _("{stem} - to fix.{ending}", stem=found.name.rpartition(".")[0] or _("rows"), ending=form)
+    name = _("{stem} - to fix.{ending}", stem=plain_name(found.name.rpartition(".")[0] or _("rows")), ending=form)
     return offer(turn, name, found.wrong * ROW_BYTES, kind="errors", upload=found.id, form=form)
 
 
@@ -171,6 +172,7 @@ async def upload_rows(turn: Turn, upload: str = "", after: str | None = None, fi
     """The rows that need fixing as a card, page by page."""
     found = await turn.provisioning.upload(turn.actor, upload)
     wrong = [row async for row in turn.provisioning.wrong_rows(found)]
+    first = max(first, 1)
     rows = list(islice(wrong, first - 1, first - 1 + PAGE))
     following = str(first + PAGE) if first + PAGE <= len(wrong) else None
     return Reply(card=cards.wrong_rows_card(found, rows, first, following), private=True)

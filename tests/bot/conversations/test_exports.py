@@ -11,7 +11,7 @@ import pytest
 from openpyxl import load_workbook
 
 from bot.files import Patience
-from bot.handlers.exports import _plain
+from bot.handlers.exports import plain_name
 from tests.bot.chat import House, Post, Someone
 from tests.bot.conversations.test_uploads import A, B
 from tests.connector import Fault
@@ -127,7 +127,7 @@ async def test_a_site_of_any_name_makes_a_file_name(house: House, dana: Someone,
     await dana.says(f"add {A} {site}/1/2")
     await dana.presses("Devices", on=await dana.says("export"))
     await dana.declines_file()
-    name = _plain((await house.record(A)).location.partition("/")[0])
+    name = plain_name((await house.record(A)).location.partition("/")[0])
     assert name and len(name) <= 60 and not set(name) & set('\\/:*?"<>|=') and name not in (".", "..")
 
 
@@ -334,3 +334,10 @@ async def test_asked_in_a_channel_it_comes_in_the_own_chat(
     assert said.texts == ["I wrote to you in chat."]
     assert len(dana.posts) == before + 1
     assert len(channel.posts) == 1
+
+
+async def test_the_name_of_an_error_file_is_only_a_name(house: House, dana: Someone) -> None:
+    sheet = f"MAC id,Location\r\n{A},Oslo/1/1\r\n805EC01122,Oslo/1/2\r\n"
+    await dana.sends_file("../../a:b|c.csv", url=house.files.shares("x.csv", sheet.encode()))
+    await dana.presses("Get error file")
+    assert name_of(dana.offered) == "..-..-a-b-c - to fix.csv".lstrip(".")

@@ -172,9 +172,10 @@ async def killed(house: House) -> None:
 
 
 @asynccontextmanager
-async def stalled(dana: Someone) -> AsyncIterator[Post]:
+async def stalled(dana: Someone, patience: float = 10.0) -> AsyncIterator[Post]:
     """While a file does not come."""
     dana.house.by_itself = False
+    dana.house.jobs._files._patience = Patience(idle=patience)
     yield await dana.sends_file("oslo.csv", url=dana.house.files.address("/silent"))
 
 
@@ -201,9 +202,14 @@ async def test_a_service_that_stops_says_so_itself(house: House, dana: Someone) 
         assert (dana.card.id, dana.card.title) == (first.id, UNREAD)
 
 
+async def test_add_while_it_is_read_shows_how_far_it_is(house: House, dana: Someone) -> None:
+    async with stalled(dana, 0.3):
+        assert (await dana.says("upload add")).title == "Reading oslo.csv"
+        await house.settled()
+
+
 async def test_cancel_while_it_is_read(house: House, dana: Someone) -> None:
-    async with stalled(dana):
-        house.jobs._files._patience = Patience(idle=0.1, total=0.3)
+    async with stalled(dana, 0.3):
         cancelled = await dana.presses("Cancel")
         await house.settled()
         assert (cancelled.id, dana.card.title) == (dana.card.id, "Cancelled: nothing of oslo.csv is saved")
@@ -257,7 +263,7 @@ async def test_what_a_killed_service_was_adding_goes_on(house: House, dana: Some
 
 async def test_what_was_prepared_is_deleted_after_a_cancel(house: House, dana: Someone, half: Post) -> None:
     batch = (await latest(house)).batch
-    assert await house.store.count(Device, batch=batch) >= 200
+    assert await house.store.count(Device, batch=batch) > 0
     house.clock.advance(LEASE_OVER)
     cancelled = await dana.presses("Cancel")
     await house.settled()
