@@ -110,6 +110,9 @@ def _encoder(kind: Any) -> Convert:
     convert = tuple((name, out) for name, out, _ in _plan(kind) if out)
     values = attrgetter(*names)
 
+    if getattr(kind, "sparse", False):
+        return _sparse_encoder(kind, values)
+
     def encode_one(record: Any) -> Plain:
         plain = dict(zip(names, values(record), strict=True))
         for name, out in convert:
@@ -117,6 +120,18 @@ def _encoder(kind: Any) -> Convert:
             if value is not None:
                 plain[name] = out(value)
         return plain
+
+    return encode_one
+
+
+def _sparse_encoder(kind: Any, values: Callable[[Any], Any]) -> Convert:
+    """Of a class whose fields are plain texts, numbers and tuples of them: what is as by default is left out."""
+    defaults = tuple((each.name, each.default) for each in fields(kind))
+
+    def encode_one(record: Any) -> Plain:
+        return {
+            name: value for (name, default), value in zip(defaults, values(record), strict=True) if value != default
+        }
 
     return encode_one
 

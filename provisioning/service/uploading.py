@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from provisioning.access import Permission, require
 from provisioning.errors import Ambiguous, BadInput, NotFound, PersonNotFound, Refused
 from provisioning.mac import vendor
-from provisioning.model import Actor, Change, Device, OutboxMessage, Person, Post, Record, Role, site_of, stored
-from provisioning.notifications import edit
+from provisioning.model import Actor, Change, Device, OutboxMessage, Person, Record, Role, site_of, stored
 from provisioning.ports import Piece, Sheet
 from provisioning.service.lookup import Lookup
 from provisioning.sheets.columns import LEVELS, Column, recognised
@@ -88,9 +88,16 @@ class Uploading(Lookup):
         Errors: those of the sheet; `UploadOver` where it was cancelled meanwhile.
         """
         learnt = _Learnt(recognised(sheet.head.header), sheet.head.code_at)
-        async for piece in sheet:
-            weighed = await self._weigh(piece, learnt)
-            upload = await self._keep(upload, sheet.head.header, weighed)
+        saving: asyncio.Task[Upload] | None = None  # the piece before, while the next one is read
+        try:
+            async for piece in sheet:
+                weighed = await self._weigh(piece, learnt)
+                upload = await saving if saving else upload
+                saving = asyncio.create_task(self._keep(upload, sheet.head.header, weighed))
+            upload = await saving if saving else upload
+        finally:
+            if saving:
+                await asyncio.gather(saving, return_exceptions=True)
         sites, vendors = (tuple(counter.most_common(COUNTED)) for counter in (learnt.sites, learnt.vendors))
         technicians = tuple(sorted({id_ for id_ in learnt.people.values() if isinstance(id_, str)}))
 
@@ -232,11 +239,6 @@ class Uploading(Lookup):
         if over or former.progress_at is None or now - former.progress_at >= PROGRESS_EVERY:
             fresh, told = replace(fresh, progress_at=now), await self.redrawn(fresh.id, now)
         return Change(puts=(fresh, *beside, *told)), stored(fresh)
-
-    async def redrawn(self, subject: str, now: datetime) -> tuple[OutboxMessage, ...]:
-        """Edits of the newest cards of one thing."""
-        posts = await self.store.find(Post, subject=subject, limit=10)
-        return tuple(edit(post, now) for post in posts.rows)
 
 
 def _parts(upload: Upload, weighed: _Weighed) -> list[UploadPart]:
