@@ -784,6 +784,7 @@ async def _served(house: House, settings: Settings) -> AsyncIterator[None]:
         async with aiohttp.ClientSession() as house.http:
             yield
     finally:
+        await house.stops_working()
         await house.stops_telling()
         house.provisioning.release_polls()
         await runner.cleanup()
