@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from tests.benchmarks import Row, Skipped, export, importing, postgres, sheets, slow_disk, storage, turns
+from tests.benchmarks import Row, Skipped, export, importing, postgres, sheets, slow_disk, storage, turns, uploads
 
 HEAD = "| measured | ours | per second | anchor | ratio | target | |\n|---|---:|---:|---:|---:|---|---|"
 
@@ -46,7 +46,7 @@ async def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--small", action="store_true", help="the large store is half as large")
     parser.add_argument(
-        "--only", choices=("storage", "importing", "slow_disk", "postgres", "export", "turns", "sheets")
+        "--only", choices=("storage", "importing", "slow_disk", "postgres", "export", "turns", "sheets", "uploads")
     )
     asked = parser.parse_args()
     parts = {
@@ -57,6 +57,7 @@ async def main() -> int:
         "export": export.run,
         "turns": turns.run,
         "sheets": sheets.run,
+        "uploads": uploads.run,
     }
     began, rows = time.perf_counter(), []
     async with turns.quiet():
