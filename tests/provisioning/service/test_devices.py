@@ -23,7 +23,8 @@ from provisioning.errors import (
     TooMany,
 )
 from provisioning.model import Device, State
-from provisioning.service.devices import SameDevice, Wanted
+from provisioning.service.devices import SameDevice, Undone, Wanted
+from provisioning.uploads import RowFault
 from tests.provisioning.world import DANA, KIM, LEE, SAM, A, B, C, D, World, channel, member
 
 
@@ -101,9 +102,9 @@ async def test_a_device_that_comes_back_keeps_state_and_life_but_no_code_and_nob
 
 async def test_an_add_can_be_taken_back_for_ten_minutes(oslo: World) -> None:
     oslo.later(minutes=10)
-    batch = await oslo.core.undo(await oslo.dana())
-    assert set(batch.macs) == {A, B}
+    assert await oslo.core.undo(await oslo.dana()) == Undone(2)
     assert (await oslo.device(A)).removed
+    assert (await oslo.device(B)).removed
     with pytest.raises(NothingToUndo):
         await oslo.core.undo(await oslo.dana())
 
@@ -124,7 +125,7 @@ async def test_nobody_takes_back_what_somebody_else_added(oslo: World) -> None:
 
 
 @pytest.mark.parametrize("moved_on", ["issued", "provisioned", "installed"])
-async def test_what_has_moved_on_is_not_taken_back_at_all(oslo: World, moved_on: str) -> None:
+async def test_what_has_moved_on_stays_with_its_reason_and_the_rest_is_taken_back(oslo: World, moved_on: str) -> None:
     oslo.later(seconds=5)
     await oslo.issue("2.14", SAM)
     if moved_on == "provisioned":
@@ -132,7 +133,16 @@ async def test_what_has_moved_on_is_not_taken_back_at_all(oslo: World, moved_on:
     if moved_on == "installed":
         await oslo.core.confirm(await oslo.sam(), "2.14", mounting_only=True)
         await oslo.core.revoke_of(await oslo.dana(), await oslo.person(SAM))
-    with pytest.raises(MovedOn, match=r"2\.14, ends 22:33"):
+    undone = await oslo.core.undo(await oslo.dana())
+    reason = {"issued": "stays_code"}.get(moved_on, f"stays_{moved_on}")
+    assert undone == Undone(1, (("2.14, ends 22:33", RowFault(reason)),))
+    assert not (await oslo.device(A)).removed
+    assert (await oslo.device(B)).removed
+
+
+async def test_where_all_has_moved_on_nothing_is_taken_back(oslo: World) -> None:
+    await oslo.issue("oslo", SAM)
+    with pytest.raises(MovedOn, match=r"2\.14, ends 22:33, 2\.16"):
         await oslo.core.undo(await oslo.dana())
     assert not (await oslo.device(B)).removed
 
