@@ -56,10 +56,15 @@ class Jobs:
         """Begins, or takes up, what was decided about an upload."""
         self._begin(upload, self._carry_out(upload))
 
-    async def settled(self, upload: str, seconds: float = PATIENCE) -> None:
+    def work(self, job: str) -> None:
+        """Begins, or takes up, an order for many devices; one that is under way here goes on."""
+        if job not in self._under_way:
+            self._begin(job, self._work(job))
+
+    async def settled(self, upload: str, seconds: float | None = None) -> None:
         """Waits until its job is done, but no longer than that."""
         if task := self._under_way.get(upload):
-            await asyncio.wait({task}, timeout=seconds)
+            await asyncio.wait({task}, timeout=PATIENCE if seconds is None else seconds)
 
     async def drain(self) -> None:
         """Waits until every job is done."""
@@ -87,6 +92,8 @@ class Jobs:
             if upload.id not in self._under_way:
                 reading = upload.state is UploadState.READING
                 self._begin(upload.id, self._give_up(upload) if reading else self._carry_out(upload.id))
+        for job in await self._provisioning.running_jobs():
+            self.work(job.id)
 
     def _begin(self, key: str, work: Coroutine[Any, Any, None]) -> None:
         former = self._under_way.get(key)
@@ -151,6 +158,11 @@ class Jobs:
         async with self._held(key) as held:
             while held and await self._provisioning.go_on(key):
                 pass  # every step waits for the disk: others get their turns
+
+    async def _work(self, key: str) -> None:
+        async with self._held(key) as held:
+            if held:
+                await self._provisioning.carry_out(key)
 
     @asynccontextmanager
     async def _held(self, key: str) -> AsyncIterator[bool]:

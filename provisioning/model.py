@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from provisioning.bookkeeping import Attempts, Lease, Operation, Segment
+from provisioning.jobs import Job
 from provisioning.uploads import Upload, UploadPart
 
 if TYPE_CHECKING:
@@ -372,7 +373,7 @@ class OutboxMessage:
         return self.id
 
 
-Noun = Device | Person | Rollout | Post | Batch | Upload | UploadPart
+Noun = Device | Person | Rollout | Post | Batch | Upload | UploadPart | Job
 Record = Noun | Attempts | Operation | Lease | Segment | OutboxMessage
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from provisioning.bookkeeping import Attempts, Lease, Operation, Segment
 from provisioning.errors import TextTooLong
+from provisioning.jobs import Job
 from provisioning.mac import vendor
 from provisioning.model import Batch, Device, OutboxMessage, Person, Post, Rollout
 from provisioning.ports import IndexValue, Span, TallyRow
@@ -170,6 +171,15 @@ _KINDS = (
         times=frozenset({"at"}),
     ),
     Kind(UploadPart, "upload_parts", {"upload": lambda part: part.upload}, order=lambda part: part.key),
+    Kind(
+        Job,
+        "jobs",
+        {"by": lambda job: job.by, "at": lambda job: micros(job.at), "running": lambda job: job.running},
+        order=lambda job: _newest_first(job.at, job.id),
+        flags=frozenset({"running"}),
+        rare=frozenset({"running"}),
+        times=frozenset({"at"}),
+    ),
     Kind(Attempts, "attempts", {}, order=lambda attempts: attempts.slot),
     Kind(
         Operation,

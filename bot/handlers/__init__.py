@@ -1,6 +1,6 @@
 """A file per feature noun; each owns a `router`. All of them together are the table of routes."""
 
-from bot.handlers import codes, devices, exports, finding, issuing, onsite, people, rollouts, tags, uploads
+from bot.handlers import codes, devices, exports, finding, issuing, jobs, onsite, people, rollouts, tags, uploads
 from bot.handlers.general import guide
 from bot.routing import Router
 
@@ -9,5 +9,6 @@ def all_routes() -> Router:
     """Everything people can say or press, in the order help lists it."""
     table = Router()
     table.include(guide(table), devices.router, uploads.router, finding.router, tags.router)
-    table.include(issuing.router, codes.router, exports.router, onsite.router, people.router)
+    table.include(issuing.router, codes.router, exports.router, jobs.router)
+    table.include(onsite.router, people.router)
     return table.include(rollouts.router)

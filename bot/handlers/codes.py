@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from bot.handlers.devices import living
+from bot.handlers.jobs import LONG, ends, worked
 from bot.routing import Router
 from bot.turn import Reply, Turn
 from cards.views import codes as cards
 from cards.views.rollouts import codes_ended_note
 from provisioning.access import Permission
 from provisioning.errors import NotFound
+from provisioning.jobs import Job, JobKind
 from provisioning.lifecycle import companion
 from provisioning.model import MessageKind
+from provisioning.service.codes import Revoked
 from provisioning.service.lookup import Target
+from provisioning.service.working import params_of, target_of
 from provisioning.texts import _
 
 router = Router()
@@ -55,8 +59,16 @@ async def revoke(turn: Turn, target: str, sure: bool = False) -> Reply:
     if not (meant.device or sure):
         question = _("Revoke every live code of {title}?", title=meant.title)
         return Reply(card=cards.ask_many("revoke", question, _("Revoke"), target, _("They never work again.")))
+    if await turn.provisioning.how_many(turn.actor, meant) > LONG:
+        return await worked(turn, JobKind.REVOKE, params_of(meant))
     count = await turn.provisioning.revoke(turn.actor, meant)
     return Reply(card=cards.revoked_card(count, meant.title))
+
+
+@ends(JobKind.REVOKE)
+async def _revoke_ended(turn: Turn, job: Job) -> Reply:
+    done = Revoked(job.counted.get("own", 0), job.counted.get("teams", 0))
+    return Reply(card=cards.revoked_card(done, target_of(job).title))
 
 
 # ------------------------------------------------------------------ told by the outbox

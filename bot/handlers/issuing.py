@@ -6,16 +6,19 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
+from bot.handlers.jobs import LONG, ends, worked
 from bot.routing import Router
 from bot.turn import Living, Reply, Turn
 from cards.views import issuing as cards
 from cards.views.codes import ask_many
 from provisioning.access import Permission
 from provisioning.errors import BadInput, InvalidChoice, NotFound
+from provisioning.jobs import Job, JobKind
 from provisioning.lifecycle import companion
 from provisioning.model import Batch, Device, State
 from provisioning.service.issuing import Issued, IssueOrder
 from provisioning.service.lookup import Target
+from provisioning.service.working import order_of, params_of, params_of_order, target_of
 from provisioning.texts import _
 from provisioning.untrusted import parse_duration
 
@@ -75,7 +78,18 @@ async def _issue(turn: Turn, order: IssueOrder, *, sure: bool = False) -> Reply:
     outlook = None if sure else await turn.provisioning.outlook(turn.actor, order)
     if outlook:
         return Reply(card=cards.outlook_card(outlook, order))
+    if min(await turn.provisioning.waiting_of(turn.actor, order.target), order.first or LONG + 1) > LONG:
+        return await worked(turn, JobKind.ISSUE, params_of_order(order))
     return await _issued(turn, await turn.provisioning.issue(turn.actor, order))
+
+
+@ends(JobKind.ISSUE)
+@ends(JobKind.REISSUE_KEPT)
+async def _issue_ended(turn: Turn, job: Job) -> Reply:
+    rows = [await turn.provisioning.batch(turn.actor, key) for key in job.batches]
+    counts, target = job.counted, order_of(job).target
+    batches = tuple(row for row in rows if row)
+    return await _issued(turn, Issued(target, batches, counts.get("refused", 0), counts.get("teams", 0)))
 
 
 async def _issued(turn: Turn, done: Issued) -> Reply:
@@ -205,6 +219,8 @@ async def reissue(turn: Turn, target: str, person: str = "", lifetime: str = "",
 async def reissue_kept(turn: Turn, batch: str) -> Reply:
     """Void the codes that an issue kept, and issue new ones."""
     done = await _known(turn, batch)
+    if len(done.kept) > LONG:
+        return await worked(turn, JobKind.REISSUE_KEPT, {"batch": done.id})
     return await _issued(turn, await turn.provisioning.reissue_kept(turn.actor, done))
 
 
@@ -232,8 +248,21 @@ async def assign(turn: Turn, target: str, person: str) -> Reply:
     """Give a device's or a site's open jobs to a technician."""
     meant = await turn.provisioning.target(turn.actor, target)
     technician = await turn.provisioning.person(person)
+    if await turn.provisioning.how_many(turn.actor, meant) > LONG:
+        return await worked(turn, JobKind.ASSIGN, {**params_of(meant), "technicians": technician.id})
     count = await turn.provisioning.assign(turn.actor, meant, technician)
     return Reply(card=cards.assigned_card(count, technician, meant.title))
+
+
+@ends(JobKind.ASSIGN)
+async def _assign_ended(turn: Turn, job: Job) -> Reply:
+    technician = await turn.provisioning.person(job.given["technicians"])
+    return Reply(card=cards.assigned_card(job.counted.get("changed", 0), technician, target_of(job).title))
+
+
+@ends(JobKind.ASSIGN_BATCH)
+async def _assign_batch_ended(turn: Turn, job: Job) -> Reply:
+    return await _batch_card(turn, await _known(turn, job.given["batch"]))
 
 
 @router.action("assign_form", needs=CODES)
@@ -249,4 +278,7 @@ async def assign_save(turn: Turn, batch: str, technician: str = "-") -> Reply:
     if not chosen(technician):
         raise InvalidChoice(text="", choices=_("one of your technicians"))
     person = await turn.provisioning.person(technician)
-    return await _batch_card(turn, await turn.provisioning.assign_batch(turn.actor, await _known(turn, batch), person))
+    done = await _known(turn, batch)
+    if len(done.macs) + len(done.kept) > LONG:
+        return await worked(turn, JobKind.ASSIGN_BATCH, {"batch": done.id, "technicians": person.id})
+    return await _batch_card(turn, await turn.provisioning.assign_batch(turn.actor, done, person))

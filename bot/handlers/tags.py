@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from bot.handlers.devices import EDIT, SEE
+from bot.handlers.jobs import LONG, ends, worked
 from bot.routing import Router
 from bot.turn import Reply, Turn
 from cards.views import tags as cards
 from cards.views.common import question
 from cards.words import escape
 from provisioning.errors import Ambiguous, NearMiss
+from provisioning.jobs import Job, JobKind
 from provisioning.service.lookup import Target
+from provisioning.service.tags import Tagged
+from provisioning.service.working import params_of, target_of
 
 router = Router()
 UNASKED = 100  # devices that are tagged without a question
@@ -39,6 +43,8 @@ async def tag(turn: Turn, target: str, word: str, sure: bool = False) -> Reply:
     count = await turn.provisioning.how_many(turn.actor, devices)
     if count > UNASKED and not sure:
         return Reply(card=cards.ask_tag(devices, word, count))
+    if count > LONG:
+        return await worked(turn, JobKind.TAG, {**params_of(devices), "word": word, "listed": str(count)})
     return Reply(card=cards.tagged_card(await turn.provisioning.tag_devices(turn.actor, devices, word)))
 
 
@@ -53,7 +59,18 @@ async def untag(turn: Turn, target: str, word: str, sure: bool = False) -> Reply
     count = await turn.provisioning.how_many(turn.actor, devices, word)
     if count > UNASKED and not sure:
         return Reply(card=cards.ask_untag(devices, word, count))
+    if count > LONG:
+        listed = await turn.provisioning.how_many(turn.actor, devices)
+        return await worked(turn, JobKind.UNTAG, {**params_of(devices), "word": word, "listed": str(listed)})
     return Reply(card=cards.tagged_card(await turn.provisioning.untag_devices(turn.actor, devices, word)))
+
+
+@ends(JobKind.TAG)
+@ends(JobKind.UNTAG)
+async def _tag_ended(turn: Turn, job: Job) -> Reply:
+    changed, full, listed = job.counted.get("changed", 0), job.counted.get("full", 0), int(job.given["listed"])
+    same, removed = max(listed - changed - full, 0), job.kind is JobKind.UNTAG
+    return Reply(card=cards.tagged_card(Tagged(target_of(job), job.given["word"], changed, same, full, removed)))
 
 
 @router.command("tags", needs=SEE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cards.view import Button, Notice, Style, Tone
 from cards.words import clock, escape, mac_dashed, mac_end, until
@@ -143,6 +143,19 @@ def note(
     sentence: str, *, tone: Tone = Tone.PLAIN, buttons: tuple[Button, ...] = (), small: tuple[str, ...] = ()
 ) -> Notice:
     return Notice(title=sentence, tone=tone, buttons=buttons, small=small)
+
+
+SOON = timedelta(seconds=3)  # work that lasts longer says how long it will take
+
+
+def forecast(spent: timedelta, done: int, total: int) -> str:
+    """`About 40 s left.`, from how long it took so far; empty where that tells nothing yet."""
+    if done <= 0 or spent < SOON:
+        return ""
+    left = round(spent.total_seconds() / done * (total - done))
+    if left >= 90:
+        return _("About {n} min left.", n=round(left / 60))
+    return _("About {n} s left.", n=max(left, 1))
 
 
 def more(verb: str, after: str | None, first: int, shown: int, **data: str) -> tuple[Button, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from cards.view import Button, FormCard, ListCard, Notice, Row, Style, TextInput, Tone, View
-from cards.views.common import cancel, more
+from cards.views.common import cancel, forecast, more
 from cards.views.preview import counted, preview_card
 from cards.words import amount, bar, clock, escape
 from provisioning.errors import BadInput
@@ -15,7 +15,6 @@ from provisioning.texts import _, ngettext
 from provisioning.uploads import BadRow, Upload, UploadState
 
 PASTED = 20_000  # characters of a form's field; a card and its answer carry 28 KB
-SOON = timedelta(seconds=3)  # work that lasts longer says how long it will take
 
 
 def upload_card(upload: Upload, now: datetime, undo: timedelta, fault: BadInput | None = None) -> View:
@@ -96,14 +95,7 @@ def _adding(upload: Upload, now: datetime) -> Notice:
 
 
 def _forecast(upload: Upload, now: datetime, done: int, total: int) -> str:
-    """`about 40 s left`, from how long it took so far."""
-    spent = now - upload.decided_at if upload.decided_at else timedelta()
-    if not done or spent < SOON:
-        return ""
-    left = round(spent.total_seconds() / done * (total - done))
-    if left >= 90:
-        return _("About {n} min left.", n=round(left / 60))
-    return _("About {n} s left.", n=max(left, 1))
+    return forecast(now - upload.decided_at if upload.decided_at else timedelta(), done, total)
 
 
 def _added(upload: Upload, now: datetime, undo: timedelta) -> Notice:

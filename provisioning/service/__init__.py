@@ -1,18 +1,17 @@
 """The use cases, a file per feature noun: authorise · load · decide · save · return."""
 
 from provisioning.service.activation import Activation
-from provisioning.service.codes import Codes
 from provisioning.service.devices import Devices
 from provisioning.service.exporting import Exporting
 from provisioning.service.housekeeping import Housekeeping
 from provisioning.service.onsite import OnSite
 from provisioning.service.outbox import Outbox
 from provisioning.service.rollouts import Rollouts
-from provisioning.service.tags import Tags
 from provisioning.service.unit import Policy
+from provisioning.service.working import Working
 
 __all__ = ["Policy", "Provisioning"]
 
 
-class Provisioning(Devices, Tags, Codes, Exporting, OnSite, Outbox, Rollouts, Activation, Housekeeping):
+class Provisioning(Devices, Working, Exporting, OnSite, Outbox, Rollouts, Activation, Housekeeping):
     """Everything the product can do; the doors call nothing else."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from provisioning.errors import NoLiveCode, OutOfDate, ResetRequired
 from provisioning.events import CodeShown
 from provisioning.model import Actor, Change, Device, Person
 from provisioning.ports import Span
-from provisioning.service.handover import InHand
+from provisioning.service.handover import Beside, InHand
 from provisioning.service.issuing import Issuing
 from provisioning.service.lookup import EVERYTHING, Target
 
@@ -77,27 +78,29 @@ class Codes(Issuing):
 
     # -------------------------------------------------------------- ending
 
-    async def revoke(self, actor: Actor, target: Target, revision: int | None = None) -> Revoked:
+    async def revoke(
+        self, actor: Actor, target: Target, revision: int | None = None, beside: Beside | None = None
+    ) -> Revoked:
         """Live codes of the target die at once."""
         require(actor, Permission.ISSUE_CODES)
         if target.device and revision is not None and target.device.version != revision:
             raise OutOfDate
         devices = await self.devices_of(target)
-        return await self._revoke_all(actor, [d.mac for d in devices if d.live_code(self.now())])
+        return await self._revoke_all(actor, [d.mac for d in devices if d.live_code(self.now())], beside)
 
     async def revoke_of(self, actor: Actor, person: Person) -> Revoked:
         """Every live code in this person's hands dies."""
         require(actor, Permission.ISSUE_CODES)
         return await self._revoke_all(actor, [d.mac for d in await self.live_of(person.id)])
 
-    async def _revoke_all(self, actor: Actor, macs: Sequence[str]) -> Revoked:
-        async def decide(chunk: Sequence[str]) -> tuple[Change, Revoked]:
+    async def _revoke_all(self, actor: Actor, macs: Sequence[str], beside: Beside | None = None) -> Revoked:
+        async def decide(chunk: Sequence[str]) -> tuple[Change, Counter[str]]:
             alive = [device async for device in self._one_by_one(chunk) if device.live_code(self.now())]
             change = Change()
             for device in alive:
                 change += lifecycle.revoke_code(device, self.now(), actor)
             teams = sum(map(lifecycle.companion, alive))
-            return change, Revoked(len(alive) - teams, teams)
+            return change, Counter(own=len(alive) - teams, teams=teams)
 
-        done = await self.in_parts(actor, macs, decide)
-        return Revoked(sum(part.own for part in done), sum(part.teams for part in done))
+        done = await self.in_parts(actor, macs, decide, beside)
+        return Revoked(done["own"], done["teams"])

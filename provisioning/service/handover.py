@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeVar
 
 from provisioning import codes
 from provisioning.access import Permission, may_see, require
@@ -30,10 +30,9 @@ from provisioning.ports import Span
 from provisioning.service.lookup import Lookup, Target
 from provisioning.texts import N_
 
-T = TypeVar("T")
-Progress = Callable[[int, int], Awaitable[None]]  # how many of how many are done
+Beside = Callable[[int, int, Mapping[str, int]], Awaitable[Change]]  # (left, of how many, what the part did)
 
-CHUNK = 500  # devices in one durable unit
+CHUNK = 100  # devices in one durable unit, so that others wait for it hardly at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,41 +87,47 @@ class Handover(Lookup):
         )
         return Change(puts=(replace(device, technician=technician),), events=(fact,))
 
-    async def assign(self, actor: Actor, target: Target, technician: Person) -> int:
+    async def assign(self, actor: Actor, target: Target, technician: Person, beside: Beside | None = None) -> int:
         """The target's open devices go to this technician, codes and all; returns how many changed hands."""
         require(actor, Permission.ISSUE_CODES)
         self.require_technician(technician)
 
-        async def decide(chunk: Sequence[str]) -> tuple[Change, int]:
+        async def decide(chunk: Sequence[str]) -> tuple[Change, Counter[str]]:
             change, now = Change(), self.now()
             async for device in self._one_by_one(chunk):
                 if not device.removed:
                     change += self.assigned(device, technician.id, actor, now)
-            return change, len(change.puts)
+            return change, Counter(changed=len(change.puts))
 
         devices = await self.devices_of(target, **({} if target.device else {"open": True}))
-        return sum(await self.in_parts(actor, [device.mac for device in devices], decide))
+        return (await self.in_parts(actor, [device.mac for device in devices], decide, beside))["changed"]
 
     async def in_parts(
         self,
         actor: Actor,
         macs: Sequence[str],
-        decide: Callable[[Sequence[str]], Awaitable[tuple[Change, T]]],
-        progress: Progress | None = None,
-    ) -> list[T]:
-        """A long job in durable parts, so that others get their turns in between; `decide` gets the MACs of a part,
-        `progress` hears after each.
+        decide: Callable[[Sequence[str]], Awaitable[tuple[Change, Counter[str]]]],
+        beside: Beside | None = None,
+    ) -> Counter[str]:
+        """A long job in durable parts, so that others get their turns in between; `decide` gets the MACs of a part and
+        counts what it does to them, `beside` says what else is to be saved in the same piece.
 
-        The same press finishes a job that broke off. Errors: `AlreadyDone` where nothing of it was left to do.
+        The same press finishes a job that broke off. Errors: `AlreadyDone` where nothing of it was left to do, unless
+        somebody keeps count beside it.
         """
-        done: list[T] = []
+        done, ran, heard = Counter[str](), 0, set[str]()
+
+        async def part(start: int, chunk: Sequence[str]) -> tuple[Change, Counter[str]]:
+            change, counts = await decide(chunk)
+            noted = await beside(len(macs) - start - len(chunk), len(macs), counts) if beside else Change()
+            return change + noted, counts
+
         for start in range(0, len(macs), CHUNK):
             chunk = macs[start : start + CHUNK]
             with suppress(AlreadyDone):  # named by its first device: what is left of a list begins with another
-                done.append(await self.unit(actor, partial(decide, chunk), part=chunk[0]))
-            if progress:
-                await progress(start + len(chunk), len(macs))
-        if macs and not done:
+                done += await self.unit(actor, partial(part, start, chunk), part=chunk[0], heard=heard)
+                ran += 1
+        if macs and not ran and beside is None:
             raise AlreadyDone
         return done
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 from provisioning.bookkeeping import Lease, Operation, Segment
 from provisioning.errors import Conflict, Duplicate
 from provisioning.events import CodeEnded
+from provisioning.jobs import Job
 from provisioning.model import Change, Device, MessageKind, MessageStatus, OutboxMessage, Record, Rollout
 from provisioning.notifications import folded, follows, tell
 from provisioning.ports import Page, Span
@@ -97,6 +98,7 @@ class Housekeeping(UseCases):
         await self._forget_hashes()
         await self._prune()
         await self._forget_uploads()
+        await self._forget_jobs()
         await self._care_for_audit()
         return ended
 
@@ -160,6 +162,11 @@ class Housekeeping(UseCases):
             await self._change(find, lambda row: Change(deletes=(row,)))
             if not await self.store.count(UploadPart, upload=upload.id):
                 await self._quietly(Change(deletes=(upload,)))
+
+    async def _forget_jobs(self) -> None:
+        past = Span("at", until=self.now() - KEEP_UPLOAD)
+        find = partial(self.store.find, Job, span=past, running=False, limit=CHUNK)
+        await self._change(find, lambda row: Change(deletes=(row,)))
 
     async def _change(self, find: Callable[[], Awaitable[Page[R]]], change: Callable[[R], Change]) -> None:
         """Changes what is found, a chunk at a time, until there is no more of it or it is enough for one sweep."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -15,7 +16,7 @@ from provisioning.codes import hash_token
 from provisioning.errors import AlreadyDone, Ambiguous, BadInput, Choice, PersonNotFound, ResetRequired
 from provisioning.lifecycle import Step
 from provisioning.model import Actor, Batch, Change, Device, Person
-from provisioning.service.handover import Delivery, Handover, OfTeams, Progress
+from provisioning.service.handover import Beside, Delivery, Handover, OfTeams
 from provisioning.service.lookup import Target
 from provisioning.texts import N_, Speech
 
@@ -108,7 +109,7 @@ class _Run:
 
 
 class Issuing(Handover):
-    async def issue(self, actor: Actor, order: IssueOrder, progress: Progress | None = None) -> Issued:
+    async def issue(self, actor: Actor, order: IssueOrder, beside: Beside | None = None) -> Issued:
         """A code for every device of the target that still waits for activation; live codes are kept unless `void`.
 
         Assigns them to the technicians where any are named, and tells whoever holds them. Where codes come from the
@@ -126,8 +127,8 @@ class Issuing(Handover):
                 raise OfTeams(place=device.place)
         for technician in order.technicians:
             await self._check_receiver(technician)
-        chosen = self._first(able, order)
-        batches = await self._issue_all(actor, order, chosen, progress)
+        chosen = self._first(able, order, await self._noted_before(actor, order) if order.first else ())
+        batches = await self._issue_all(actor, order, chosen, beside)
         return Issued(order.target, batches, len(devices) - len(ready), len(ready) - len(able))
 
     async def _ordered(self, order: IssueOrder) -> list[Device]:
@@ -141,20 +142,26 @@ class Issuing(Handover):
         live = device.live_code(self.now()) is not None
         return (live and not (order.void and order.target.device)) or bool(order.own and order.target.device)
 
-    def _first(self, devices: Sequence[Device], order: IssueOrder) -> Sequence[Device]:
-        """All of them, or the first of those that need a code."""
-        needing = [device for device in devices if not device.live_code(self.now())]
+    async def _noted_before(self, actor: Actor, order: IssueOrder) -> set[str]:
+        """What the same order did before it broke off."""
+        run = _Run(order, actor.operation, {})
+        rows = [await self.store.get(Batch, run.ledger(technician)) for technician in order.technicians or ("",)]
+        return {mac for row in rows if row for mac in row.macs}
+
+    def _first(self, devices: Sequence[Device], order: IssueOrder, before: Collection[str]) -> Sequence[Device]:
+        """All of them, or the first of those that need a code; those that got theirs `before` count among them."""
+        needing = [device for device in devices if device.mac in before or not device.live_code(self.now())]
         return shares.leading(needing, order.first).devices if order.first else devices
 
     async def _issue_all(
-        self, actor: Actor, order: IssueOrder, devices: Sequence[Device], progress: Progress | None = None
+        self, actor: Actor, order: IssueOrder, devices: Sequence[Device], beside: Beside | None = None
     ) -> tuple[Batch, ...]:
         """In parts, each a unit of its own that notes in the ledger what it did: so others get their turns in between,
         and a job that broke off and is finished by the same press has done it all in its books.
         """
         hands = {device.mac: technician for technician, run in _parted(devices, order) for device in run}
         run = _Run(order, actor.operation or secrets.token_hex(8), hands)
-        await self.in_parts(actor, list(hands), lambda macs: self._decide_issue(actor, run, macs), progress)
+        await self.in_parts(actor, list(hands), lambda macs: self._decide_issue(actor, run, macs), beside)
         rows = [await self.store.get(Batch, run.ledger(technician)) for technician in order.technicians or ("",)]
         return tuple(row for row in rows if row)
 
@@ -165,10 +172,12 @@ class Issuing(Handover):
             raise PersonNotFound(text=technician[:60])
         self.require_technician(person)
 
-    async def _decide_issue(self, actor: Actor, run: _Run, macs: Sequence[str]) -> tuple[Change, int]:
+    async def _decide_issue(self, actor: Actor, run: _Run, macs: Sequence[str]) -> tuple[Change, Counter[str]]:
         holders = {person.id for person in await self.technicians()}
+        rows = {whose: await self._row(actor, run, whose) for whose in run.order.technicians or ("",)}
+        noted = {mac for row in rows.values() for mac in (*row.macs, *row.kept)}  # by this very order
         steps, books = list[Change](), dict[str, tuple[list[Device], list[Device]]]()
-        async for device in self._one_by_one(macs):
+        async for device in self._one_by_one([mac for mac in macs if mac not in noted]):
             if not (lifecycle.can(device, Step.ISSUE_CODE) and self._gets_something(device, run.order)):
                 continue
             technician = run.hands[device.mac]
@@ -176,10 +185,10 @@ class Issuing(Handover):
             done, kept = books.setdefault(technician, ([], []))
             (done if after.issued != device.issued else kept).append(after)
             steps.append(step)
-        rows = [_noted(await self._row(actor, run, whose), whose, *book) for whose, book in books.items()]
+        fresh = [_noted(rows[whose], whose, *book) for whose, book in books.items()]
         devices = tuple(record for step in steps for record in step.puts)
         events = tuple(event for step in steps for event in step.events)
-        return Change(puts=(*devices, *rows), events=events), len(macs)
+        return Change(puts=(*devices, *fresh), events=events), Counter(issued=len(steps))
 
     def _step(
         self, actor: Actor, order: IssueOrder, device: Device, technician: str, holders: set[str]
@@ -202,16 +211,16 @@ class Issuing(Handover):
             id=key, kind="issue", by=actor.id, by_name=actor.name, at=self.now(), macs=(), technician=technician
         )
 
-    async def reissue_kept(self, actor: Actor, batch: Batch) -> Issued:
+    async def reissue_kept(self, actor: Actor, batch: Batch, beside: Beside | None = None) -> Issued:
         """New codes for the devices whose live code an issue had kept; those die. Microsoft's stay as they are."""
         require(actor, Permission.ISSUE_CODES)
         hands = (batch.technician,) if batch.technician else ()
         order = IssueOrder(target=Target(), technicians=hands, void=True)
         found = [device async for device in self._one_by_one(batch.kept)]
         own = [device for device in found if not device.removed and not lifecycle.companion(device)]
-        return Issued(Target(), await self._issue_all(actor, order, own))
+        return Issued(Target(), await self._issue_all(actor, order, own, beside))
 
-    async def assign_batch(self, actor: Actor, batch: Batch, technician: Person) -> Batch:
+    async def assign_batch(self, actor: Actor, batch: Batch, technician: Person, beside: Beside | None = None) -> Batch:
         """Hand the devices of an issue to a technician; the ledger row follows them."""
         require(actor, Permission.ISSUE_CODES)
         self.require_technician(technician)
@@ -220,16 +229,16 @@ class Issuing(Handover):
             known = await self.store.get(Batch, batch.key) or batch
             return Change(puts=(replace(known, technician=technician.id),)), None
 
-        async def decide(macs: Sequence[str]) -> tuple[Change, int]:
+        async def decide(macs: Sequence[str]) -> tuple[Change, Counter[str]]:
             change = Change()
             async for device in self._one_by_one(macs):
                 if device.open_job:
                     change += self.assigned(device, technician.id, actor, self.now())
-            return change, len(macs)
+            return change, Counter(changed=len(change.puts))
 
         with suppress(AlreadyDone):
             await self.unit(actor, follow, part="ledger")
-        await self.in_parts(actor, (*batch.macs, *batch.kept), decide)
+        await self.in_parts(actor, (*batch.macs, *batch.kept), decide, beside)
         return await self.store.get(Batch, batch.key) or batch
 
     # -------------------------------------------------------------- the ledger

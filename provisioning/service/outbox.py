@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from provisioning import notifications
 from provisioning.errors import Conflict, DeliveryError, Duplicate, Unreachable
+from provisioning.jobs import Job
 from provisioning.model import Change, Device, MessageKind, MessageStatus, OutboxMessage, Post
 from provisioning.notifications import edit, settled, tell
 from provisioning.service.people import SERVICE, People
@@ -82,7 +83,8 @@ class Outbox(People):
     async def _catch_up(self, post: Post) -> None:
         """What changed between drawing and remembering would else be missed."""
         device = await self.store.get(Device, post.subject) if post.revision else None
-        if device and device.version != post.revision:
+        job = await self.store.get(Job, post.subject) if post.revision else None
+        if (device and device.version != post.revision) or (job and not job.running):
             await self.store.save(Change(puts=(edit(post, self.now()),)))
 
     async def forget(self, key: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -298,7 +299,7 @@ class People(Handover):
 
     async def _decide_pass_on(
         self, actor: Actor, macs: Sequence[str], former: Person, heir: Person | None
-    ) -> tuple[Change, int]:
+    ) -> tuple[Change, Counter[str]]:
         change = Change()
         async for device in self._one_by_one(macs):
             live = device.live_code(self.now()) is not None
@@ -307,7 +308,7 @@ class People(Handover):
                 goes_on = heir if device.open_job else None
                 keeps = goes_on and lifecycle.companion(device)  # only Microsoft can make it anew
                 change += self._pass_on(device, goes_on, actor, renew=live and not keeps)
-        return change, len(change.puts)
+        return change, Counter(passed=len(change.puts))
 
     def _pass_on(self, device: Device, heir: Person | None, actor: Actor, *, renew: bool) -> Change:
         """One job: its code dies; an heir gets the device, with a new code where one was alive."""

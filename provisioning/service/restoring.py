@@ -12,6 +12,7 @@ from typing import TypeVar
 from provisioning import lifecycle
 from provisioning.errors import Conflict
 from provisioning.events import CodeRevoked, Event, StoreRestored
+from provisioning.jobs import Job, JobState
 from provisioning.model import Batch, Change, Device, OutboxMessage, Post, Record, Rollout
 from provisioning.notifications import edit
 from provisioning.ports import Page, Span
@@ -39,6 +40,7 @@ class Restoring(UseCases):
         """
         total = await self.store.count(Device)
         await self._end_uploads()
+        await self._end_jobs()
         codes = await self._void_all(progress or _quietly, total)
         async for batch in _every(partial(self.store.find, Batch, hides=True, limit=1000)):
             hidden: Pages[Device] = partial(self.store.find, Device, batch=batch.id, limit=VOID_CHUNK)
@@ -57,6 +59,12 @@ class Restoring(UseCases):
         while parts := (await self.store.find(UploadPart, limit=PARTS)).rows:
             with suppress(Conflict):  # somebody else dropped them
                 await self.store.save(Change(deletes=parts))
+
+    async def _end_jobs(self) -> None:
+        """What somebody had begun when the backup was taken does not begin by itself once more."""
+        async for job in _every(partial(self.store.find, Job, running=True, limit=1000)):
+            ended = replace(job, state=JobState.CANCELLED, settled_at=self.now())
+            await self.unit(SERVICE, partial(_decided, Change(puts=(ended,))))
 
     async def _decide_cancelled(self, key: str) -> tuple[Change, None]:
         upload = await self.store.get(Upload, key)
@@ -113,6 +121,10 @@ async def _every(pages: Pages[R]) -> AsyncIterator[R]:
         if page.after is None:
             return
         after = page.after
+
+
+async def _decided(change: Change) -> tuple[Change, None]:
+    return change, None
 
 
 def _opens(device: Device) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,7 @@ from provisioning.errors import Refused
 from provisioning.events import DeviceTagged
 from provisioning.model import Actor, Change, Device
 from provisioning.notifications import folded
-from provisioning.service.handover import Handover
+from provisioning.service.handover import Beside, Handover
 from provisioning.service.lookup import Target
 from provisioning.texts import N_
 from provisioning.untrusted import MOST_TAGS, clean_tag
@@ -35,21 +36,21 @@ class Tagged:
 
 
 class Tags(Handover):
-    async def tag_devices(self, actor: Actor, target: Target, text: str) -> Tagged:
+    async def tag_devices(self, actor: Actor, target: Target, text: str, beside: Beside | None = None) -> Tagged:
         """The target's devices get a tag; one that has it, in whatever case, keeps it as it is written there.
 
         Errors: `InvalidTag`, and `TooManyTags` for a single device.
         """
         tag = clean_tag(text)
-        done = await self._each(actor, target, tag, lambda tags: _with(tags, tag), removed=False)
+        done = await self._each(actor, target, tag, lambda tags: _with(tags, tag), beside, removed=False)
         if target.device and done.full:
             raise TooManyTags(place=target.device.place, limit=MOST_TAGS)
         return done
 
-    async def untag_devices(self, actor: Actor, target: Target, text: str) -> Tagged:
+    async def untag_devices(self, actor: Actor, target: Target, text: str, beside: Beside | None = None) -> Tagged:
         """The target's devices lose a tag, in whatever case it is written there. Errors: `InvalidTag`."""
         tag = clean_tag(text)
-        return await self._each(actor, target, tag, lambda tags: _without(tags, tag), removed=True)
+        return await self._each(actor, target, tag, lambda tags: _without(tags, tag), beside, removed=True)
 
     async def _each(
         self,
@@ -57,12 +58,13 @@ class Tags(Handover):
         target: Target,
         tag: str,
         change_of: Callable[[tuple[str, ...]], tuple[str, ...]],
+        beside: Beside | None,
         *,
         removed: bool,
     ) -> Tagged:
         require(actor, Permission.EDIT_DEVICES)
 
-        async def decide(chunk: Sequence[str]) -> tuple[Change, tuple[int, int]]:
+        async def decide(chunk: Sequence[str]) -> tuple[Change, Counter[str]]:
             puts, full, now = list[Device](), 0, self.now()
             async for device in self._one_by_one(chunk):
                 tags = change_of(device.tags)
@@ -73,14 +75,14 @@ class Tags(Handover):
                     continue
                 puts.append(replace(device, tags=tags))
             facts = [DeviceTagged(at=now, actor=actor.id, subject=d.mac, tag=tag, removed=removed) for d in puts]
-            return Change(puts=tuple(puts), events=tuple(facts)), (len(puts), full)
+            return Change(puts=tuple(puts), events=tuple(facts)), Counter(changed=len(puts), full=full)
 
         devices = await self.devices_of(target)
         wanted = await asyncio.to_thread(  # of 20 000, others would wait for it
             lambda: [device.mac for device in devices if change_of(device.tags) != device.tags]
         )
-        parts = await self.in_parts(actor, wanted, decide)
-        changed, full = sum(changed for changed, _ in parts), sum(full for _, full in parts)
+        done = await self.in_parts(actor, wanted, decide, beside)
+        changed, full = done["changed"], done["full"]
         return Tagged(target, tag, changed, len(devices) - changed - full, full, removed)
 
     async def how_many(self, actor: Actor, target: Target, text: str = "") -> int:

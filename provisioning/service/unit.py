@@ -35,7 +35,19 @@ from provisioning.events import (
     ProvisionRefused,
     ProvisionRepeated,
 )
-from provisioning.model import Actor, Change, Device, Person, Post, Role, Rollout, site_of
+from provisioning.model import (
+    Actor,
+    Change,
+    Device,
+    MessageKind,
+    OutboxMessage,
+    Person,
+    Post,
+    Record,
+    Role,
+    Rollout,
+    site_of,
+)
 from provisioning.ports import Clock, Store
 
 T = TypeVar("T")
@@ -119,14 +131,29 @@ class UseCases:
         known = {person.id: person for person in (*configured, *granted) if person}
         return list(known.values())
 
-    async def unit(self, actor: Actor, decide: Callable[[], Awaitable[tuple[Change, T]]], *, part: str = "") -> T:
+    async def redrawn(self, subject: str, now: datetime) -> tuple[OutboxMessage, ...]:
+        """Edits of the newest cards of one thing."""
+        posts = await self.store.find(Post, subject=subject, limit=10)
+        return tuple(notifications.edit(post, now) for post in posts.rows)
+
+    async def unit(
+        self,
+        actor: Actor,
+        decide: Callable[[], Awaitable[tuple[Change, T]]],
+        *,
+        part: str = "",
+        heard: set[str] | None = None,
+    ) -> T:
         """Run `decide` and save what it returns in one piece; where somebody was faster, again on fresh records.
 
         Whoever was slower takes turns, so that a crowd at one record gets through one by one. An actor's operation
-        takes effect once: `AlreadyDone` the second time. Long jobs name their `part`s.
+        takes effect once: `AlreadyDone` the second time. Long jobs name their `part`s, and whoever `heard` of new
+        devices by one of them hears of it once.
         """
         operation = f"{actor.operation}:{part}" if actor.operation and part else actor.operation
-        return await self._persistently(lambda: self._attempt(actor, decide, operation))
+        return await self._persistently(
+            lambda: self._attempt(actor, decide, operation, set() if heard is None else heard)
+        )
 
     async def quietly(self, decide: Callable[[], Awaitable[tuple[Change, T]]]) -> T:
         """As `unit`, for the service's own steps: nobody is told but by what `decide` itself returns."""
@@ -155,14 +182,18 @@ class UseCases:
         if operation and await self.store.get(Operation, operation):
             raise AlreadyDone
 
-    async def _attempt(self, actor: Actor, decide: Callable[[], Awaitable[tuple[Change, T]]], operation: str) -> T:
+    async def _attempt(
+        self, actor: Actor, decide: Callable[[], Awaitable[tuple[Change, T]]], operation: str, heard: set[str]
+    ) -> T:
         await self.require_new(operation)
         change, result = await decide()
         if not change:
             return result
         if operation:
             change += Change(puts=(Operation(id=operation, at=self.now()),))
-        await self.store.save(change + await self._told(change, actor))
+        told = (await self._told(change, actor)).puts
+        await self.store.save(change + Change(puts=tuple(each for each in told if _hears(each) not in heard)))
+        heard.update(filter(None, map(_hears, told)))
         return result
 
     async def _told(self, change: Change, actor: Actor) -> Change:
@@ -201,6 +232,11 @@ class UseCases:
             for post in (await self.store.find(Post, subject=subject, limit=POSTS_PER_SUBJECT)).rows:
                 posts[post.key] = post
         return tuple(posts.values())
+
+
+def _hears(record: Record) -> str:
+    """Who hears by it that there are new devices for them; empty for everything else."""
+    return record.recipient if isinstance(record, OutboxMessage) and record.kind is MessageKind.NEW_JOBS else ""
 
 
 def _left(events: Sequence[Event]) -> set[str]:

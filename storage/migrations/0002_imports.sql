@@ -1,4 +1,4 @@
--- Imports that nobody sees until they are finished, tags, vendors, and what was read of a sheet.
+-- Imports that nobody sees until they are finished, tags, vendors, what was read of a sheet, and long work.
 
 ALTER TABLE batches ADD COLUMN ix_hides boolean NOT NULL DEFAULT false;
 CREATE INDEX ON batches (ord) WHERE ix_hides;
@@ -36,6 +36,20 @@ CREATE TABLE upload_parts (
 );
 CREATE INDEX ON upload_parts (ord);
 CREATE INDEX ON upload_parts (ix_upload, ord) WHERE ix_upload IS NOT NULL;
+
+CREATE TABLE jobs (
+  key text COLLATE "C" PRIMARY KEY,
+  version bigint NOT NULL,
+  doc jsonb NOT NULL,
+  ord text COLLATE "C" NOT NULL,
+  ix_by text COLLATE "C",
+  ix_at bigint,
+  ix_running boolean NOT NULL
+);
+CREATE INDEX ON jobs (ord);
+CREATE INDEX ON jobs (ix_by, ord) WHERE ix_by IS NOT NULL;
+CREATE INDEX ON jobs (ix_at, ord) WHERE ix_at IS NOT NULL;
+CREATE INDEX ON jobs (ord) WHERE ix_running;
 
 -- By which revision of its kind (storage/kinds.py) the columns of a table were worked out; 1 for one that is not named.
 CREATE TABLE revisions (

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from provisioning.bookkeeping import Attempts, Lease, Operation, Segment
+from provisioning.jobs import Job, JobKind, JobState
 from provisioning.model import (
     ActivationCode,
     Batch,
@@ -130,5 +131,24 @@ def of_imports() -> tuple[Record, ...]:
             number=0,
             rows=(SheetRow(2, "805EC0000001", "Oslo/1", tags=("lobby",), code="c2VhbGVk"),),
             bad=(BadRow(3, ("8x", "Oslo/2"), RowFault.of("invalid_mac", {"text": "8x"})),),
+        ),
+        Job(
+            id="j1",
+            kind=JobKind.ISSUE,
+            by="dana",
+            by_name="Dana",
+            operation="dana:op:issue",
+            params=(("site", "Oslo"), ("technicians", "kim,sam")),
+            at=NOW,
+            state=JobState.FAILED,
+            done=100,
+            total=300,
+            counts=(("issued", 100),),
+            batches=("b1",),
+            since=NOW,
+            since_done=20,
+            progress_at=NOW,
+            settled_at=NOW,
+            fault=RowFault.of("forbidden", {"who": "admins"}),
         ),
     )

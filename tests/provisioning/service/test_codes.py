@@ -130,11 +130,11 @@ async def test_a_long_issue_that_broke_off_is_finished_by_the_same_press(
     press, order = await world.actor(DANA, "press-1"), IssueOrder(Target(site="Oslo"), technicians=(SAM,))
     unit, units = world.core.unit, list[str]()
 
-    async def breaks_off(actor: Actor, decide: Any, *, part: str = "") -> Any:
+    async def breaks_off(actor: Actor, decide: Any, *, part: str = "", heard: set[str] | None = None) -> Any:
         units.append(part)
         if len(units) == 2:
             raise OSError("killed")
-        return await unit(actor, decide, part=part)
+        return await unit(actor, decide, part=part, heard=heard)
 
     monkeypatch.setattr(world.core, "unit", breaks_off)
     with pytest.raises(OSError, match="killed"):

@@ -1,5 +1,6 @@
 """Codes of the Teams admin centre beside ours: in sweeps, in a restore, at our device API, in a long issue."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
@@ -93,14 +94,15 @@ async def test_of_our_own_devices_the_screen_is_not_the_technicians_to_say(site:
 async def test_a_long_issue_says_how_far_it_is(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("provisioning.service.handover.CHUNK", 3)
     await world.add(*((f"805EC01100{n:02X}", f"Oslo/1/{n}") for n in range(8)))
-    heard: list[tuple[int, int]] = []
+    heard: list[tuple[int, int, int]] = []
 
-    async def progress(done: int, total: int) -> None:
-        heard.append((done, total))
+    async def beside(left: int, of: int, counts: Mapping[str, int]) -> Change:
+        heard.append((left, of, counts["issued"]))
+        return Change()
 
     order = IssueOrder(await world.core.target(await world.dana(), "oslo"), technicians=(SAM, KIM))
-    done = await world.core.issue(await world.dana(), order, progress)
-    assert heard == [(3, 8), (6, 8), (8, 8)]
+    done = await world.core.issue(await world.dana(), order, beside)
+    assert heard == [(5, 8, 3), (2, 8, 3), (0, 8, 2)]
     assert [len(batch.macs) for batch in done.batches] == [4, 4]
     assert [batch.technician for batch in done.batches] == [SAM, KIM]
     assert {m.recipient for m in await world.told(MessageKind.NEW_JOBS)} == {SAM, KIM}
