@@ -10,12 +10,12 @@ from datetime import datetime
 
 import structlog
 
+from bot.adapter import SORRY
 from bot.files import Files
 from bot.handlers.exports import form_of, taken
 from bot.turn import Turn, UploadTarget
 from cards import files
 from cards.render import render
-from cards.view import View
 from cards.views.exports import not_handed_over
 from provisioning.access import Permission, require
 from provisioning.errors import AlreadyDone, DeliveryError, OutOfDate, ProvisioningError
@@ -23,7 +23,7 @@ from provisioning.ports import FileLink, Message, Messenger
 from provisioning.service.exporting import Take
 from provisioning.service.handover import InHand
 from provisioning.sheets.writing import Form, template
-from provisioning.texts import current_speech
+from provisioning.texts import _, current_speech
 
 log = structlog.get_logger(__name__)
 
@@ -124,12 +124,16 @@ class Handing:
             return
         except ProvisioningError as error:
             log.info("a file was not handed over", reason=error.code)
-            ids = {name: str(context[name])[:LONGEST] for name in AGAIN if context.get(name)}
-            return await self._say(turn, not_handed_over(target.name, error.sentence, ids))
+            return await self._failed(turn, context, target, error.sentence)
+        except Exception:  # a fault of ours, which the log names; whoever waits for the file hears of it too
+            await self._failed(turn, context, target, _(SORRY))
+            raise
         link = FileLink(target.name, target.content_url, target.unique_id, target.file_type)
         await self._send(turn, Message(summary=target.name, file=link))
 
-    async def _say(self, turn: Turn, view: View) -> None:
+    async def _failed(self, turn: Turn, context: Mapping[str, object], target: UploadTarget, reason: str) -> None:
+        ids = {name: str(context[name])[:LONGEST] for name in AGAIN if context.get(name)}
+        view = not_handed_over(target.name, reason, ids)
         card = render(view, operation=secrets.token_hex(8), locale=current_speech().locale)
         await self._send(turn, Message(summary=view.push, card=card))
 

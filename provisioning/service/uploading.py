@@ -16,6 +16,7 @@ from provisioning.ports import Piece, Sheet
 from provisioning.service.lookup import Lookup
 from provisioning.sheets.columns import LEVELS, Column, recognised
 from provisioning.texts import N_
+from provisioning.untrusted import MOST_TAGS
 from provisioning.uploads import BadRow, RowFault, SheetRow, Standing, Upload, UploadPart, UploadState
 
 PART = 50  # rows of a part: what is added in one durable step, so that others wait for it hardly at all
@@ -163,6 +164,8 @@ class Uploading(Lookup):
             return RowFault.of("location_needed", {})
         if row.code and device and listed and device.provisioned:
             return RowFault.of("provisioned", {"place": device.place})
+        if row.tags and len(_tags(row, device if listed else None)) > MOST_TAGS:
+            return RowFault.of("tags", {"limit": MOST_TAGS})
         if not row.technician:
             return row
         if row.technician not in learnt.people:
@@ -267,8 +270,13 @@ def changed_columns(row: SheetRow, device: Device) -> tuple[str, ...]:
 def values_of(row: SheetRow, device: Device | None = None) -> Mapping[str, object]:
     """The fields of a device that the row gives; beside what the device has."""
     given: dict[str, object] = {name: getattr(row, name) for name in TEXTS if getattr(row, name)}
+    return {**given, "tags": _tags(row, device)}
+
+
+def _tags(row: SheetRow, device: Device | None) -> tuple[str, ...]:
+    """Those of the row come on top of those there are, each once."""
     tags = {tag.casefold(): tag for tag in (*row.tags, *(device.tags if device else ()))}
-    return {**given, "tags": tuple(sorted(tags.values(), key=str.casefold))}
+    return tuple(sorted(tags.values(), key=str.casefold))
 
 
 DEFAULT: Mapping[Column, int] = {Column.MAC: 0, Column.LOCATION: 1}  # of a sheet without a header

@@ -184,6 +184,7 @@ ROWS: Mapping[str, Sentence] = MappingProxyType(
         "code": _plain(N_("the verification code is not one: 4 to 16 letters and digits.")),
         "code_number": _plain(N_("Excel changed the verification code to a number; format the column as Text.")),
         "code_zeros": _plain(N_("the verification code may have lost its first zeros; format the column as Text.")),
+        "tags": _plain(N_("it would have more than {limit} tags.")),
         "location_needed": _plain(N_("no location, and no device with this MAC is on the list.")),
         "provisioned": _plain(N_("{place} was provisioned already; it needs no code before a factory reset.")),
         "person": _plain(N_('"{text}": I know nobody of this name; ask them to say hi to me.')),

@@ -12,6 +12,7 @@ from openpyxl import load_workbook
 
 from bot.files import Patience
 from bot.handlers.exports import plain_name
+from cards import files
 from tests.bot.chat import House, Post, Someone
 from tests.bot.conversations.test_uploads import A, B
 from tests.connector import Fault
@@ -341,3 +342,17 @@ async def test_the_name_of_an_error_file_is_only_a_name(house: House, dana: Some
     await dana.sends_file("../../a:b|c.csv", url=house.files.shares("x.csv", sheet.encode()))
     await dana.presses("Get error file")
     assert name_of(dana.offered) == "..-..-a-b-c - to fix.csv".lstrip(".")
+
+
+async def test_a_fault_of_ours_is_told_to_whoever_waits_for_the_file(house: House, monkeypatch) -> None:
+    def broken(*_: object) -> bytes:
+        raise RuntimeError("out of paper")
+
+    monkeypatch.setattr(files, "devices_file", broken)
+    await house.dana.says("add 80-5E-C0-11-22-33 Oslo/2/2.14")
+    await house.dana.says("export oslo")
+    await house.dana.presses("Devices")
+    house.expected_errors.add("a job broke off")
+    assert not await house.dana.accepts_file()
+    assert "the fault is ours" in house.dana.card.all
+    assert "Try again" in house.dana.card.buttons

@@ -10,6 +10,8 @@ from provisioning.errors import Forbidden, NoAccess, NotFound
 from provisioning.model import Device, Role
 from provisioning.service import Provisioning
 from provisioning.service.uploading import NotYours, UploadOver
+from provisioning.sheets.faults import say
+from provisioning.untrusted import MOST_TAGS
 from provisioning.uploads import BadRow, RowFault, UploadPart, UploadState
 from storage import open_store
 from tests.fakes import FakeClock
@@ -267,3 +269,10 @@ async def test_the_message_is_redrawn_now_and_then_and_when_it_is_ready(world: W
     assert await edits() == 1
     assert upload.state is UploadState.READY
     assert await world.store.count(Device) == 0
+
+
+async def test_a_device_gets_no_more_tags_than_it_can_have(world: World) -> None:
+    many = tuple(f"t{n}" for n in range(MOST_TAGS + 1))
+    upload = await sends(world, [row(2, tags=many), row(3, tags=("one",))])
+    assert (upload.new, upload.wrong) == (1, 1)
+    assert "tags" in say(upload.faults[0][1])
