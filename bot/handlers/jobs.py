@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from bot.routing import Router
 from bot.turn import Living, Reply, Turn
 from cards.views import jobs as cards
+from cards.views.people import access_ended
 from provisioning.access import Permission
 from provisioning.jobs import Job, JobKind, JobState
 
@@ -51,6 +52,8 @@ async def _reply(turn: Turn, job: Job) -> Reply:
 @router.view
 async def job_now(turn: Turn, job: str) -> Reply | None:
     """The work as it stands now."""
+    if not turn.actor.roles:
+        return Reply(card=access_ended())
     return await _reply(turn, await turn.provisioning.job_of(turn.actor, job))
 
 

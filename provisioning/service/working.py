@@ -79,8 +79,8 @@ class Working(Tags, Codes):
         return rows[0].id if rows else ""
 
     async def job_of(self, actor: Actor, key: str) -> Job:
-        """Errors: `NotFound`, `NotYourJob`."""
-        require(actor, Permission.ISSUE_CODES, Permission.EDIT_DEVICES)
+        """For whoever began it, even where they may not go on with it any more. Errors: `NotFound`, `NotYourJob`."""
+        require(actor, Permission.ISSUE_CODES, Permission.EDIT_DEVICES, Permission.WORK_ON_SITE)
         found = await self.store.get(Job, key)
         if found is None:
             raise NotFound
