@@ -15,6 +15,7 @@ from provisioning.service.uploading import Uploading, UploadOver
 from provisioning.uploads import RowFault, Upload, UploadState
 
 CHUNK = 50  # devices in one durable step, so that others wait for it hardly at all
+PAGE = 500  # facts looked through at once
 SHOWN = 5  # devices named, of those that an undo leaves where they are
 
 
@@ -83,7 +84,7 @@ class Unmaking(Uploading):
                 raise UndoneAlready
             if former is None or former.state is not UploadState.ADDED or self.now() - batch.at > self.policy.undo:
                 raise TooLateToUndo
-            return await self.step_of(former, replace(former, state=UploadState.UNDOING))
+            return await self.step_of(former, replace(former, state=UploadState.UNDOING, decided_at=self.now()))
 
         return await self.unit(actor, decide)
 
@@ -121,12 +122,33 @@ class Unmaking(Uploading):
                     facts.append(_restored_fact(device, was, now, former.by))
                 elif device:
                     stayed.append((device, _moved_on(device) or RowFault("stays_changed")))
-        fresh = _with_stayed(former, stayed)
+        lately = await self._moved_lately(former)
+        fresh = _with_stayed(former, [*stayed, *lately])
         hidden = replace(batch, hides=True, undone_at=now, before=())
         facts.append(ImportUndone(at=now, actor=former.by, subject=batch.id, stayed=fresh.stayed))
         change, after = await self.step_of(former, replace(fresh, undone=fresh.undone + len(puts)), *puts, hidden)
+        change += Change(puts=tuple(replace(device, batch="") for device, _ in lately))
         told = [edit for rollout in await self._followed() for edit in await self.redrawn(rollout.key, now)]
         return change + Change(puts=tuple(told), events=tuple(facts)), after
+
+    async def _moved_lately(self, upload: Upload) -> list[tuple[Device, RowFault]]:
+        """Devices of the import that something happened to since their page was looked through: no device that has
+        just called in may disappear, not even for a moment.
+        """
+        subjects: dict[str, None] = {}
+        after, began = None, upload.decided_at or upload.at
+        while True:
+            page = await self.store.history(after=after, limit=PAGE)
+            subjects |= dict.fromkeys(row.event.subject for row in page.rows if row.event.at >= began)
+            after = page.after
+            if after is None or page.rows[-1].event.at < began:
+                break
+        found: list[tuple[Device, RowFault]] = []
+        for start in range(0, len(subjects), PAGE):
+            known = await self.store.get_many(Device, list(subjects)[start : start + PAGE])
+            ours = [device for device in known.values() if device.batch == upload.batch]
+            found += [(device, reason) for device in ours if (reason := _moved_on(device))]
+        return found
 
     async def _followed(self) -> Sequence[Rollout]:
         return (await self.store.find(Rollout, limit=1000)).rows

@@ -528,6 +528,23 @@ async def test_what_has_moved_on_stays_with_its_reason(world: World, reason: str
     assert await hidden(world) == 0
 
 
+async def test_a_device_that_calls_in_during_an_undo_never_disappears(world: World) -> None:
+    """Its page was looked through before it had a code, let alone a token."""
+    done = await imports(world, rows(4))
+    await world.core.undo(await world.dana())
+    while (await world.core.upload(await world.dana(), done.id)).cursor is not None:
+        await world.core.go_on(done.id)
+    await world.issue(mac(3), SAM)
+    await world.calls(mac(3), await world.digits(mac(3)))
+    batch = await world.store.get(Batch, done.batch)
+    while batch and not batch.undone_at:
+        await world.core.go_on(done.id)
+        batch = await world.store.get(Batch, done.batch)
+    assert (await world.device(mac(3))).provisioned  # at the very moment that the others are gone
+    undone = await carried_out(world, done.id)
+    assert (undone.undone, undone.stayed) == (3, 1)
+
+
 async def test_undo_races_a_device_that_provisions(world: World) -> None:
     """Whoever is faster: a device that got its token stays, one that did not is gone; nothing between."""
     done = await imports(world, rows(4))
