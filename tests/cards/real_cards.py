@@ -37,6 +37,7 @@ from provisioning.service.reading import Part
 from provisioning.service.rollouts import Progress
 from provisioning.service.tags import Tagged
 from provisioning.shares import Leading
+from tests.cards.job_cards import job_cards
 from tests.cards.sheet_cards import sheet_cards
 
 NOW = datetime(2026, 11, 21, 7, 52, tzinfo=UTC)
@@ -58,7 +59,7 @@ def real_cards(
     """Named views; the texts are what people typed into places, names and notes."""
     made = _Cards(location, replace(SAM, name=name), words)
     ours = {**made.codes(), **made.devices(), **made.general(), **made.onsite(), **made.people(), **made.rollouts()}
-    return {**ours, **sheet_cards(location.partition("/")[0], name)}
+    return {**ours, **sheet_cards(location.partition("/")[0], name), **job_cards(location.partition("/")[0])}
 
 
 def _mac(number: int) -> str:
