@@ -16,12 +16,12 @@ from provisioning.bookkeeping import Lease, Operation, Segment
 from provisioning.errors import Conflict, Duplicate
 from provisioning.events import CodeEnded
 from provisioning.jobs import Job
-from provisioning.model import Change, Device, MessageKind, MessageStatus, OutboxMessage, Record, Rollout
+from provisioning.model import Change, Device, MessageKind, MessageStatus, OutboxMessage, Record, Rollout, stored
 from provisioning.notifications import folded, follows, tell
 from provisioning.ports import Page, Span
 from provisioning.service.people import SERVICE
 from provisioning.service.unit import UseCases
-from provisioning.uploads import Upload, UploadPart
+from provisioning.uploads import Upload, UploadPart, UploadState
 
 R = TypeVar("R", bound=Record)
 
@@ -155,9 +155,17 @@ class Housekeeping(UseCases):
             await self._change(find, lambda row: Change(deletes=(row,)))
 
     async def _forget_uploads(self) -> None:
-        """A day after it came, the rows of an upload go, and the upload with the last of them. Its devices stay."""
+        """A day after it came, the rows of an upload go, and the upload with the last of them. Its devices stay.
+
+        One that still waits is over first: nobody may add what is left of it.
+        """
         past = Span("at", until=self.now() - KEEP_UPLOAD)
         for upload in (await self.store.find(Upload, span=past, unfinished=False, limit=UPLOADS)).rows:
+            if upload.state is UploadState.READY:
+                over = replace(upload, state=UploadState.CANCELLED, settled_at=self.now())
+                if not await self._quietly(Change(puts=(over,))):
+                    continue  # somebody decided on it in this moment
+                upload = stored(over)  # noqa: PLW2901
             find = partial(self.store.find, UploadPart, upload=upload.id, limit=PARTS)
             await self._change(find, lambda row: Change(deletes=(row,)))
             if not await self.store.count(UploadPart, upload=upload.id):

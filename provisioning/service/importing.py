@@ -29,9 +29,12 @@ from provisioning.model import (
     Former,
     MessageKind,
     OutboxMessage,
+    Person,
+    Role,
     Rollout,
 )
 from provisioning.notifications import tell
+from provisioning.service.handover import NotATechnician
 from provisioning.service.unmaking import Unmaking
 from provisioning.service.uploading import UploadOver, changed_columns, values_of
 from provisioning.texts import N_
@@ -40,6 +43,7 @@ from provisioning.uploads import SheetRow, Upload, UploadPart, UploadState
 MOST_CHANGED = 20_000  # devices that one import may change: all of them change in one unit, and others wait for it
 TEAMS_LIFETIME = timedelta(hours=24)  # of a code of the Teams admin centre; no setting of ours changes it
 WAIT_SECONDS = 1.0  # until an import looks again whether one before it, with devices of its own, is over
+HANDED_OVER = timedelta(seconds=45)  # by then whoever received a sheet has begun to read it, or never will
 REDRAWN = 500  # cards of changed devices, at most; the others come out fresh when they are pressed
 
 
@@ -52,7 +56,10 @@ class Importing(Unmaking):
     async def add_upload(
         self, actor: Actor, key: str, *, update: bool = False, coded_at: datetime | None = None
     ) -> Upload:
-        """[Add]: from here on it is carried out, part by part, by `go_on`. Errors: `UploadOver`, `TooManyChanges`."""
+        """[Add]: from here on it is carried out, part by part, by `go_on`.
+
+        Errors: `UploadOver`, `TooManyChanges`, `NotATechnician`.
+        """
         require(actor, Permission.EDIT_DEVICES)
 
         async def decide() -> tuple[Change, Upload]:
@@ -61,8 +68,10 @@ class Importing(Unmaking):
                 raise AlreadyDone
             if upload.state is not UploadState.READY:
                 raise UploadOver
-            if (count := upload.different * update + upload.codes) > MOST_CHANGED:
+            here = upload.same + upload.different  # what is new is written part by part, codes and all
+            if (count := min(upload.different * update + upload.codes, here)) > MOST_CHANGED:
                 raise TooManyChanges(count=count, limit=MOST_CHANGED)
+            await self._check_technicians(upload)
             batch = Batch(kind="import", by=actor.id, by_name=actor.name, at=now, macs=(), hides=True)
             fresh = replace(
                 upload,
@@ -76,9 +85,16 @@ class Importing(Unmaking):
 
         return await self.unit(actor, decide)
 
+    async def _check_technicians(self, upload: Upload) -> None:
+        """Errors: `NotATechnician` for one whose access ended since the preview."""
+        for person in [await self.store.get(Person, id_) for id_ in upload.technicians]:
+            if person and Role.TECHNICIAN not in self.roles_of(person):
+                raise NotATechnician(name=person.name or person.upn)
+
     async def unfinished(self) -> Sequence[Upload]:
-        """Uploads that have something left to be done by itself."""
-        return (await self.store.find(Upload, unfinished=True, limit=100)).rows
+        """Uploads that have something left to be done by itself; one that has just come is with whoever received it."""
+        rows, past = (await self.store.find(Upload, unfinished=True, limit=100)).rows, self.now() - HANDED_OVER
+        return [row for row in rows if row.state is not UploadState.READING or row.at <= past]
 
     async def go_on(self, key: str) -> Upload | None:
         """One durable step of an upload that was decided on; None where there is nothing left to do."""

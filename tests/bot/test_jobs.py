@@ -12,6 +12,7 @@ from bot.files import Files
 from bot.jobs import LEASE, LOOK_SECONDS, RENEW_SECONDS, Jobs
 from provisioning.errors import Unavailable
 from provisioning.service import Provisioning
+from provisioning.service.importing import HANDED_OVER
 from provisioning.uploads import Upload, UploadState
 from tests.fakes import FakeClock, MemoryStore
 from tests.provisioning.world import KEYS, POLICY, World
@@ -163,6 +164,17 @@ async def test_an_upload_that_ended_is_left_alone(world: World, jobs: Jobs) -> N
     assert (await world.core.upload(await world.dana(), upload.id)).version == version
 
 
+async def test_a_sheet_whose_message_is_still_on_its_way_is_not_given_up(world: World, jobs: Jobs) -> None:
+    """It is known before its message is sent, and read after that: who looks meanwhile leaves it alone."""
+    upload, there = await begun(world), Jobs(other(world), Files(local=True))
+    for each in (jobs, there):
+        await each.look()
+        await each.drain()
+    jobs.read_text(upload, SHEET)
+    await jobs.drain()
+    assert await state(world, upload) is UploadState.READY
+
+
 # ---------------------------------------------------------------------- until the end
 
 
@@ -183,7 +195,7 @@ async def test_what_was_left_behind_is_looked_for_again_and_again(world: World, 
     running = asyncio.create_task(jobs.run())
     await turns()
     upload = await begun(world)
-    world.clock.advance(timedelta(seconds=LOOK_SECONDS))
+    world.clock.advance(HANDED_OVER + timedelta(seconds=LOOK_SECONDS))
     async with asyncio.timeout(5):
         while await state(world, upload) is UploadState.READING:  # noqa: ASYNC110 - a loop is at work
             await asyncio.sleep(0)
@@ -207,7 +219,7 @@ async def test_the_look_goes_on_after_the_store_was_away(
     running = asyncio.create_task(jobs.run())
     await turns()
     assert await state(world, upload) is UploadState.READING
-    world.clock.advance(timedelta(seconds=LOOK_SECONDS))
+    world.clock.advance(HANDED_OVER + timedelta(seconds=LOOK_SECONDS))
     async with asyncio.timeout(5):
         while await state(world, upload) is UploadState.READING:  # noqa: ASYNC110 - a loop is at work
             await asyncio.sleep(0)

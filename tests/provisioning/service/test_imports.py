@@ -18,6 +18,7 @@ from provisioning.errors import (
 )
 from provisioning.model import Batch, Device, MessageKind, Role, State
 from provisioning.service.devices import Wanted
+from provisioning.service.handover import NotATechnician
 from provisioning.service.importing import TooManyChanges
 from provisioning.service.uploading import UploadOver
 from provisioning.uploads import RowFault, Upload, UploadState
@@ -182,6 +183,28 @@ async def test_more_changes_than_one_unit_takes_are_refused_before_anything_happ
     assert (await world.core.upload(await world.dana(), upload.id)).state is UploadState.READY
     await world.core.add_upload(await world.dana(), upload.id)
     assert (await carried_out(world, upload.id)).state is UploadState.ADDED
+
+
+async def test_new_devices_come_with_their_codes_however_many_they_are(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("provisioning.service.importing.MOST_CHANGED", 2)
+    every = [row(n, code=f"48291{n}") for n in range(1, 8)]
+    assert (await imports(world, Rows(every, (), CODED))).added == 7
+    later = await sends(world, Rows([row(n, code=f"77120{n}") for n in (1, 2, 3)], (), CODED))
+    with pytest.raises(TooManyChanges, match="3 devices"):
+        await world.core.add_upload(await world.dana(), later.id)
+
+
+async def test_nobody_whose_access_ended_since_the_preview_gets_devices(world: World) -> None:
+    upload = await sends(world, Rows([row(1, technician="Sam Fox", code=CODE)], (), CODED))
+    await world.core.revoke_access(await world.dana(), SAM)
+    with pytest.raises(NotATechnician, match="Sam Fox"):
+        await world.core.add_upload(await world.dana(), upload.id)
+    assert await seen(world) == 0
+    await world.core.grant(await world.dana(), SAM, Role.TECHNICIAN)
+    await world.core.add_upload(await world.dana(), upload.id)
+    assert (await carried_out(world, upload.id)).added == 1
 
 
 async def test_devices_that_were_removed_come_back_as_they_were_and_undo_takes_them_off_again(world: World) -> None:

@@ -1,5 +1,6 @@
 """From a sheet to its preview: what is counted, what is refused, and that nothing of it is a device yet."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -170,6 +171,8 @@ async def test_cancelled_while_it_is_read_the_reading_stops_and_nothing_is_saved
 
 async def test_a_sheet_that_cannot_be_read_says_why_and_is_over(world: World) -> None:
     begun = await world.core.begin_upload(await world.dana(), "oslo.csv")
+    assert not await world.core.unfinished()
+    world.later(minutes=1)
     assert [each.id for each in await world.core.unfinished()] == [begun.id]
     failed = await world.core.fail_upload(begun, RowFault("broke_off"))
     assert (failed.state, failed.fault) == (UploadState.FAILED, RowFault("broke_off"))
@@ -200,6 +203,22 @@ async def test_a_day_later_nothing_is_left_of_it_but_its_devices(world: World, a
     with pytest.raises(NotFound):
         await world.core.upload(await world.dana(), upload.id)
     assert await seen(world) == (7 if added else 0)
+
+
+async def test_nobody_adds_what_is_left_of_an_upload_whose_rows_are_going(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of a long one take several sweeps to go."""
+    monkeypatch.setattr("provisioning.service.uploading.PART", 2)
+    monkeypatch.setattr("provisioning.service.housekeeping.PARTS", 1)
+    monkeypatch.setattr("provisioning.service.housekeeping.CHUNKS", 1)
+    upload = await sends(world, rows(7))
+    world.later(hours=24, minutes=1)
+    await world.core.sweep()
+    assert 0 < await world.store.count(UploadPart, upload=upload.id) < upload.parts
+    with pytest.raises(UploadOver):
+        await world.core.add_upload(await world.dana(), upload.id)
+    assert await seen(world) == 0
 
 
 # ------------------------------------------------------------------ codes of the Teams admin centre
@@ -260,6 +279,8 @@ async def test_the_message_is_redrawn_now_and_then_and_when_it_is_ready(world: W
         async def __aiter__(self):  # type: ignore[no-untyped-def]
             async for piece in Rows(self.rows, size=1).__aiter__():
                 yield piece
+                while (await world.core.upload(await world.dana(), begun.id)).total <= len(drawn):  # noqa: ASYNC110
+                    await asyncio.sleep(0)  # it is saved while the next one is read
                 drawn.append(await edits())
                 world.clock.advance(timedelta(seconds=1))
 
