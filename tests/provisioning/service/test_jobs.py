@@ -10,7 +10,7 @@ import pytest
 
 from provisioning.errors import InvalidTag
 from provisioning.jobs import Job, JobKind, JobState
-from provisioning.model import Batch, Change, Device, MessageKind, Record, Role
+from provisioning.model import Batch, Change, Device, MessageKind, Post, Record, Role
 from provisioning.ports import Span
 from provisioning.service import Provisioning
 from provisioning.service.handover import NotATechnician
@@ -295,3 +295,20 @@ def test_an_order_is_kept_as_it_is() -> None:
 
 def _job(params: tuple[tuple[str, str], ...]) -> Job:
     return Job(kind=JobKind.ISSUE, by=DANA, by_name="Dana", operation="op", params=params, at=NOW, since=NOW)
+
+
+async def test_a_card_that_was_drawn_while_it_ended_is_drawn_anew(world: World) -> None:
+    job = await finished(world, await begun(world, JobKind.ISSUE, OSLO))
+    await world.delivers()
+    for revision, edits in ((0, 0), (1, 1)):  # drawn as it is now; drawn while it was under way
+        post = Post(
+            conversation=chat_of(DANA),
+            activity_id=f"activity-{revision}",
+            reader=DANA,
+            subject=job.id,
+            view="job_now",
+            revision=revision,
+            posted_at=world.clock.now(),
+        )
+        await world.core.remember(post)
+        assert len(await world.told(MessageKind.EDIT)) == edits
