@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
 from types import MappingProxyType
 
 from provisioning.errors import (
@@ -249,7 +248,8 @@ def fault_of(error: ProvisioningError) -> RowFault:
 
 def say(fault: RowFault) -> str:
     """The fault in the language of whoever is being spoken to."""
-    return sentences()[fault.code](dict(fault.values))
+    known = ROWS.get(fault.code) or STAYS.get(fault.code) or sentences()[fault.code]
+    return known(dict(fault.values))
 
 
 def say_row(number: int, fault: RowFault) -> str:
@@ -260,9 +260,11 @@ def say_row(number: int, fault: RowFault) -> str:
     return _("Row {number}: {fault}", number=number, fault=said)
 
 
-@cache
 def sentences() -> Mapping[str, Sentence]:
-    """The sentence of every code a fault can have; an error's own message where there is no shorter one."""
+    """The sentence of every code a fault can have; an error's own message where there is no shorter one.
+
+    Worked out anew each time: errors come with the modules that raise them.
+    """
     errors = {kind.code: _plain(kind.message) for kind in reversed(list(_kinds(ProvisioningError)))}
     return MappingProxyType({**errors, **ENDS, **REMARKS, **STAYS, **ROWS})
 
