@@ -12,6 +12,7 @@ from functools import partial
 
 from provisioning import codes
 from provisioning.access import Permission, may_see, require
+from provisioning.bookkeeping import Operation
 from provisioning.errors import AlreadyDone, DeviceNotFound, Refused
 from provisioning.events import CodeShown, DeviceAssigned
 from provisioning.model import (
@@ -116,16 +117,23 @@ class Handover(Lookup):
         somebody keeps count beside it.
         """
         done, ran, heard = Counter[str](), 0, set[str]()
+        whole = f"{actor.operation}:whole" if actor.operation and macs and beside is None else ""
+        await self.require_new(whole)
 
         async def part(start: int, chunk: Sequence[str]) -> tuple[Change, Counter[str]]:
             change, counts = await decide(chunk)
-            noted = await beside(len(macs) - start - len(chunk), len(macs), counts) if beside else Change()
+            left = len(macs) - start - len(chunk)
+            noted = await beside(left, len(macs), counts) if beside else Change()
+            if whole and not left:
+                await self.require_new(whole)
+                noted += Change(puts=(Operation(id=whole, at=self.now()),))
             return change + noted, counts
 
         for start in range(0, len(macs), CHUNK):
             chunk = macs[start : start + CHUNK]
-            with suppress(AlreadyDone):  # named by its first device: what is left of a list begins with another
-                done += await self.unit(actor, partial(part, start, chunk), part=chunk[0], heard=heard)
+            name = codes.hash_token(",".join(chunk))  # by each device: the list may be another one since it broke off
+            with suppress(AlreadyDone):
+                done += await self.unit(actor, partial(part, start, chunk), part=name, heard=heard)
                 ran += 1
         if macs and not ran and beside is None:
             raise AlreadyDone

@@ -18,6 +18,7 @@ from provisioning.errors import (
     OutOfDate,
     PersonNotFound,
     ResetRequired,
+    Unavailable,
 )
 from provisioning.events import CodeShown
 from provisioning.model import Actor, Device, MessageKind, Person
@@ -25,6 +26,7 @@ from provisioning.service import Provisioning
 from provisioning.service.handover import NotATechnician
 from provisioning.service.issuing import IssueOrder
 from provisioning.service.lookup import Target
+from tests.provisioning.sheets import stumbling
 from tests.provisioning.world import DANA, KIM, LEE, POLICY, SAM, A, B, C, D, World, member
 
 
@@ -120,6 +122,36 @@ async def test_more_devices_than_one_unit_takes_all_get_a_code(world: World, mon
     await world.add(*((f"805EC01100{n:02X}", f"Oslo/1/{n}") for n in range(10)))
     assert (await world.issue("oslo", SAM)).issued == 10
     assert len(await world.core.live_of(SAM)) == 10
+
+
+async def test_nobody_is_left_out_where_the_list_is_another_one_since_it_broke_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One device fewer moves every other one a place up, into a part whose first device was in one that is done."""
+    monkeypatch.setattr("provisioning.service.handover.CHUNK", 2)
+    world, store = await stumbling()
+    macs = [f"805EC0{n:06X}" for n in range(1, 7)]
+    await world.add(*((mac, f"Oslo/1/{n}") for n, mac in enumerate(macs)))
+    await world.issue(macs[1], SAM)
+    dana, order = await world.actor(DANA, "press"), IssueOrder(Target(site="Oslo"), technicians=(SAM,))
+    store.falls = store.saves + 2
+    with pytest.raises(Unavailable):
+        await world.core.issue(dana, order)
+    await world.provisions(macs[1])
+    await world.core.issue(dana, order)
+    assert [mac for mac in macs if not (await world.device(mac)).code] == [macs[1]]
+    with pytest.raises(AlreadyDone):
+        await world.core.issue(dana, order)
+
+
+async def test_a_press_that_arrives_late_ends_no_code_that_was_made_since(site: World) -> None:
+    await site.issue("oslo", SAM)
+    dana = await site.actor(DANA, "press")
+    assert (await site.core.revoke(dana, Target(site="Oslo"))).total == 3
+    await site.issue(B, SAM)
+    with pytest.raises(AlreadyDone):
+        await site.core.revoke(dana, Target(site="Oslo"))
+    assert await site.digits(B)
 
 
 async def test_a_long_issue_that_broke_off_is_finished_by_the_same_press(
