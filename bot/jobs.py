@@ -57,9 +57,8 @@ class Jobs:
         self._begin(upload, self._carry_out(upload))
 
     def work(self, job: str) -> None:
-        """Begins, or takes up, an order for many devices; one that is under way here goes on."""
-        if job not in self._under_way:
-            self._begin(job, self._work(job))
+        """Begins an order for many devices, or goes on with it once what is under way of it here has ended."""
+        self._begin(job, self._work(job))
 
     async def settled(self, upload: str, seconds: float | None = None) -> None:
         """Waits until its job is done, but no longer than that."""
@@ -93,7 +92,8 @@ class Jobs:
                 reading = upload.state is UploadState.READING
                 self._begin(upload.id, self._give_up(upload) if reading else self._carry_out(upload.id))
         for job in await self._provisioning.running_jobs():
-            self.work(job.id)
+            if job.id not in self._under_way:
+                self.work(job.id)
 
     def _begin(self, key: str, work: Coroutine[Any, Any, None]) -> None:
         former = self._under_way.get(key)
