@@ -155,16 +155,21 @@ INSTEAD: Mapping[str, tuple[str, str, str]] = {
     "errors": ("upload_rows", N_("Rows"), ""),
     "devices": ("devices", N_("Devices"), "words"),
     "codes": ("codes", N_("Codes"), "site"),
+    "print": ("devices", N_("Devices"), "words"),
+    "print_codes": ("codes", N_("Codes"), "site"),
 }
 
 
 def instead(context: Mapping[str, str]) -> Reply:
     """What is said where Teams takes no file."""
-    verb, title, parameter = INSTEAD.get(context.get("kind", ""), ("help", N_("Help"), ""))
+    name = context.get("name", "")
+    if context.get("kind") not in INSTEAD:
+        return Reply(card=cards.no_sheet_here(name), private=True)
+    verb, title, parameter = INSTEAD[context["kind"]]
     ids = {"upload": context["upload"]} if "upload" in context else {}
-    if parameter and "target" in context:
+    if parameter and context.get("target", "all") != "all":
         ids[parameter] = context["target"]
-    return Reply(card=cards.no_files_here(context.get("name", ""), verb, _(title), ids), private=True)
+    return Reply(card=cards.no_files_here(name, verb, _(title), ids), private=True)
 
 
 def declined() -> Reply:

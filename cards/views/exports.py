@@ -89,3 +89,12 @@ def no_files_here(name: str, verb: str, title: str, data: Mapping[str, str]) -> 
         lines=(_("This chat takes no files. Here it comes as cards, page by page:"),),
         buttons=(Button(verb, title, data, style=Style.POSITIVE),),
     )
+
+
+def no_sheet_here(name: str) -> Notice:
+    """The same of a sheet to fill in: what would stand in it can be pasted."""
+    return Notice(
+        title=_("I cannot give you {name} here", name=escape(name)),
+        lines=(_("This chat takes no files. Copy your rows and paste them here: a column MAC id, a column Location."),),
+        buttons=(Button("upload_form", _("Paste rows"), style=Style.POSITIVE),),
+    )

@@ -141,5 +141,6 @@ def _files(user: str) -> dict[str, Upload | View]:
         "template": exports.template_form(),
         "nothing-to-take": exports.nothing_to_take(title),
         "not-handed-over": exports.not_handed_over(f"codes {title}.xlsx", Encrypted().sentence, again),
+        "no-sheet": exports.no_sheet_here(f"{title}.xlsx"),
         "no-files": exports.no_files_here(f"codes {title}.xlsx", "codes", "Codes", {"site": "Oslo"}),
     }

@@ -286,6 +286,30 @@ async def test_cards_where_teams_takes_no_files(
     assert "2.14" in rows.all and "2.16" in rows.all and "1.01" not in rows.all
 
 
+async def test_all_devices_where_teams_takes_no_files(house: House, dana: Someone, stock: None) -> None:
+    card = await dana.says("export")
+    house.expected_errors.add("Teams refused a call")
+    house.connector.troubled(dana.conversation, Fault(403))
+    rows = await dana.presses("Devices", on=await dana.presses("Devices", on=card))
+    assert "2.14" in rows.all and "1.01" in rows.all
+
+
+async def test_a_sheet_to_print_where_teams_takes_no_files(house: House, dana: Someone, stock: None) -> None:
+    card = await dana.says("print oslo")
+    house.expected_errors.add("Teams refused a call")
+    house.connector.troubled(dana.conversation, Fault(403))
+    rows = await dana.presses("Devices", on=await dana.presses("Without codes", on=card))
+    assert "2.14" in rows.all and "1.01" not in rows.all
+
+
+async def test_the_template_where_teams_takes_no_files(house: House, dana: Someone) -> None:
+    house.expected_errors.add("Teams refused a call")
+    house.connector.troubled(dana.conversation, Fault(403))
+    answer = await dana.says("template xlsx")
+    form = await dana.presses("Paste rows", on=answer)
+    assert form.title == "Upload devices" and "rows" in form.inputs
+
+
 async def test_rows_to_mend_where_teams_takes_no_files(house: House, dana: Someone) -> None:
     bad = "".join(f"805EC0{n:04X},Oslo/1/{n}\r\n" for n in range(25))
     await dana.sends_file("oslo.csv", f"MAC id,Location\r\n{A},Oslo/1/1\r\n{bad}")
