@@ -22,7 +22,7 @@ from storage.postgres_sql import queries
 
 _AT_ONCE = 10  # connections of one instance
 _READERS = 2  # of them are never taken by those who write, who may wait for each other
-_ANSWER_SECONDS = 6.0  # for everything that is said while a connection is held; then it is given up
+ANSWER_SECONDS = 6.0  # for everything that is said while a connection is held; then it is given up
 _WAIT_SECONDS = 2.0  # for a connection, before a caller is told that the database is away
 _CONFLICT, _DUPLICATE = "PB001", "PB002"  # raised by our own statements
 _AGAIN = {"40001", "40P01", "55P03"}  # serialisation failure, deadlock, a lock that did not come: run again
@@ -230,7 +230,7 @@ class Connections:
 
     @asynccontextmanager
     async def take(
-        self, *, writing: bool = False, seconds: float | None = _ANSWER_SECONDS
+        self, *, writing: bool = False, seconds: float | None = ANSWER_SECONDS
     ) -> AsyncIterator[AsyncConnection[Any]]:
         """One of them, for so many seconds (None: as long as it takes); what goes wrong is told as our own errors.
 
@@ -275,7 +275,7 @@ class Connections:
 
     async def _check(self) -> None:
         with suppress(psycopg.Error, OSError, TimeoutError):
-            async with asyncio.timeout(_ANSWER_SECONDS):
+            async with asyncio.timeout(ANSWER_SECONDS):
                 await self._pool.check()
 
     async def close(self) -> None:

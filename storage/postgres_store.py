@@ -17,7 +17,16 @@ from provisioning.texts import to_operator
 from storage.kinds import KINDS, Kind, check_keys, check_question, is_tallied, names_asked, numbered, sum_tally
 from storage.loop import off_the_loop
 from storage.postgres_audit import drop, seal
-from storage.postgres_connection import ConnectionLost, Connections, at_one_go, connect, parameters_of, shown, trouble
+from storage.postgres_connection import (
+    ANSWER_SECONDS,
+    ConnectionLost,
+    Connections,
+    at_one_go,
+    connect,
+    parameters_of,
+    shown,
+    trouble,
+)
 from storage.postgres_query import matching
 from storage.postgres_schema import current_schema, examine, migrate
 from storage.postgres_sql import about, about_heads, queries, seen
@@ -32,6 +41,7 @@ R = TypeVar("R", bound=Record)
 _CHECK_SECONDS = 1.0
 _MANY_DIFFERENCES = 500  # rows of the tally beyond its groups, and they are folded together
 _CHUNK = 500
+_ROWS_A_SECOND = 200  # of a unit, at least: a large one gets so much more time than others before it is given up
 
 
 class PostgresStore:
@@ -155,9 +165,11 @@ class PostgresStore:
 
     async def save(self, change: Change) -> None:
         """As the port says: one round trip. A cancelled call may have taken effect, and wakes as if it had."""
-        unit = await off_the_loop(len(change.puts) + len(change.events), lambda: Unit.of(change))
+        rows = len(change.puts) + len(change.events)
+        unit = await off_the_loop(rows, lambda: Unit.of(change))
+        seconds = ANSWER_SECONDS + (len(change.deletes) + rows) / _ROWS_A_SECOND
         try:
-            async with self._connections.take(writing=True) as connection:
+            async with self._connections.take(writing=True, seconds=seconds) as connection:
                 await unit.write(connection)
         except (asyncio.CancelledError, ConnectionLost):
             self._wakes.wake(unit.topics)

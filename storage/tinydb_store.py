@@ -189,10 +189,9 @@ class TinyStore:
 
     async def save(self, change: Change) -> None:
         """As the port says. A cancelled call may have taken effect; watchers are woken whenever it did."""
-        unit = await off_the_loop(
-            len(change.puts) + len(change.events), lambda: UnitOfWork.of(change, self._tables, self._audit)
-        )
-        await self._commit(unit.write, unit.topics)
+        rows = len(change.puts) + len(change.events)
+        unit = await off_the_loop(rows, lambda: UnitOfWork.of(change, self._tables, self._audit))
+        await self._commit(unit.write, unit.topics, large=rows > _CHUNK)
 
     async def seal(self, now: datetime, limit: int = 5000) -> int:
         segments = self._tables[Segment]
@@ -218,7 +217,7 @@ class TinyStore:
             chunk = rows[start : start + _CHUNK]
             await self._commit(partial(write_seen, table=self._seen, seen=chunk))
 
-    async def _commit(self, work: Work[T], topics: Iterable[str] = (), *, alone: bool = False) -> T:
+    async def _commit(self, work: Work[T], topics: Iterable[str] = (), **how: bool) -> T:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
@@ -234,7 +233,7 @@ class TinyStore:
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(finish, value, error)
 
-        self.db.rows.writer.submit(Unit(work, settle, alone))
+        self.db.rows.writer.submit(Unit(work, settle, **how))
         return await future
 
     # ------------------------------------------------------------------ the rest

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import structlog
@@ -35,6 +37,7 @@ class Unit:
     work: Work[Any]
     settle: Settle  # called in the writer's thread once the unit is on disk, or was refused
     alone: bool = False  # by itself, outside of any transaction, even on a damaged file
+    large: bool = False  # shares no commit: what could undo it alone grows with every row, and with it each row's time
 
 
 class Writer:
@@ -93,7 +96,9 @@ class Writer:
                     break
                 unit = self._queue.get()
             more = unit is not None
-            self._commit(batch)
+            for large, run in groupby(batch, key=attrgetter("large")):
+                for together in [[each] for each in run] if large else [list(run)]:
+                    self._commit(together)
             if unit is not None and unit.alone:
                 self._run_alone(unit)
         if not self._file.damage:
@@ -127,15 +132,13 @@ class Writer:
         return None
 
     def _commit(self, batch: list[Unit]) -> None:
-        if not batch:
-            return
         outcomes: list[tuple[Any, BaseException | None]]
         try:
             if self._file.damage:
                 raise Unavailable(self._file.damage)
             connection = self._connection or self._reopen()
             connection.execute("BEGIN IMMEDIATE")
-            outcomes = [_apply(connection, unit) for unit in batch]
+            outcomes = [_apply(connection, unit, shared=len(batch) > 1) for unit in batch]
             connection.execute("COMMIT")
         except FAULTS as error:
             outcomes = [(None, self._drop(error))] * len(batch)
@@ -175,16 +178,21 @@ class Writer:
         self._connection = None
 
 
-def _apply(connection: sqlite3.Connection, unit: Unit) -> tuple[Any, BaseException | None]:
-    """One unit within the shared transaction: refused alone, or part of the commit."""
-    connection.execute("SAVEPOINT unit")
+_UNDO = {True: ("ROLLBACK TO unit", "RELEASE unit"), False: ("ROLLBACK", "BEGIN")}  # in a shared commit, in its own
+
+
+def _apply(connection: sqlite3.Connection, unit: Unit, *, shared: bool) -> tuple[Any, BaseException | None]:
+    """One unit within the transaction: refused alone, or part of the commit."""
+    if shared:
+        connection.execute("SAVEPOINT unit")
     try:
         value = unit.work(connection)
     except BaseException as error:
         if isinstance(error, FAULTS) and not isinstance(error, _OF_THE_UNIT):
             raise
-        connection.execute("ROLLBACK TO unit")
-        connection.execute("RELEASE unit")
+        for said in _UNDO[shared]:
+            connection.execute(said)
         return None, error
-    connection.execute("RELEASE unit")
+    if shared:
+        connection.execute("RELEASE unit")
     return value, None

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import time
 from dataclasses import replace
 
 import pytest
@@ -335,3 +336,42 @@ def test_the_names_of_vendors_are_those_that_stored_devices_were_given():
 async def test_a_part_of_a_mac_is_found_as_people_write_it(store, said):
     await store.save(Change(puts=(rich_device(0xA1B2), device(2))))
     assert [row.mac for row in (await store.find(Device, contains=said, removed=False)).rows] == ["805EC000A1B2"]
+
+
+async def test_a_device_costs_the_same_in_a_unit_of_thousands(file_store):
+    """Within a savepoint SQLite keeps what every row before touched, and looks through it again for each row."""
+    devices = [device(number) for number in range(1, 6_001)]
+    await file_store.save(Change(puts=tuple(devices)))
+    devices = [stored(each) for each in devices]
+    taken = []
+    for moved in (devices[:500], devices[500:]):
+        began = time.process_time()
+        await file_store.save(Change(puts=tuple(replace(each, location="Bergen/1/1") for each in moved)))
+        taken.append((time.process_time() - began) / len(moved))
+    assert taken[1] < 2 * taken[0]
+
+
+async def test_a_large_unit_is_given_the_time_it_needs(postgres_store, monkeypatch):
+    monkeypatch.setattr("storage.postgres_store.ANSWER_SECONDS", 0.05)
+    devices = [device(number) for number in range(1, 1_001)]
+    await postgres_store.save(Change(puts=tuple(devices)))
+    await postgres_store.save(Change(puts=tuple(replace(stored(each), location="Bergen/1/1") for each in devices)))
+    assert await postgres_store.count(Device, site="bergen") == len(devices)
+
+
+async def test_a_large_unit_between_others_is_all_or_nothing(file_store):
+    """It shares no commit; those before and behind it do."""
+    many = [device(number) for number in range(1, 700)]
+    await file_store.save(Change(puts=(device(700),)))
+    refused = Change(puts=(*many, device(700)))
+    results = await asyncio.gather(
+        file_store.save(Change(puts=(device(701),))),
+        file_store.save(refused),
+        file_store.save(Change(puts=(device(702),))),
+        return_exceptions=True,
+    )
+    assert [type(result) for result in results] == [type(None), Duplicate, type(None)]
+    assert await file_store.count(Device) == 3
+    await file_store.save(Change(puts=tuple(many)))
+    assert await file_store.count(Device) == 702
+    await file_store.verify(deep=True)
