@@ -204,6 +204,7 @@ class UnreadableText(BadInput):
 
 class NotFound(ProvisioningError):
     code = "not_found"
+    message = N_("This is not there any more.")
 
 
 class DeviceNotFound(NotFound):

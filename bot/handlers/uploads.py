@@ -12,13 +12,14 @@ from bot.handlers.exports import offer, plain_name
 from bot.routing import Router
 from bot.turn import Living, Reply, SharedFile, Turn
 from cards.views import uploads as cards
+from cards.views.common import note
 from cards.views.preview import idle
 from cards.words import escape
 from provisioning.access import Permission, require
 from provisioning.errors import BadInput, InvalidMoment
 from provisioning.mac import split_mac
 from provisioning.service.importing import TEAMS_LIFETIME
-from provisioning.service.uploading import Undecided
+from provisioning.service.uploading import NoUpload, Undecided
 from provisioning.sheets.columns import KNOWN, Column, key
 from provisioning.sheets.writing import Form
 from provisioning.texts import _, current_speech
@@ -87,8 +88,11 @@ def upload_reply(turn: Turn, upload: Upload, fault: BadInput | None = None) -> R
 
 @router.view
 async def upload_again(turn: Turn, upload: str) -> Reply | None:
-    """The upload as it stands now."""
-    return upload_reply(turn, await turn.provisioning.upload(turn.actor, upload))
+    """The upload as it stands now; nothing to press where it is kept no longer."""
+    try:
+        return upload_reply(turn, await turn.provisioning.upload(turn.actor, upload))
+    except NoUpload:
+        return Reply(card=note(_("This upload is over.")), private=True)
 
 
 @router.command("upload", "upload <step>", needs=EDIT)

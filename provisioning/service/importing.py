@@ -6,6 +6,7 @@ before that batch is opened. What was here already changes in the one unit that 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -143,8 +144,8 @@ class Importing(Unmaking):
     async def _hiding(self, upload: Upload, devices: Iterable[Device]) -> Mapping[str, Batch]:
         """The other imports that hide some of these devices."""
         named = {device.batch for device in devices} - {"", upload.batch}
-        batches = await self.store.get_many(Batch, sorted(named)) if named else {}
-        return {key: batch for key, batch in batches.items() if batch.hides}
+        hiding = (await self.store.find(Batch, hides=True, limit=1000)).rows if named else ()
+        return {batch.id: batch for batch in hiding if batch.id in named}
 
     def _made(self, upload: Upload, row: SheetRow) -> Device:
         fields = dict(values_of(row))
@@ -193,6 +194,9 @@ class Importing(Unmaking):
             opened = replace(batch, hides=False, at=now, before=tuple(before))
             fact = ImportFinished(at=now, actor=former.by, subject=batch.id, added=count, changed=len(changed))
             added = replace(former, state=UploadState.ADDED, added=count, changed=len(changed), settled_at=now)
+            if not (count or changed):  # others were faster: there is nothing in it for an undo to find
+                change, after = await self.step_of(former, replace(added, batch=""))
+                return change + Change(deletes=(batch,), events=(fact,)), after
             change, after = await self.step_of(former, added, *made, *changed, opened)
             told = await self._told_of_import(added, [device.mac for device in changed])
             events += [*self._facts_of(former, made), fact]
@@ -206,6 +210,7 @@ class Importing(Unmaking):
         With them those whose device another import prepared unseen (True), or has let go of since: it is ours now.
         """
         for number in upload.pending:
+            await asyncio.sleep(0)  # others get their turns: twenty thousand devices may be looked at
             part = await self.store.get(UploadPart, f"{upload.id}/{number:05d}")
             rows = part.rows if part else ()
             known = await self.store.get_many(Device, [row.mac for row in rows], hidden=True)

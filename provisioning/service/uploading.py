@@ -31,6 +31,11 @@ class UploadOver(Refused):
     message = N_("This upload is over: it was added, cancelled or it ended. Send the file again.")
 
 
+class NoUpload(NotFound):
+    code = "no_upload"
+    message = N_("There is no upload of yours to decide on; one is kept for a day. Send the file, or send it again.")
+
+
 class NotYours(Refused):
     code = "not_yours"
     message = N_("Somebody else sent this file. Only they can decide on it.")
@@ -72,13 +77,13 @@ class Uploading(Lookup):
         return stored(upload)
 
     async def upload(self, actor: Actor, key: str = "") -> Upload:
-        """The upload named, or the actor's latest. Errors: `NotFound`, `NotYours`."""
+        """The upload named, or the actor's latest. Errors: `NoUpload`, `NotYours`."""
         require(actor, Permission.EDIT_DEVICES)
         found = await self.store.get(Upload, key) if key else None
         if not key:
             found = next(iter((await self.store.find(Upload, by=actor.id, limit=1)).rows), None)
         if found is None:
-            raise NotFound
+            raise NoUpload
         if found.by != actor.id:
             raise NotYours
         return found

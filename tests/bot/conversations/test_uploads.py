@@ -405,3 +405,27 @@ async def test_add_after_a_restart(house: House, dana: Someone) -> None:
     async with restarted(house):
         assert (await dana.presses("Add 3")).title == "3 saved"
         assert await listed(house) == 3
+
+
+async def test_an_import_that_came_to_nothing_does_not_stand_between_undo_and_the_one_before(
+    house: House, dana: Someone
+) -> None:
+    first, second = await previewed(dana), await previewed(dana)
+    await dana.presses("Add 3", on=first)
+    assert (await dana.presses("Add 3", on=second)).title == "3 were already here"
+    assert (await dana.says("undo")).title == "Undone: 3 devices taken back"
+    assert await listed(house) == 0
+
+
+@pytest.mark.parametrize("words", ["upload add", "upload cancel", "upload errors", "upload rows"])
+async def test_without_an_upload_there_is_nothing_to_decide_on(house: House, dana: Someone, words: str) -> None:
+    assert "There is no upload of yours to decide on" in (await dana.says(words)).all
+
+
+async def test_a_preview_older_than_a_day_says_so_and_has_no_buttons_any_more(house: House, dana: Someone) -> None:
+    preview = await previewed(dana)
+    await house.passes(hours=24, minutes=5)
+    await dana.presses("Add 3", on=preview)
+    assert "Send the file, or send it again." in preview.all
+    assert preview.buttons == []
+    assert await listed(house) == 0

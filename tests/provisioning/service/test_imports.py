@@ -405,7 +405,8 @@ async def test_two_imports_of_the_same_devices_at_once_add_each_of_them_once(wor
     done = [await world.core.upload(await world.dana(), upload.id) for upload in uploads]
     assert sum(each.added for each in done) == 9
     for each in done:
-        await undoes(world, each.batch)
+        if each.batch:  # the other may have left nothing to this one
+            await undoes(world, each.batch)
     assert (await seen(world), await hidden(world)) == (0, 0)
 
 
