@@ -38,7 +38,7 @@ sys.path += sys.argv[2:]
 from provisioning.sheets.child import main
 main(sys.argv[1])
 """
-LONGEST_LINE: Final = 1024 * 1024  # bytes; a piece is at most half of it
+LONGEST_LINE: Final = 2 * 1024 * 1024  # bytes; two rows that are as long as can be, and what came before them
 STEP: Final = 256 * 1024
 SILENCE: Final = limits.CPU_MOST  # seconds; where processor time is not limited, this is the limit
 
@@ -77,7 +77,6 @@ class Sheet:
         self._process = process
         self._name = name
         self._read = 0
-        self._last = 0  # number of the row
         self.head = Head((), "csv", 0, None)
         self.remarks: tuple[RowFault, ...] = ()
 

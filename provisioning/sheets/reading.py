@@ -18,7 +18,7 @@ from provisioning.sheets.rows import BadRow, RowFault
 
 LOOKED_THROUGH = 10  # rows that may stand above the first device
 CODES = 1_000  # rows that show how long codes are
-HELD = 100  # rows without a MAC at the end that are taken for notes; more of them are rows
+HELD, HELD_TEXT = 100, 20_000  # rows without a MAC at the end, and characters, taken for notes; more of them are rows
 NAMED = 12  # row numbers that one remark names
 
 Row = TypeVar("Row")
@@ -193,7 +193,7 @@ class _Reading:
         if before is None:
             self._seen[mac] = (number, location, hash(row[3:]) if self._optional else 0)
             self._rows.append(row)
-            self._weight += len(location)
+            self._weight += len(location) + (sum(map(len, map(str, row[3:]))) if self._optional else 0)
         elif before[1].casefold() != location.casefold():
             self._refuse(
                 number, cells, RowFault.of("same_mac", {"row": before[0], "there": before[1], "here": location})
@@ -238,12 +238,13 @@ class _Reading:
         row = BadRow(number, kept, fault)
         mac = cells[self._mac] if self._mac < len(cells) else ""
         alone = sum(map(bool, cells)) == 1
-        if _meant_as_mac(mac) or (not isinstance(mac, str) and not alone):
+        word = alone or (isinstance(mac, str) and not mac.strip().isdecimal())  # a note may begin so
+        if _meant_as_mac(mac) or not word:
             self._release()
             self._keep(row)
         else:
             self._held.append(row)
-            if len(self._held) > HELD:
+            if len(self._held) > HELD or sum(len(cell) for held in self._held for cell in held.cells) > HELD_TEXT:
                 self._release()
 
     def _release(self) -> None:

@@ -62,6 +62,21 @@ async def test_pasted_rows_need_no_name_and_get_no_word_about_a_header() -> None
     assert (bad, remarks) == ([], [])
 
 
+async def test_long_texts_in_any_script_come_in_pieces_that_fit() -> None:
+    """Nothing of such a file is damaged, however many bytes a sign takes."""
+    texts = ",".join(sign * 200 for sign in "𠀀𠀁𠀂")
+    lines = [f"80-5E-C0-00-{n // 256:02X}-{n % 256:02X},東京/1/{n},{texts}" for n in range(700)]
+    rows, bad, _remarks = await read("\n".join(["MAC,Location,Notes,Asset tag,Technician", *lines]).encode())
+    assert (len(rows), bad) == (700, [])
+
+
+async def test_long_rows_without_a_mac_are_handed_on_before_they_are_too_many() -> None:
+    long = ",".join(["x" * 1_000] * 20)
+    lines = ["MAC,Location", *[f",Oslo,{long}"] * 90, "80-5E-C0-11-22-33,Oslo"]
+    rows, bad, _remarks = await read("\n".join(lines).encode())
+    assert (len(rows), len(bad)) == (1, 90)
+
+
 def workbook(fill: Callable[[xlsxwriter.Workbook], None]) -> bytes:
     content = io.BytesIO()
     with xlsxwriter.Workbook(content, {"in_memory": True}) as book:

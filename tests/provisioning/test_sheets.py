@@ -307,6 +307,12 @@ def test_the_row_of_a_lone_quotation_mark_is_named() -> None:
         of_text(f'MAC,Location\n{A},Oslo\n{B},"Oslo\n{C},Oslo\n')
 
 
+def test_a_mac_that_became_a_number_is_no_note_in_the_last_row_either() -> None:
+    _rows, bad, remarks = of_text(f"MAC,Location\n{A},Oslo\n100000,Oslo/2\nTotal: 2,\n2026,\n")
+    assert [row.number for row in bad] == [3]
+    assert [remark for remark in remarks if "4–5" in remark]
+
+
 # ------------------------------------------------------------------ fleets
 
 
