@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -114,6 +115,7 @@ class Unmaking(Uploading):
         stayed: list[tuple[Device, RowFault]] = []
         for start in range(0, len(batch.before), CHUNK):
             chunk = batch.before[start : start + CHUNK]
+            await asyncio.sleep(0)  # others get their turns
             known = await self.store.get_many(Device, [was.mac for was in chunk])
             for was in chunk:
                 device = known.get(was.mac)
