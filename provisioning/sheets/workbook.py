@@ -39,7 +39,8 @@ def sheets_of(content: bytes, counted: Callable[[int], None]) -> Iterator[Sheet]
     """
     packed = archive.opened(content)
     archive.checked(packed)
-    total = sum(archive.rows_in(packed, name) for name in packed.namelist() if name.startswith("xl/worksheets/sheet"))
+    parts = [name for name in packed.namelist() if name.startswith("xl/worksheets/") and name.endswith(".xml")]
+    total = sum(archive.rows_in(packed, name) for name in parts)
     counted(total)
     book = _guarded(lambda: load_workbook(io.BytesIO(content)))
     for number, sheet in enumerate(book.sheets_metadata):

@@ -175,6 +175,17 @@ def with_member(content: bytes, name: str, part: bytes) -> bytes:
     return changed.getvalue()
 
 
+async def test_rows_are_counted_whatever_the_parts_of_a_workbook_are_called() -> None:
+    """By them more time is granted, and a forecast made."""
+    packed, content = io.BytesIO(), as_xlsx([("MAC", "Location"), ("80-5E-C0-11-22-33", "Oslo")])
+    with zipfile.ZipFile(io.BytesIO(content)) as given, zipfile.ZipFile(packed, "w") as made:
+        for name in given.namelist():
+            part = given.read(name).replace(b"worksheets/sheet1.xml", b"worksheets/data.xml")
+            made.writestr(name.replace("worksheets/sheet1.xml", "worksheets/data.xml"), part)
+    async with read_sheet(packed.getvalue(), "fleet.xlsx") as sheet:
+        assert sheet.head.rows == 1
+
+
 def sheet_xml(body: str, before: str = "") -> bytes:
     return (
         f'<?xml version="1.0"?>{before}<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
