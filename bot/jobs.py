@@ -26,6 +26,7 @@ LEASE = timedelta(seconds=45)
 RENEW_SECONDS = LEASE.total_seconds() / 3
 LOOK_SECONDS = 15.0  # between two looks for jobs that another instance left behind
 AFTER_FAULT = 1.0
+FILES = 4  # fetched or read at once: each may take 20 MiB here
 READERS = 2  # sheets read at once: each is a process that may take 256 MiB
 PATIENCE = 1.5  # seconds that a press waits for its job: what is done by then is shown at once
 BROKE_OFF = RowFault("broke_off")
@@ -37,6 +38,7 @@ class Jobs:
 
     def __init__(self, provisioning: Provisioning, files: Files) -> None:
         self._provisioning, self._files = provisioning, files
+        self._held_files = asyncio.Semaphore(FILES)
         self._readers = asyncio.Semaphore(READERS)
         self._under_way: dict[str, asyncio.Task[None]] = {}
 
@@ -124,7 +126,8 @@ class Jobs:
         try:
             async with self._held(upload.id) as held:
                 if held:
-                    await self._read_to_its_end(upload, coming)
+                    async with self._held_files:
+                        await self._read_to_its_end(upload, coming)
         except UploadOver:
             return  # cancelled, and the card says so
         except asyncio.CancelledError:

@@ -104,7 +104,7 @@ class Settings(BaseSettings):
     oidc_client_secret: SecretStr = SecretStr("")
     allowed_service_hosts: Annotated[tuple[str, ...], BeforeValidator(read.hosts)]
     allowed_file_hosts: Annotated[tuple[str, ...], BeforeValidator(read.hosts)]
-    file_limit: Annotated[int, BeforeValidator(read.whole(1, 100))]  # MiB
+    file_limit: Annotated[int, BeforeValidator(read.whole(1, 20))]  # MiB; sheets are read within bounds for 20
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(read.networks)] = ()
     trusted_networks: Annotated[tuple[Network, ...], BeforeValidator(read.networks)]
     log_format: Annotated[Literal["console", "json"], BeforeValidator(read.one_of("console", "json"))]

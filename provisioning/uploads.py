@@ -58,6 +58,7 @@ class Upload:
     differing: tuple[tuple[str, str, str], ...] = ()  # (MAC, location here, location in the file), the first few
     parts: int = 0
     written: int = 0  # parts that are done; while ADDING
+    erased: int = 0  # parts whose codes are gone, once it is over
     pending: tuple[int, ...] = ()  # parts with rows that change devices which are here; while ADDING
     technicians: tuple[str, ...] = ()  # person ids that its rows name
     update: bool = False  # devices that are here and different: take what the file says
@@ -85,9 +86,16 @@ class Upload:
 
     @property
     def unfinished(self) -> bool:
-        """Something is still to be done by itself: reading, adding, deleting what nobody is to see."""
+        """Something is still to be done by itself: reading, adding, deleting what nobody is to see, erasing codes."""
         cancelled_midway = self.state is UploadState.CANCELLED and bool(self.batch)
-        return cancelled_midway or self.state in (UploadState.READING, UploadState.ADDING, UploadState.UNDOING)
+        under_way = self.state in (UploadState.READING, UploadState.ADDING, UploadState.UNDOING)
+        return cancelled_midway or under_way or self.holds_codes
+
+    @property
+    def holds_codes(self) -> bool:
+        """Its rows are needed no more, and sealed codes of the Teams admin centre still stand in them."""
+        over = self.state in (UploadState.ADDED, UploadState.UNDONE, UploadState.CANCELLED, UploadState.FAILED)
+        return over and self.codes > 0 and self.erased < self.parts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,7 +41,7 @@ from provisioning.service.uploading import UploadOver, changed_columns, values_o
 from provisioning.texts import N_
 from provisioning.uploads import SheetRow, Upload, UploadPart, UploadState
 
-MOST_CHANGED = 20_000  # devices that one import may change: all of them change in one unit, and others wait for it
+MOST_CHANGED = 5_000  # devices that one import may change: all of them change in one unit, and others wait for it
 TEAMS_LIFETIME = timedelta(hours=24)  # of a code of the Teams admin centre; no setting of ours changes it
 WAIT_SECONDS = 1.0  # until an import looks again whether one before it, with devices of its own, is over
 HANDED_OVER = timedelta(seconds=45)  # by then whoever received a sheet has begun to read it, or never will
@@ -107,7 +107,7 @@ class Importing(Unmaking):
                 return await (self._stage(upload) if upload.written < upload.parts else self._open(upload))
             if upload.state is UploadState.UNDOING:
                 return await self.unmake(upload)
-            return await self.clear(upload)
+            return await (self.erase(upload) if upload.holds_codes and not _midway(upload) else self.clear(upload))
         except UploadOver:  # cancelled between two steps: what that leaves to do is the next one
             return await self.store.get(Upload, key)
 
@@ -156,8 +156,8 @@ class Importing(Unmaking):
         """The device with the row's code of the Teams admin centre, where it has one."""
         if not row.code or upload.coded_at is None:
             return device
-        digits = self.keys.unwrap(row.mac, row.code)
-        if self.has_code(device, digits):
+        digits = self.unwrapped(row.mac, row.code)
+        if not digits or self.has_code(device, digits):
             return device
         issue = device.issued + 1
         code = self.keys.receive(device.mac, digits, issue, upload.coded_at, TEAMS_LIFETIME, upload.by)
@@ -265,6 +265,11 @@ class Importing(Unmaking):
 def _goes_first(own: Batch, others: Iterable[Batch]) -> bool:
     """Whether one was decided on earlier, or is being taken back: in one order for all, so that none waits for ever."""
     return any(other.undone_at or (other.at, other.id) < (own.at, own.id) for other in others)
+
+
+def _midway(upload: Upload) -> bool:
+    """Cancelled while it was being added: what it had prepared goes first."""
+    return upload.state is UploadState.CANCELLED and bool(upload.batch)
 
 
 def _changes(upload: Upload, row: SheetRow, device: Device | None) -> bool:

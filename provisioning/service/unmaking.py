@@ -13,9 +13,10 @@ from provisioning.events import AddUndone, DeviceChanged, DeviceMoved, Event, Im
 from provisioning.model import Actor, Batch, Change, Device, Former, Record, Rollout
 from provisioning.service.lookup import device_title
 from provisioning.service.uploading import Uploading, UploadOver
-from provisioning.uploads import RowFault, Upload, UploadState
+from provisioning.uploads import RowFault, Upload, UploadPart, UploadState
 
 CHUNK = 50  # devices in one durable step, so that others wait for it hardly at all
+ERASED = 20  # parts of an upload whose codes go in one step
 PAGE = 500  # facts looked through at once
 SHOWN = 5  # devices named, of those that an undo leaves where they are
 
@@ -65,6 +66,21 @@ class Unmaking(Uploading):
             fact = ImportCancelled(at=self.now(), actor=former.by, subject=batch.id)
             change, after = await self.step_of(former, replace(former, batch="", added=0))
             return change + Change(deletes=(batch,), events=(fact,)), after
+
+        return await self.quietly(decide)
+
+    async def erase(self, upload: Upload) -> Upload:
+        """The sealed codes of the next parts go: they stand with their devices now, or are wanted by nobody.
+
+        Rows that are wrong keep theirs for the error file, for as long as the upload is kept.
+        """
+
+        async def decide() -> tuple[Change, Upload]:
+            former = await self.in_state(upload.id, upload.state)
+            numbers = range(former.erased, min(former.erased + ERASED, former.parts))
+            parts = await self.store.get_many(UploadPart, [f"{former.id}/{number:05d}" for number in numbers])
+            bare = [replace(part, rows=()) for part in parts.values() if part.rows]
+            return await self.step_of(former, replace(former, erased=numbers.stop), *bare)
 
         return await self.quietly(decide)
 

@@ -132,7 +132,7 @@ class Uploading(Lookup):
         for number in range(upload.parts):
             part = await self.store.get(UploadPart, f"{upload.id}/{number:05d}")
             for row in part.bad if part else ():
-                yield replace(row, code=self.keys.unwrap(str(row.number), row.code)) if row.code else row
+                yield replace(row, code=self.unwrapped(str(row.number), row.code)) if row.code else row
 
     # -------------------------------------------------------------- one piece
 
@@ -189,9 +189,15 @@ class Uploading(Lookup):
         return person.id
 
     def has_code(self, device: Device, code: str) -> bool:
-        """This very code came before, or it is not needed any more: the same file again changes nothing."""
-        confirmed = device.installed is not None and device.installed.screen and not device.removed
-        return confirmed or self.keys.received(device.mac, device.code, code)
+        """This very code came before, used or not: the same file again changes nothing."""
+        return self.keys.received(device.mac, device.code, code)
+
+    def unwrapped(self, bound: str, sealed: str) -> str:
+        """A code that waited in an upload; empty where its key left CODE_KEYS meanwhile: it has to be sent again."""
+        try:
+            return self.keys.unwrap(bound, sealed)
+        except ValueError:
+            return ""
 
     def _wrapped(self, bound: str, code: str) -> str:
         return self.keys.wrap(bound, code) if code else ""

@@ -154,7 +154,7 @@ async def run() -> list[Row]:
         ours, theirs = [], []
         given = list(units(MANY))
         for turn in range(3):
-            theirs.append(await asyncio.to_thread(_by_hand, Path(name) / f"hand-{turn}.sqlite3", given))
+            theirs.append(await asyncio.to_thread(by_hand, Path(name) / f"hand-{turn}.sqlite3", given))
             ours.append(await _by_store(Path(name) / f"ours-{turn}", given))
         small = await _beside(Path(name) / "beside")
     what = "an import of 20 000 devices with facts, hidden, published"
@@ -164,7 +164,7 @@ async def run() -> list[Row]:
     ]
 
 
-def _by_hand(file: Path, given: Sequence[tuple[Device, ...]]) -> float:
+def by_hand(file: Path, given: Sequence[tuple[Device, ...]]) -> float:
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         hand = ByHand(connection)
         began = time.perf_counter()

@@ -26,7 +26,7 @@ from provisioning.service import Provisioning
 from provisioning.service.devices import Wanted
 from provisioning.uploads import Upload
 from storage import open_store
-from tests.benchmarks import Row, at_most, within
+from tests.benchmarks import Row, at_most, importing, within
 from tests.benchmarks.measuring import medians, quantile
 from tests.benchmarks.sheets import bare_csv
 from tests.fleets import as_csv, exported
@@ -95,6 +95,15 @@ async def commands(provisioning: Provisioning, meanwhile: asyncio.Task[None]) ->
     raise AssertionError("an import without an end")
 
 
+async def _add_anew(content: bytes) -> float:
+    """What [Add] takes on an empty list, in microseconds: all its steps, as the service takes them."""
+    async with service() as provisioning:
+        upload = await preview(provisioning, content)
+        began = time.perf_counter()
+        await add(provisioning, upload)
+        return (time.perf_counter() - began) * 1e6
+
+
 def _in_a_process(many: int) -> list[float]:
     command = [sys.executable, "-m", "tests.benchmarks.uploads", str(many)]
     root = Path(__file__).parents[2]
@@ -110,11 +119,18 @@ async def run() -> Sequence[Row]:
         ours, bare = await medians(
             lambda: preview(provisioning, content), lambda: bare_csv(content.decode()), rounds=5, each=1
         )
+    hand, given = [], list(importing.units(LARGE))
+    through = []
+    for _ in range(2):
+        with tempfile.TemporaryDirectory() as folder:
+            hand.append(await asyncio.to_thread(importing.by_hand, Path(folder) / "hand.sqlite3", given))
+        through.append(await _add_anew(content))
     _read, _added, small_own, small_child, _p99 = await asyncio.to_thread(_in_a_process, LARGE)
     read, added, own, child, p99 = await asyncio.to_thread(_in_a_process, WHOLE)
     growth = (own + child) / (small_own + small_child)
     return [
         at_most("read, check and preview 20 000 rows of CSV", ours, bare, 2.0, "csv.reader + netaddr.EUI"),
+        at_most("[Add] of 20 000 rows until they are listed", min(through), min(hand), 2.0, "the same written by hand"),
         Row("200 000 rows, to the preview", read * 1e6, read * 1e6, 1, "for information", None),
         Row(
             "200 000 rows, from [Add] to all of them on the list", added * 1e6, added * 1e6, 1, "for information", None

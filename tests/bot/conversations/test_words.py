@@ -2,6 +2,7 @@
 
 import pytest
 
+from provisioning.model import Device
 from tests.bot.chat import House, Someone
 from tests.cards.samples import HOSTILE
 
@@ -69,9 +70,11 @@ async def test_several_lines_are_saved_together_or_not_at_all(house: House, dana
     assert (await dana.says(f"add {A} Oslo/2/2.14\n\nadd {B} Oslo/2/2.16")).title == "2 devices saved"
 
 
-async def test_too_many_lines_are_refused_as_a_whole(house: House, dana: Someone) -> None:
+async def test_too_many_lines_for_a_message_are_read_as_a_sheet(house: House, dana: Someone) -> None:
     lines = "\n".join(f"80-5E-C0-22-{n // 256:02X}-{n % 256:02X} Oslo/{n}" for n in range(201))
-    assert "That is 201 at once; at most 200 in one message." in (await dana.says("add " + lines)).all
+    await dana.says("add " + lines)
+    assert dana.card.title == "201 ready. Nothing is saved yet."
+    assert await house.store.count(Device) == 0
 
 
 @pytest.mark.parametrize(

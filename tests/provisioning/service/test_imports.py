@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from provisioning.codes import Key, Keyring
 from provisioning.errors import (
     AlreadyDone,
     CodeRefused,
@@ -21,7 +22,7 @@ from provisioning.service.devices import Wanted
 from provisioning.service.handover import NotATechnician
 from provisioning.service.importing import TooManyChanges
 from provisioning.service.uploading import UploadOver
-from provisioning.uploads import RowFault, Upload, UploadState
+from provisioning.uploads import RowFault, Upload, UploadPart, UploadState
 from tests.provisioning.sheets import (
     CODED,
     Rows,
@@ -737,12 +738,23 @@ async def test_a_new_code_for_one_that_only_hangs_there_is_work_on_site_again(wo
     assert (await world.device(mac(1))).installed is not None
 
 
-async def test_one_whose_screen_was_seen_needs_none(world: World) -> None:
+async def test_one_whose_screen_was_seen_takes_a_new_code_but_not_the_same(world: World) -> None:
     await imports(world, Rows([row(1, code=CODE, technician="Sam Fox")], (), CODED))
     await world.core.confirm(await world.sam(), mac(1), screen=True)
     before = await world.device(mac(1))
-    assert (await imports(world, coded(LATER_CODE))).changed == 0
+    assert (await sends(world, coded(CODE))).codes == 0
     assert await world.device(mac(1)) == before
+    await imports(world, coded(LATER_CODE))
+    later = await world.device(mac(1))
+    assert later.live_code(world.clock.now()) and later.installed is None
+
+
+async def test_a_key_that_left_meanwhile_takes_its_codes_along_and_nothing_else(world: World) -> None:
+    upload = await sends(world, coded(CODE))
+    world.core.keys = Keyring([Key("k2", b"z" * 32)])
+    await world.core.add_upload(await world.dana(), upload.id)
+    done = await carried_out(world, upload.id)
+    assert (done.state, (await world.device(mac(1))).code) == (UploadState.ADDED, None)
 
 
 async def test_a_device_that_provisioned_since_the_preview_gets_none(world: World) -> None:
@@ -768,3 +780,18 @@ async def test_undo_leaves_no_code_that_came_with_it(world: World) -> None:
     device = await world.device(mac(1))
     assert device.code is None
     assert await world.store.get(Device, mac(2)) is None
+
+
+@pytest.mark.parametrize("end", ["added", "cancelled"])
+async def test_no_code_stays_in_an_upload_that_is_over(world: World, end: str) -> None:
+    upload = await sends(world, Rows([row(n, code=f"48291{n}") for n in range(1, 8)], (), CODED))
+    if end == "cancelled":
+        await world.core.cancel_upload(await world.dana(), upload.id)
+    else:
+        await world.core.add_upload(await world.dana(), upload.id)
+    await carried_out(world, upload.id)
+    parts = (await world.store.find(UploadPart, upload=upload.id)).rows
+    assert parts and not any(each.code for part in parts for each in part.rows)
+    assert not await world.core.unfinished()
+    live = [(await world.device(mac(n))).code for n in range(1, 8)] if end == "added" else [True]
+    assert all(live)
