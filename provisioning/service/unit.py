@@ -52,7 +52,7 @@ from provisioning.ports import Clock, Store
 
 T = TypeVar("T")
 
-TRIES = 16  # re-runs of a unit whose records somebody else was changing at the same moment
+TRIES = 32  # re-runs of a unit whose records somebody else was changing at the same moment
 POSTS_PER_SUBJECT = 20  # the newest cards of one thing that are kept up to date
 SAMPLES = (
     ("0281B6100001", "Samples/1/1.01"),

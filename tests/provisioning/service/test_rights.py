@@ -72,7 +72,7 @@ ITSELF = {"sweep", "holds", "let_go", "rest", "verify", "verify_in_turn", "unfin
 ORDERS = {"running_jobs", "carry_out"}  # in the name of whoever began it, whose rights are asked about anew
 UPLOADS = {  # steps of what somebody with the right began
     *("read_upload", "fail_upload", "wrong_rows", "step_of", "redrawn", "in_state", "batch_of", "clear", "unmake"),
-    *("quietly", "has_code", "require_new"),
+    *("quietly", "has_code", "unwrapped", "erase", "require_new"),
 }
 DEVICES = {"provision", "device_status", "report_reset", "release_polls"}  # these bring a code or a token
 
