@@ -9,9 +9,10 @@ from datetime import timedelta
 from provisioning import notifications
 from provisioning.errors import Conflict, DeliveryError, Duplicate, Unreachable
 from provisioning.jobs import Job
-from provisioning.model import Change, Device, MessageKind, MessageStatus, OutboxMessage, Post
+from provisioning.model import Change, Device, MessageKind, MessageStatus, OutboxMessage, Person, Post
 from provisioning.notifications import edit, settled, tell
 from provisioning.service.people import SERVICE, People
+from provisioning.uploads import Upload
 
 LEASE = timedelta(seconds=60)
 AT_ONCE = 32  # messages under way together, each in its own lane
@@ -84,8 +85,17 @@ class Outbox(People):
         """What changed between drawing and remembering would else be missed."""
         device = await self.store.get(Device, post.subject) if post.revision else None
         job = await self.store.get(Job, post.subject) if post.revision else None
-        if (device and device.version != post.revision) or (job and not job.running):
+        upload = await self.store.get(Upload, post.subject) if post.revision else None
+        moved = any(record and record.version != post.revision for record in (device, upload))
+        if moved or (job and not job.running) or (not post.revision and await self._reached_since(post)):
             await self.store.save(Change(puts=(edit(post, self.now()),)))
+
+    async def _reached_since(self, post: Post) -> bool:
+        """The ledger of a hand-over was drawn before its technician got the card that came with it."""
+        if post.reader == post.subject or await self.store.get(Person, post.subject) is None:
+            return False
+        newest = (await self.store.find(Post, reader=post.subject, limit=1)).rows
+        return bool(newest) and newest[0].posted_at > post.posted_at
 
     async def forget(self, key: str) -> None:
         """Something else stands there now that is not drawn anew."""
