@@ -86,8 +86,10 @@ class Outbox(People):
         device = await self.store.get(Device, post.subject) if post.revision else None
         job = await self.store.get(Job, post.subject) if post.revision else None
         upload = await self.store.get(Upload, post.subject) if post.revision else None
-        moved = any(record and record.version != post.revision for record in (device, upload))
-        if moved or (job and not job.running) or (not post.revision and await self._reached_since(post)):
+        moved = device and device.version != post.revision
+        # work that goes on has its message edited now and then; only its end must not be missed
+        ended = upload and not upload.unfinished and upload.version != post.revision
+        if moved or ended or (job and not job.running) or (not post.revision and await self._reached_since(post)):
             await self.store.save(Change(puts=(edit(post, self.now()),)))
 
     async def _reached_since(self, post: Post) -> bool:
@@ -95,7 +97,7 @@ class Outbox(People):
         if post.reader == post.subject or await self.store.get(Person, post.subject) is None:
             return False
         newest = (await self.store.find(Post, reader=post.subject, limit=1)).rows
-        return bool(newest) and newest[0].posted_at > post.posted_at
+        return bool(newest) and newest[0].posted_at > (post.edited_at or post.posted_at)
 
     async def forget(self, key: str) -> None:
         """Something else stands there now that is not drawn anew."""
