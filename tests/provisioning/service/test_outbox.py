@@ -194,3 +194,16 @@ async def test_the_ledger_says_when_a_hand_over_arrived_and_was_opened(waiting: 
     await waiting.core.opened(card.key)
     ledger = await waiting.core.delivery(sam, since)
     assert (ledger.delivered_at, ledger.opened_at) == (since + timedelta(minutes=1), since + timedelta(minutes=6))
+
+
+async def test_a_ledger_drawn_before_its_technician_was_reached_is_drawn_anew_once(world: World) -> None:
+    drawn = world.clock.now()
+    world.later(seconds=1)
+    await world.shows(SAM, A)
+    ledger = await world.shows(DANA, SAM, view="issued")
+    assert not await world.told(MessageKind.EDIT)  # Sam had been reached when it was drawn
+    await world.core.remember(replace(ledger, posted_at=drawn))
+    assert [m.subject for m in await world.told(MessageKind.EDIT)] == [ledger.key]
+    await world.delivers()
+    await world.core.remember(replace(ledger, posted_at=drawn, edited_at=world.clock.now()))
+    assert not await world.told(MessageKind.EDIT)  # an edit gives rise to no further one
