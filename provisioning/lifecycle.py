@@ -21,7 +21,8 @@ from provisioning.events import (
     ProblemReported,
     ProblemSolved,
 )
-from provisioning.model import ActivationCode, Actor, Authority, Change, Device, Installation, Problem, State
+from provisioning.model import ActivationCode, Actor, Authority, Change, Device, State
+from provisioning.onsite import Installation, Problem
 
 
 class Step(StrEnum):

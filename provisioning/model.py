@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from provisioning.bookkeeping import Attempts, Lease, Operation, Segment
 from provisioning.jobs import Job
+from provisioning.onsite import CodeRequest, Installation, Problem, Stray
+from provisioning.photos import Photo
 from provisioning.uploads import Upload, UploadPart
 
 if TYPE_CHECKING:
@@ -103,28 +105,6 @@ class ActivationCode:
         return self.sealed is not None and now < self.expires_at
 
 
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """A technician's word that a device is mounted; stands beside the server's own knowledge, never instead of it."""
-
-    by: str
-    by_name: str
-    at: datetime
-    note: str = ""
-    mounting_only: bool = False  # confirmed before the device had called in
-    checked: bool = False  # mounted, cabled, screen on
-    screen: bool = False  # it showed the tenant's name, as the technician says
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    kind: str
-    note: str
-    by: str
-    by_name: str
-    at: datetime
-
-
 def site_of(location: str) -> str:
     return location.split("/", 1)[0].strip()
 
@@ -157,7 +137,9 @@ class Device:
     provisioned_at: datetime | None = None
     installed: Installation | None = None
     problem: Problem | None = None
-    renewals: tuple[datetime, ...] = ()  # when a technician renewed this device's code, last 24 h
+    renewals: tuple[datetime, ...] = ()  # when a technician made this device's code by themselves, last 24 h
+    request: CodeRequest | None = None  # a code is asked for and not yet made
+    stray: Stray | None = None  # another device called with this one's code
     removed_at: datetime | None = None  # kept: a removed device that comes back has its state and life
     batch: str = ""  # the import that put it on the list: nobody sees it while that batch `hides`
     version: int = 0
@@ -213,10 +195,14 @@ class Person:
     asked_at: datetime | None = None  # asked for access and waits for an answer
     chat: Conversation | None = None  # their 1:1 chat with the bot
     reachable: bool = True  # false once their chat answered 403
-    locale: str = ""
+    locale: str = ""  # as their client says
+    language: str = ""  # as they said themselves; wins over `locale`
     timezone: str = ""
     guest: bool = False  # of the tenant, as Teams says; guests have no role
     current: str = ""  # MAC of the one device whose code their phone shows
+    photo_for: str = ""  # MAC whose install their next picture belongs to …
+    photo_until: datetime | None = None  # … if it comes by then
+    greeted_on: str = ""  # the day, on their own calendar, of the latest morning message (ISO 8601)
     access_ended_at: datetime | None = None
     version: int = 0
 
@@ -236,6 +222,7 @@ class Rollout:
     started_at: datetime
     reached: tuple[int, ...] = ()  # milestones already told, in per cent
     tag: str = ""  # followed instead of a site
+    on_site: bool = False  # its codes start on site: made when a technician stands before the device
     version: int = 0
 
     @property
@@ -373,7 +360,7 @@ class OutboxMessage:
         return self.id
 
 
-Noun = Device | Person | Rollout | Post | Batch | Upload | UploadPart | Job
+Noun = Device | Person | Rollout | Post | Batch | Upload | UploadPart | Job | Photo
 Record = Noun | Attempts | Operation | Lease | Segment | OutboxMessage
 
 

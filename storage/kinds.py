@@ -15,6 +15,7 @@ from provisioning.errors import TextTooLong
 from provisioning.jobs import Job
 from provisioning.mac import vendor
 from provisioning.model import Batch, Device, OutboxMessage, Person, Post, Rollout
+from provisioning.photos import Photo
 from provisioning.ports import IndexValue, Span, TallyRow
 from provisioning.searching import text_of
 from provisioning.uploads import Upload, UploadPart
@@ -40,6 +41,10 @@ def _newest_first(moment: datetime, key: str) -> str:
 
 def _code_until(device: Device) -> int | None:
     return micros(device.code.expires_at) if device.code and device.code.sealed is not None else None
+
+
+def _installed_at(device: Device) -> int | None:
+    return micros(device.installed.at) if device.installed else None
 
 
 def _hashed_until(device: Device) -> int | None:
@@ -90,6 +95,7 @@ _KINDS = (
             "code_until": _code_until,
             "hashed_until": _hashed_until,
             "installed": lambda device: device.installed is not None,
+            "installed_at": _installed_at,
             "problem": lambda device: device.problem is not None,
             "removed": lambda device: device.removed,
             "open": lambda device: device.open_job,
@@ -103,8 +109,8 @@ _KINDS = (
         broad=frozenset({"state", "vendor"}),
         flags=frozenset({"installed", "problem", "removed", "open"}),
         rare=frozenset({"problem"}),
-        times=frozenset({"code_until", "hashed_until"}),
-        revision=2,
+        times=frozenset({"code_until", "hashed_until", "installed_at"}),
+        revision=3,
     ),
     Kind(
         Person,
@@ -180,6 +186,7 @@ _KINDS = (
         rare=frozenset({"running"}),
         times=frozenset({"at"}),
     ),
+    Kind(Photo, "photos", {"device": lambda photo: photo.mac}, order=lambda photo: photo.key),
     Kind(Attempts, "attempts", {}, order=lambda attempts: attempts.slot),
     Kind(
         Operation,

@@ -1,6 +1,20 @@
 """A file per feature noun; each owns a `router`. All of them together are the table of routes."""
 
-from bot.handlers import codes, devices, exports, finding, issuing, jobs, onsite, people, rollouts, tags, uploads
+from bot.handlers import (
+    codes,
+    day,
+    devices,
+    exports,
+    finding,
+    install,
+    issuing,
+    jobs,
+    people,
+    problems,
+    rollouts,
+    tags,
+    uploads,
+)
 from bot.handlers.general import guide
 from bot.routing import Router
 
@@ -10,5 +24,5 @@ def all_routes() -> Router:
     table = Router()
     table.include(guide(table), devices.router, uploads.router, finding.router, tags.router)
     table.include(issuing.router, codes.router, exports.router, jobs.router)
-    table.include(onsite.router, people.router)
+    table.include(day.router, install.router, problems.router, people.router)
     return table.include(rollouts.router)

@@ -12,7 +12,7 @@ from provisioning.errors import Choice
 from provisioning.lifecycle import companion
 from provisioning.mac import vendor
 from provisioning.model import ActivationCode, Device, Person, State
-from provisioning.service.onsite import PROBLEMS
+from provisioning.service.problems import PROBLEMS
 from provisioning.texts import N_, _
 
 BADGES: Mapping[State, tuple[str, Tone]] = {

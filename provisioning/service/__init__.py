@@ -4,8 +4,10 @@ from provisioning.service.activation import Activation
 from provisioning.service.devices import Devices
 from provisioning.service.exporting import Exporting
 from provisioning.service.housekeeping import Housekeeping
-from provisioning.service.onsite import OnSite
+from provisioning.service.installing import Installing
 from provisioning.service.outbox import Outbox
+from provisioning.service.problems import Problems
+from provisioning.service.renewing import Renewing
 from provisioning.service.rollouts import Rollouts
 from provisioning.service.unit import Policy
 from provisioning.service.working import Working
@@ -13,5 +15,7 @@ from provisioning.service.working import Working
 __all__ = ["Policy", "Provisioning"]
 
 
-class Provisioning(Devices, Working, Exporting, OnSite, Outbox, Rollouts, Activation, Housekeeping):
+class Provisioning(
+    Devices, Working, Exporting, Renewing, Installing, Problems, Outbox, Rollouts, Activation, Housekeeping
+):
     """Everything the product can do; the doors call nothing else."""

@@ -8,31 +8,23 @@ from typing import Any
 
 from bot.handlers import all_routes
 from cards.view import Button, View
-from cards.views import codes, devices, finding, general, issuing, onsite, people, rollouts, tags
+from cards.views import codes, day, devices, finding, general, install, issuing, people, problems, rollouts, tags
 from cards.views.common import note, question
 from cards.views.issuing import Choices
 from provisioning.codes import Key, Keyring
 from provisioning.errors import Choice, MacWrongLength
-from provisioning.model import (
-    Actor,
-    Batch,
-    Conversation,
-    ConversationKind,
-    Device,
-    Installation,
-    Person,
-    Problem,
-    Role,
-    State,
-)
+from provisioning.model import Actor, Batch, Conversation, ConversationKind, Device, Person, Role, State
+from provisioning.onsite import Installation, Problem
 from provisioning.service.codes import CodePage, Revoked
+from provisioning.service.day import Day, Job
 from provisioning.service.devices import Added, Undone
 from provisioning.service.finding import DeviceFacts, Listing, Nothing
 from provisioning.service.handover import Delivery, InHand
+from provisioning.service.installing import Saved, ScreenNotSeen
 from provisioning.service.issuing import Issued, IssueOrder, Ledger, Outlook
 from provisioning.service.lookup import Target
-from provisioning.service.onsite import Day, Job, Saved, ScreenNotSeen, UnknownProblem
 from provisioning.service.people import Ended, Roster, Workload
+from provisioning.service.problems import UnknownProblem
 from provisioning.service.reading import Part
 from provisioning.service.rollouts import Progress
 from provisioning.service.tags import Tagged
@@ -223,7 +215,7 @@ class _Cards:
         def job(device: Device, digits: str = "", **more: Any) -> View:
             asked = more.pop("asked", False)
             held = Job(InHand(device, digits, self.sam.name), 1, 12, asked=asked)
-            return onsite.job_card(held, NOW, "Contoso", readers=("29:sam",), **more)
+            return day.job_card(held, NOW, "Contoso", readers=("29:sam",), **more)
 
         open_ = tuple(replace(d, code=self.live.code) for d in self.row)
         unknown = UnknownProblem()
@@ -231,7 +223,7 @@ class _Cards:
         mounted, seen = replace(self.word, mounting_only=True), replace(self.word, screen=True)
 
         def said(saved: Saved) -> View:
-            return onsite.saved_card(saved, NOW, "sam", "Contoso")
+            return install.saved_card(saved, NOW, "sam", "Contoso")
 
         return {
             "job-next": job(self.live, DIGITS, upcoming=True),
@@ -246,14 +238,14 @@ class _Cards:
             "job-teams-ended": job(self.teams_ended),
             "job-teams-asked": job(self.teams_ended, asked=True),
             "job-teams-seen": job(self.teams_seen),
-            "jobs-none": onsite.no_jobs(Day((), 0)),
-            "jobs-all-done": onsite.no_jobs(Day((), 12)),
-            "jobs-stuck": onsite.no_jobs(Day((self.troubled,), 11)),
-            "jobs": onsite.jobs_card(Day((self.troubled, self.called, *open_, self.bare), 3), NOW),
-            "install": onsite.install_form(self.called, "Contoso", mounting_only=False),
-            "install-teams": onsite.install_form(self.teams, "Contoso", mounting_only=False),
-            "install-not-called-in": onsite.not_called_in(self.live),
-            "install-not-seen": onsite.install_form(
+            "jobs-none": day.no_jobs(Day((), 0)),
+            "jobs-all-done": day.no_jobs(Day((), 12)),
+            "jobs-stuck": day.no_jobs(Day((self.troubled,), 11)),
+            "jobs": day.jobs_card(Day((self.troubled, self.called, *open_, self.bare), 3), NOW),
+            "install": install.install_form(self.called, "Contoso", mounting_only=False),
+            "install-teams": install.install_form(self.teams, "Contoso", mounting_only=False),
+            "install-not-called-in": install.not_called_in(self.live),
+            "install-not-seen": install.install_form(
                 self.teams, "Contoso", mounting_only=False, note=self.words, fault=ScreenNotSeen(organisation="Contoso")
             ),
             "installed": said(saved),
@@ -261,10 +253,10 @@ class _Cards:
             "installed-mounting": said(Saved(replace(self.live, installed=mounted), mounted)),
             "installed-teams": said(Saved(self.teams_seen, seen)),
             "installed-teams-mounting": said(Saved(replace(self.teams, installed=mounted), mounted)),
-            "problem-form": onsite.problem_form(self.live),
-            "problem-refused": onsite.problem_form(self.live, unknown, self.words),
-            "problem-sent": onsite.problem_sent(self.troubled),
-            "problem-told": onsite.problem_told(self.troubled, self.sam.name),
+            "problem-form": problems.problem_form(self.live),
+            "problem-refused": problems.problem_form(self.live, unknown, self.words),
+            "problem-sent": problems.problem_sent(self.troubled),
+            "problem-told": problems.problem_told(self.troubled, self.sam.name),
         }  # fmt: skip
 
     def people(self) -> dict[str, View]:

@@ -12,7 +12,8 @@ import pytest
 
 from cards.render import render
 from cards.view import CodeCard, View
-from cards.views import codes, devices, finding, general, issuing, onsite, people, rollouts, tags
+from cards.views import codes, devices, finding, general, install, issuing, people, problems, rollouts, tags
+from cards.views import day as day_cards
 from cards.views.common import question
 from cards.views.issuing import Choices
 from provisioning.errors import Choice, DeviceExists, InvalidChoice, InvalidLocation, InvalidMac, TextTooLong
@@ -24,20 +25,21 @@ from provisioning.model import (
     Conversation,
     ConversationKind,
     Device,
-    Installation,
     Person,
-    Problem,
     Role,
     State,
 )
+from provisioning.onsite import Installation, Problem
 from provisioning.service.codes import CodePage, Revoked
+from provisioning.service.day import Day, Job
 from provisioning.service.devices import Added, Undone
 from provisioning.service.finding import DeviceFacts, Listing, Nothing
 from provisioning.service.handover import Delivery, InHand
+from provisioning.service.installing import Saved, ScreenNotSeen
 from provisioning.service.issuing import Issued, IssueOrder, Ledger, Outlook
 from provisioning.service.lookup import Target
-from provisioning.service.onsite import PROBLEMS, Day, Job, Saved, ScreenNotSeen
 from provisioning.service.people import Ended, Roster, Workload
+from provisioning.service.problems import PROBLEMS
 from provisioning.service.reading import Part
 from provisioning.service.rollouts import Progress
 from provisioning.service.tags import Tagged
@@ -101,20 +103,22 @@ def cards_of(device: Device, user: str) -> Iterator[View]:
     for actor in (ADMIN, TECHNICIAN, BOTH):
         yield devices.device_card(facts, actor, NOW, "Moved.")
     for hand, asked, upcoming in itertools.product((held, bare), (False, True), (False, True)):
-        yield onsite.job_card(Job(hand, 3, 12, asked), NOW, user or "x", upcoming=upcoming, readers=("29:s",))
+        yield day_cards.job_card(Job(hand, 3, 12, asked), NOW, user or "x", upcoming=upcoming, readers=("29:s",))
     yield codes.code_card(held, NOW)
     yield codes.code_card(bare, NOW, "x")
     yield from (devices.move_form(device, user[:200], fault), devices.remove_card(device, NOW))
     yield from (devices.removed_card(device), devices.swapped_card(device, device))
     yield from (codes.locked_card(device), codes.wanted_card(device, user))
-    yield from (onsite.install_form(device, user, mounting_only=only, fault=f, note=user[:200])
+    yield from (install.install_form(device, user, mounting_only=only, fault=f, note=user[:200])
                 for only, f in itertools.product((False, True), (None, fault, unseen)))  # fmt: skip
-    yield onsite.not_called_in(device)
+    yield install.not_called_in(device)
     if device.installed:
-        yield from (onsite.saved_card(Saved(device, device.installed, again), NOW, who, user)
+        yield from (install.saved_card(Saved(device, device.installed, again), NOW, who, user)
                     for again, who in itertools.product((False, True), ("s", "x")))  # fmt: skip
-    yield from (onsite.problem_form(device, f, user[:200]) for f in (None, fault, InvalidChoice(text="x", choices="y")))
-    yield from (onsite.problem_sent(device), onsite.problem_told(device, user))
+    yield from (
+        problems.problem_form(device, f, user[:200]) for f in (None, fault, InvalidChoice(text="x", choices="y"))
+    )
+    yield from (problems.problem_sent(device), problems.problem_told(device, user))
     yield devices.added_card(Added(Batch(kind="add", by="a", by_name=user, at=NOW, macs=(MAC,)), (device,), ()), NOW,
                              timedelta(minutes=10))  # fmt: skip
 
@@ -174,7 +178,7 @@ def other_cards(device: Device, user: str) -> Iterator[View]:
     )
     yield codes.ask_many("revoke", "Revoke?", "Revoke", "all", "small")
     for day in (Day((), 0), Day((), 3), Day(ten * 3, 2)):
-        yield from (onsite.no_jobs(day), onsite.jobs_card(day, NOW), onsite.jobs_card(day, NOW, 20))
+        yield from (day_cards.no_jobs(day), day_cards.jobs_card(day, NOW), day_cards.jobs_card(day, NOW, 20))
     for configured, count in itertools.product((False, True), (0, 3)):
         yield people.welcome_admin(user, user, configured=configured, devices=count)
     yield from (people.welcome_technician(user), people.no_access((), asked=False), people.access_ended())

@@ -9,7 +9,8 @@ from provisioning import lifecycle
 from provisioning.codes import Key, Keyring
 from provisioning.errors import ResetRequired
 from provisioning.events import CodeReceived, CodeRevoked
-from provisioning.model import ActivationCode, Actor, Device, Installation, State
+from provisioning.model import ActivationCode, Actor, Device, State
+from provisioning.onsite import Installation
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 MAC = "805EC0112233"

@@ -34,18 +34,17 @@ from provisioning.model import (
     Conversation,
     ConversationKind,
     Device,
-    Installation,
     MessageKind,
     MessageStatus,
     OutboxMessage,
     Person,
     Post,
-    Problem,
     Record,
     Role,
     Rollout,
     State,
 )
+from provisioning.onsite import Installation, Problem
 from provisioning.ports import Store
 from tests.provisioning.world import DANA, KEYS, TENANT
 

@@ -12,18 +12,18 @@ from provisioning.model import (
     ConversationKind,
     Device,
     Former,
-    Installation,
     MessageKind,
     MessageStatus,
     OutboxMessage,
     Person,
     Post,
-    Problem,
     Record,
     Role,
     Rollout,
     State,
 )
+from provisioning.onsite import Installation, Problem
+from provisioning.photos import Photo, pieces_of
 from provisioning.uploads import BadRow, RowFault, SheetRow, Upload, UploadPart, UploadState
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -100,6 +100,7 @@ def one_of_each() -> tuple[Record, ...]:
         message("m1", unique="edit:1"),
         message("m2", status=MessageStatus.SENT, settled_at=NOW),
         *of_imports(),
+        *of_installs(),
     )
 
 
@@ -150,5 +151,21 @@ def of_imports() -> tuple[Record, ...]:
             progress_at=NOW,
             settled_at=NOW,
             fault=RowFault.of("forbidden", {"who": "admins"}),
+        ),
+    )
+
+
+def of_installs() -> tuple[Record, ...]:
+    """What came with installs on site: in stores since schema 4."""
+    return (
+        Photo(
+            mac="805EC0000001",
+            life=2,
+            by="kim",
+            by_name="Kim",
+            at=NOW,
+            width=1024,
+            height=768,
+            pieces=pieces_of(bytes(range(256)) * 200),
         ),
     )

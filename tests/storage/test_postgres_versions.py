@@ -17,7 +17,7 @@ from tests.storage import postgres
 from tests.storage.samples import NOW, device, one_of_each, rich_device
 
 FIRST = 1
-SINCE = {"uploads", "upload_parts", "jobs", "revisions", "tagged"}  # tables
+SINCE = {"uploads", "upload_parts", "jobs", "revisions", "tagged", "photos"}  # tables
 
 
 @pytest.fixture

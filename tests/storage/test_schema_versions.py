@@ -28,7 +28,7 @@ from storage.tinydb_file import SCHEMA
 from storage.tinydb_schema import shape
 from tests.fakes import FakeClock
 from tests.storage import old_store
-from tests.storage.samples import NOW, device, import_of, of_imports, one_of_each, rich_device
+from tests.storage.samples import NOW, device, import_of, of_imports, of_installs, one_of_each, rich_device
 
 HOUSE = Path(__file__).parents[2]
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -45,8 +45,9 @@ def lay(folder, version):
 
 def kept_by(version):
     """What old_store.py put into the store of that version."""
-    later = {1: {*of_imports(), *(r for r in one_of_each() if isinstance(r, Lease))}, 2: set(of_imports())}
-    return [record for record in old_store.records() if record not in later.get(version, ())]
+    since = {2: [r for r in one_of_each() if isinstance(r, Lease)], 3: of_imports(), 4: of_installs()}
+    later = {record for schema, records in since.items() if schema > version for record in records}
+    return [record for record in old_store.records() if record not in later]
 
 
 def ask(file, question):
@@ -159,7 +160,8 @@ async def test_a_conversion_is_told_and_a_store_of_this_version_is_left_alone(fo
         await (await reopened(folder)).close()
     told = {entry["table"]: entry["rows"] for entry in logs if "table" in entry}
     since_2 = {"devices": 44, "batches": 1}
-    assert told == {1: since_2 | {"audit": old_store.FACTS, "outbox": 8}, 2: since_2, SCHEMA: {}}[version]
+    expected = {1: since_2 | {"audit": old_store.FACTS, "outbox": 8}, 2: since_2, 3: {"devices": 45}, SCHEMA: {}}
+    assert told == expected[version]
 
 
 # ------------------------------------------------------------------ what is cut off, and what comes later
@@ -222,7 +224,7 @@ async def test_what_an_index_says_otherwise_from_now_on_is_worked_out_again(file
     await file_store.save(Change(puts=(device(1, "Oslo/1"), device(2, "Oslo/2"))))
     await file_store.close()
     monkeypatch.setitem(KINDS[Device].indexes, "token", lambda each: each.mac[-2:])
-    monkeypatch.setitem(tinydb_schema._REVISIONS, "devices", 3)
+    monkeypatch.setitem(tinydb_schema._REVISIONS, "devices", KINDS[Device].revision + 1)
     with capture_logs() as logs:
         store = await reopened(folder)
     assert [(entry["table"], entry["rows"]) for entry in logs] == [("devices", 2)]

@@ -8,8 +8,8 @@ import pytest
 from provisioning import lifecycle
 from provisioning.errors import CodeRefused
 from provisioning.model import Change, Device, MessageKind
+from provisioning.service.installing import NotCalledIn, ScreenNotSeen
 from provisioning.service.issuing import IssueOrder
-from provisioning.service.onsite import NotCalledIn, ScreenNotSeen
 from provisioning.service.restoring import Restoring
 from tests.provisioning.world import KEYS, KIM, POLICY, SAM, A, B, World
 

@@ -12,7 +12,8 @@ from provisioning.errors import (
     TextTooLong,
 )
 from provisioning.model import MessageKind
-from provisioning.service.onsite import NotCalledIn, UnknownProblem
+from provisioning.service.installing import NotCalledIn
+from provisioning.service.problems import UnknownProblem
 from tests.provisioning.world import DANA, KIM, LEE, SAM, A, B, C, World, channel, member
 
 

@@ -1,24 +1,10 @@
-"""The technician's cards: judged at phone width, one thumb, at most three buttons."""
+"""The technician's day at phone width: one device, one thumb, at most three buttons; and the list."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from cards.view import (
-    Button,
-    ChoiceInput,
-    CodeCard,
-    Fact,
-    FormCard,
-    Input,
-    ListCard,
-    Notice,
-    Row,
-    Style,
-    TextInput,
-    ToggleInput,
-    Tone,
-)
+from cards.view import Button, CodeCard, ListCard, Notice, Row, Style, Tone
 from cards.views.common import (
     installed_words,
     more,
@@ -30,10 +16,9 @@ from cards.views.common import (
     what_and_mac,
 )
 from cards.words import clock, code_groups, escape
-from provisioning.errors import BadInput
 from provisioning.lifecycle import awaits_word, companion
 from provisioning.model import Device
-from provisioning.service.onsite import PROBLEMS, Day, Job, Saved
+from provisioning.service.day import Day, Job
 from provisioning.texts import _, ngettext
 
 PAGE = 10
@@ -179,151 +164,3 @@ def _job_state(device: Device, now: datetime) -> str:
     if device.provisioned:
         return _("called in")
     return _("waiting") if device.live_code(now) else _("no live code")
-
-
-# ------------------------------------------------------------------ the install
-
-
-def install_form(
-    device: Device,
-    organisation: str,
-    *,
-    mounting_only: bool,
-    fault: BadInput | None = None,
-    note: str = "",
-    screen: bool = False,
-) -> FormCard:
-    """What only the technician can see of a companion device is asked, and never assumed."""
-    data = {"device": device.mac, "mounting_only": "true" if mounting_only else "false"}
-    errors = {fault.field or "note": escape(fault.sentence)} if fault else {}
-    inputs: list[Input] = [
-        TextInput(id="note", label=_("Note"), value=note, limit=200, lines=True, error=errors.get("note", "")),
-        ToggleInput(id="checked", label=_("Check"), title=_("Mounted, cabled, screen on"), value=True),
-    ]
-    buttons = [Button("install_save", _("Save"), data, style=Style.POSITIVE)]
-    if companion(device):
-        shows, error = _("The screen shows {organisation}", organisation=escape(organisation)), errors.get("screen", "")
-        inputs.insert(0, ToggleInput(id="screen", label=_("Screen"), title=shows, value=screen, error=error))
-        buttons.append(Button("install_save", _("Mounting only"), {**data, "mounting_only": "true"}))
-    return FormCard(
-        title=_("Confirm install"),
-        facts=(Fact(_("Room"), escape(device.place)), Fact(_("Device"), _known_words(device))),
-        inputs=tuple(inputs),
-        buttons=(*buttons, Button("job", _("Back"), {"device": device.mac}, inputs=False)),
-        small=(_("Or type: install {place} and a note", place=escape(device.place)),),
-        subject=device.mac,
-        revision=device.version,
-    )
-
-
-def _known_words(device: Device) -> str:
-    """What this service itself knows of it."""
-    if companion(device):
-        return _("calls Microsoft's service, not this one")
-    called = device.provisioned_at
-    return _("called in {time}", time=clock(called)) if called else _("has not called in")
-
-
-def not_called_in(device: Device, note: str = "") -> Notice:
-    data = {"device": device.mac}
-    return Notice(
-        title=_("Not called in yet. Confirm the mounting only?"),
-        tone=Tone.WARNING,
-        lines=(place_words(device),),
-        buttons=(
-            Button("install_form", _("Mounting only"), {**data, "mounting_only": "true", "note": note[:200]}),
-            Button("job", _("Wait"), data),
-        ),
-        subject=device.mac,
-        revision=device.version,
-    )
-
-
-def saved_card(saved: Saved, now: datetime, actor: str, organisation: str) -> Notice:
-    word = saved.word
-    by = _("you") if word.by == actor else escape(word.by_name)
-    time = clock(word.at, now)
-    title = _("Already saved {time} by {by}.", time=time, by=by) if saved.again else _("Saved {time}.", time=time)
-    lines = [_standing(saved, now, organisation)]
-    if not word.checked:
-        lines.append(_("Not ticked: mounted, cabled, screen on."))
-    if word.note:
-        lines.append(escape(word.note))
-    return Notice(
-        title=title, tone=Tone.GOOD, lines=tuple(lines), subject=saved.device.mac, revision=saved.device.version
-    )
-
-
-def _standing(saved: Saved, now: datetime, organisation: str) -> str:
-    """What is known: by this service, or of a companion device by the technician's word alone."""
-    place, server = place_words(saved.device), saved.device.provisioned_at
-    if saved.word.screen:
-        word = installed_words(saved.device, organisation)
-        return _("{place}: installed; {word}.", place=place, word=word)
-    if companion(saved.device):
-        return _(
-            "{place}: mounted; whether the screen shows {organisation} was not said.",
-            place=place,
-            organisation=escape(organisation),
-        )
-    known = _("called in {time}", time=clock(server, now)) if server else _("has not called in yet")
-    return _("{place}: installed; the device {known}.", place=place, known=known)
-
-
-# ------------------------------------------------------------------ problems
-
-
-def problem_form(device: Device, fault: BadInput | None = None, note: str = "") -> FormCard:
-    return FormCard(
-        title=_("Problem with {place}", place=escape(device.place)),
-        inputs=(
-            ChoiceInput(
-                id="kind",
-                label=_("What is wrong?"),
-                choices=tuple((kind, _(title)) for kind, title in PROBLEMS.items()),
-                required=True,
-                required_message=_("Choose what is wrong."),
-                error=escape(fault.sentence) if fault and fault.field == "kind" else "",
-                expanded=True,
-            ),
-            TextInput(
-                id="note",
-                label=_("Note"),
-                limit=200,
-                lines=True,
-                value=note,
-                error=escape(fault.sentence) if fault and fault.field != "kind" else "",
-            ),
-        ),
-        buttons=(
-            Button("problem_save", _("Send"), {"device": device.mac}, style=Style.POSITIVE),
-            Button("job", _("Back"), {"device": device.mac}, inputs=False),
-        ),
-        small=(_("Or type: problem {place} and what is wrong", place=escape(device.place)),),
-        subject=device.mac,
-        revision=device.version,
-    )
-
-
-def problem_sent(device: Device) -> Notice:
-    return Notice(
-        title=_("Problem sent"),
-        tone=Tone.WARNING,
-        lines=(f"{place_words(device)}: {problem_words(device)}", _("The admins are told.")),
-        subject=device.mac,
-        revision=device.version,
-    )
-
-
-def problem_told(device: Device, technician: str) -> Notice:
-    """To admins."""
-    return Notice(
-        title=_("Problem: {place}", place=place_words(device)),
-        summary=_("{name} reports a problem, {place}", name=escape(technician), place=place_words(device)),
-        tone=Tone.ATTENTION,
-        lines=(problem_words(device), what_and_mac(device)),
-        buttons=(
-            Button("device", _("Show it"), {"device": device.mac}, style=Style.POSITIVE),
-            Button("solve", _("Solved"), {"device": device.mac}),
-        ),
-    )

@@ -1,0 +1,81 @@
+"""The technician's day: the next device, the list, a device's code."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from bot.handlers.codes import code_of
+from bot.handlers.devices import gone, living
+from bot.routing import Router
+from bot.turn import Reply, Turn
+from cards.views import day as cards
+from cards.views.people import access_ended
+from provisioning.access import Permission
+from provisioning.model import MessageKind
+from provisioning.service.day import Job
+
+router = Router()
+SITE = (Permission.WORK_ON_SITE,)
+
+
+async def _job(turn: Turn, job: Job, *, upcoming: bool = False) -> Reply:
+    person = await turn.provisioning.who(turn.actor.id)
+    readers = (person.teams_id,) if person and person.teams_id else ()
+    organisation = turn.provisioning.policy.organisation
+    card = cards.job_card(job, turn.now, organisation, upcoming=upcoming, readers=readers)
+    kept = living(job.device, "job_again", shows_code=bool(job.held.digits))
+    if upcoming:
+        kept = dataclasses.replace(kept, params={**kept.params, "upcoming": "true"})
+    return Reply(card=card, private=True, living=kept)
+
+
+@router.command("next", needs=SITE)
+@router.action("next")
+@router.notice(MessageKind.NEXT_DEVICE)
+@router.notice(MessageKind.NEW_JOBS)
+async def next_device(turn: Turn, subject: str = "") -> Reply | None:
+    """Show your next device with its place and code."""
+    job = await turn.provisioning.next_job(turn.actor)
+    if job is None:
+        return Reply(card=cards.no_jobs(await turn.provisioning.day(turn.actor)), private=True)
+    return await _job(turn, job, upcoming=True)
+
+
+@router.view
+async def job_again(turn: Turn, mac: str, upcoming: bool = False) -> Reply | None:
+    """The job's card as it stands now."""
+    if not turn.actor.roles:
+        return Reply(card=access_ended())
+    job = await turn.provisioning.redraw_job(turn.actor, mac)
+    return await _job(turn, job, upcoming=upcoming) if job else await gone(turn, mac)
+
+
+@router.action("job", needs=SITE)
+async def job(turn: Turn, device: str) -> Reply:
+    """Back to a device's card."""
+    return await _job(turn, await turn.provisioning.job(turn.actor, device))
+
+
+@router.command("my devices", "list", needs=SITE)
+@router.action("jobs")
+async def my_devices(turn: Turn, after: int = 0, first: int = 0) -> Reply:
+    """List your open devices in walking order, without codes."""
+    return Reply(card=cards.jobs_card(await turn.provisioning.day(turn.actor), turn.now, after), private=True)
+
+
+@router.command("code <device>", needs=(*SITE, Permission.ISSUE_CODES))
+@router.action("code")
+async def code(turn: Turn, device: str) -> Reply:
+    """Show a device's code, in your own chat."""
+    if turn.actor.is_admin:
+        found = await turn.provisioning.device(turn.actor, device)
+        if found.technician != turn.actor.id:
+            return await code_of(turn, found.mac)
+    return await job(turn, device)
+
+
+@router.command("new code <device>", needs=SITE)
+@router.action("renew", fresh=True)
+async def new_code(turn: Turn, device: str) -> Reply:
+    """Get a new code for one of your devices; the old one dies."""
+    return await _job(turn, await turn.provisioning.renew(turn.actor, device))

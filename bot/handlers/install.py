@@ -1,0 +1,72 @@
+"""The install: confirmed, with what the technician saw."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bot.handlers.day import SITE
+from bot.routing import Router
+from bot.turn import Reply, Turn
+from cards.views import install as cards
+from provisioning.errors import BadInput
+from provisioning.lifecycle import awaits_word, companion
+from provisioning.model import Device
+
+router = Router()
+
+
+@router.action("install_form", needs=SITE)
+async def install_form(
+    turn: Turn,
+    device: str,
+    mounting_only: bool = False,
+    note: str = "",
+    screen: bool = False,
+    fault: BadInput | None = None,
+) -> Reply:
+    """The form that confirms an install; asks first where the device has not called in."""
+    current = (await turn.provisioning.job(turn.actor, device)).device
+    organisation = turn.provisioning.policy.organisation
+    if current.installed and not awaits_word(current):
+        return await _saved(turn, current)
+    if not (current.provisioned or companion(current) or mounting_only):
+        return Reply(card=cards.not_called_in(current, note))
+    return Reply(
+        card=cards.install_form(
+            current, organisation, mounting_only=mounting_only, fault=fault, note=note, screen=screen
+        )
+    )
+
+
+@router.command("install <device> [<note>]", needs=SITE)
+@router.action("install")
+async def install(turn: Turn, device: str, note: str = "") -> Reply:
+    """Confirm that a device is installed, with a note if you like."""
+    found, note = await turn.provisioning.device_and_rest(turn.actor, f"{device} {note}")
+    if awaits_word(found):
+        return await install_form(turn, found.mac, note=note)
+    if not found.provisioned and not found.installed:
+        return Reply(card=cards.not_called_in(found, note))
+    return await _saved(turn, found, note, checked=True)
+
+
+@router.action("install_save", form=install_form, needs=SITE)
+async def install_save(
+    turn: Turn,
+    device: str,
+    note: str = "",
+    checked: bool = False,
+    screen: bool = False,
+    mounting_only: bool = False,
+) -> Reply:
+    """Save the install."""
+    found = await turn.provisioning.device(turn.actor, device)
+    return await _saved(turn, found, note, checked=checked, screen=screen, mounting_only=mounting_only)
+
+
+async def _saved(turn: Turn, found: Device, note: str = "", **word: bool) -> Reply:
+    """The install as it stands. What was confirmed before stays so, and whoever taps again reads by whom and when."""
+    said = found.installed and not (word.get("screen") and awaits_word(found))
+    actor = replace(turn.actor, operation="") if said else turn.actor
+    saved = await turn.provisioning.confirm(actor, found.mac, note, **word)
+    return Reply(card=cards.saved_card(saved, turn.now, turn.actor.id, turn.provisioning.policy.organisation))

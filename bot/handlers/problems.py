@@ -1,0 +1,63 @@
+"""Problems on site: told by technicians, solved by admins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bot.handlers.day import SITE
+from bot.handlers.devices import EDIT
+from bot.handlers.devices import device as device_card
+from bot.routing import Router
+from bot.turn import Reply, Turn
+from cards.views import problems as cards
+from cards.views.rollouts import problem_note
+from provisioning.errors import BadInput
+from provisioning.model import MessageKind
+from provisioning.texts import _
+
+router = Router()
+
+
+@router.action("problem_form", needs=SITE)
+async def problem_form(turn: Turn, device: str, note: str = "", fault: BadInput | None = None) -> Reply:
+    """The form that reports a problem."""
+    found = await turn.provisioning.device(turn.actor, device)
+    return Reply(card=cards.problem_form(found, fault, note))
+
+
+@router.command("problem <device> [<note>]", needs=SITE)
+@router.action("problem")
+async def problem(turn: Turn, device: str, note: str = "") -> Reply:
+    """Report what is wrong with a device; the admins and the channel are told."""
+    found, note = await turn.provisioning.device_and_rest(turn.actor, f"{device} {note}")
+    return await problem_save(turn, found.mac, "other", note) if note else await problem_form(turn, found.mac)
+
+
+@router.action("problem_save", form=problem_form, needs=SITE)
+async def problem_save(turn: Turn, device: str, kind: str = "", note: str = "") -> Reply:
+    """Send the problem."""
+    return Reply(card=cards.problem_sent(await turn.provisioning.report(turn.actor, device, kind, note)))
+
+
+@router.command("solved <device>", needs=EDIT)
+@router.action("solve")
+async def solved(turn: Turn, device: str) -> Reply:
+    """Say that a reported problem is over: its technician gets the device again."""
+    found, was = await turn.provisioning.solve(turn.actor, device)
+    reply = await device_card(turn, found.mac)
+    said = _("The problem is solved.") if was else _("No problem is reported there.")
+    return replace(reply, card=replace(reply.card, notice=said)) if reply.card else reply
+
+
+@router.notice(MessageKind.PROBLEM_REPORTED)
+async def problem_reported(turn: Turn, subject: str) -> Reply | None:
+    """A problem, to the admins and to the channel's thread."""
+    told = await turn.provisioning.problem_of(subject)
+    if told is None:
+        return None
+    if turn.in_channel:
+        owner = told.owner
+        mentions = ((owner.teams_id, owner.name),) if owner and owner.teams_id else ()
+        name = f"<at>{owner.name}</at>" if owner and mentions else ""
+        return Reply(text=problem_note(told.device, name), mentions=mentions)
+    return Reply(card=cards.problem_told(told.device, told.reporter))

@@ -1,0 +1,62 @@
+"""What people on site say, ask and find: parts of a device's record. Times aware in UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """A technician's word that a device is mounted; stands beside the server's own knowledge, never instead of it."""
+
+    by: str
+    by_name: str
+    at: datetime
+    note: str = ""
+    mounting_only: bool = False  # confirmed before the device had called in
+    checked: bool = False  # mounted, cabled, screen on
+    screen: bool = False  # it showed the tenant's name, as the technician says
+    room: str = ""  # where it hangs, in the technician's words, where the list says another room
+    photo: str = ""  # key of the picture that was kept with it
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An admin's answer to a problem."""
+
+    text: str
+    by: str
+    by_name: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    kind: str
+    note: str
+    by: str
+    by_name: str
+    at: datetime
+    answer: Answered | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRequest:
+    """A technician asks for a code that only an admin can make; `admins` are asked one after the other."""
+
+    by: str
+    by_name: str
+    at: datetime
+    admins: tuple[str, ...] = ()  # person ids, in the order they are asked
+    refused_by: str = ""  # name of the admin who refused
+    refused_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """Another device presented this one's code: told to this one's technician alone, never to the caller."""
+
+    mac: str  # who called
+    at: datetime
+    asked_at: datetime | None = None  # an admin was asked to add or to assign the caller
