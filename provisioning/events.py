@@ -215,6 +215,13 @@ class ProblemReported(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemAnswered(Event):
+    """An admin said what to do; the problem stays until it is solved."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProblemSolved(Event):
     kind: str
 

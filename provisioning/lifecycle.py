@@ -18,11 +18,12 @@ from provisioning.events import (
     DeviceReset,
     Event,
     InstallConfirmed,
+    ProblemAnswered,
     ProblemReported,
     ProblemSolved,
 )
 from provisioning.model import ActivationCode, Actor, Authority, Change, Device, State
-from provisioning.onsite import Installation, Problem
+from provisioning.onsite import Answered, Installation, Problem
 
 
 class Step(StrEnum):
@@ -196,6 +197,14 @@ def confirm_install(device: Device, word: Installation) -> Change:
 def report_problem(device: Device, problem: Problem) -> Change:
     event = ProblemReported(at=problem.at, actor=problem.by, subject=device.mac, kind=problem.kind)
     return Change(puts=(replace(device, problem=problem),), events=(event,))
+
+
+def answer_problem(device: Device, answer: Answered) -> Change:
+    """Nothing where no problem is open; a further answer takes the place of the one before."""
+    if device.problem is None:
+        return Change()
+    event = ProblemAnswered(at=answer.at, actor=answer.by, subject=device.mac, kind=device.problem.kind)
+    return Change(puts=(replace(device, problem=replace(device.problem, answer=answer)),), events=(event,))
 
 
 def solve_problem(device: Device, now: datetime, actor: Actor) -> Change:

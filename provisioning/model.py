@@ -176,6 +176,11 @@ class Device:
         """Something on site is still to be done for it."""
         return not self.removed and self.installed is None
 
+    @property
+    def held_up(self) -> bool:
+        """By a problem that nobody has answered yet."""
+        return self.problem is not None and self.problem.answer is None
+
     def live_code(self, now: datetime) -> ActivationCode | None:
         return self.code if self.code and self.code.live(now) else None
 
@@ -322,6 +327,7 @@ class MessageKind(StrEnum):
     CODE_WANTED = "code_wanted"  # to admins: a technician may not renew by themselves
     CODE_LOCKED = "code_locked"  # to admins: too many wrong codes, the code was revoked
     PROBLEM_REPORTED = "problem_reported"  # to admins and to the channel's thread
+    PROBLEM_ANSWERED = "problem_answered"  # to the technician
     UNREACHABLE = "unreachable"  # to admins: somebody's chat answered 403
     ROLLOUT_STARTED = "rollout_started"  # thread
     MILESTONE = "milestone"  # thread

@@ -21,6 +21,7 @@ from provisioning.events import (
     Event,
     InstallConfirmed,
     PersonUnreachable,
+    ProblemAnswered,
     ProblemReported,
     ProblemSolved,
 )
@@ -108,6 +109,7 @@ TOLD: Mapping[type[Event], tuple[tuple[MessageKind, Readers], ...]] = {
         (MessageKind.PROBLEM_REPORTED, _to_channels),
         (MessageKind.NEXT_DEVICE, _to_actor),
     ),
+    ProblemAnswered: ((MessageKind.PROBLEM_ANSWERED, _to_technician),),
     ProblemSolved: ((MessageKind.NEW_JOBS, _to_technician),),
     InstallConfirmed: ((MessageKind.NEXT_DEVICE, _to_actor),),
 }

@@ -18,7 +18,8 @@ router = Router()
 SITE = (Permission.WORK_ON_SITE,)
 
 
-async def _job(turn: Turn, job: Job, *, upcoming: bool = False) -> Reply:
+async def job_reply(turn: Turn, job: Job, *, upcoming: bool = False) -> Reply:
+    """A device as its technician holds it; redrawn when it changes."""
     person = await turn.provisioning.who(turn.actor.id)
     readers = (person.teams_id,) if person and person.teams_id else ()
     organisation = turn.provisioning.policy.organisation
@@ -38,7 +39,7 @@ async def next_device(turn: Turn, subject: str = "") -> Reply | None:
     job = await turn.provisioning.next_job(turn.actor)
     if job is None:
         return Reply(card=cards.no_jobs(await turn.provisioning.day(turn.actor)), private=True)
-    return await _job(turn, job, upcoming=True)
+    return await job_reply(turn, job, upcoming=True)
 
 
 @router.view
@@ -47,13 +48,13 @@ async def job_again(turn: Turn, mac: str, upcoming: bool = False) -> Reply | Non
     if not turn.actor.roles:
         return Reply(card=access_ended())
     job = await turn.provisioning.redraw_job(turn.actor, mac)
-    return await _job(turn, job, upcoming=upcoming) if job else await gone(turn, mac)
+    return await job_reply(turn, job, upcoming=upcoming) if job else await gone(turn, mac)
 
 
 @router.action("job", needs=SITE)
 async def job(turn: Turn, device: str) -> Reply:
     """Back to a device's card."""
-    return await _job(turn, await turn.provisioning.job(turn.actor, device))
+    return await job_reply(turn, await turn.provisioning.job(turn.actor, device))
 
 
 @router.command("my devices", "list", needs=SITE)
@@ -78,4 +79,4 @@ async def code(turn: Turn, device: str) -> Reply:
 @router.action("renew", fresh=True)
 async def new_code(turn: Turn, device: str) -> Reply:
     """Get a new code for one of your devices; the old one dies."""
-    return await _job(turn, await turn.provisioning.renew(turn.actor, device))
+    return await job_reply(turn, await turn.provisioning.renew(turn.actor, device))

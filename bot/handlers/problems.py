@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bot.handlers.day import SITE
-from bot.handlers.devices import EDIT
+from bot.handlers.day import SITE, job_reply
+from bot.handlers.devices import EDIT, gone, living
 from bot.handlers.devices import device as device_card
 from bot.routing import Router
 from bot.turn import Reply, Turn
 from cards.views import problems as cards
 from cards.views.rollouts import problem_note
-from provisioning.errors import BadInput
-from provisioning.model import MessageKind
+from provisioning.errors import BadInput, DeviceNotFound, NearMiss
+from provisioning.model import Device, MessageKind
 from provisioning.texts import _
 
 router = Router()
@@ -49,6 +49,41 @@ async def solved(turn: Turn, device: str) -> Reply:
     return replace(reply, card=replace(reply.card, notice=said)) if reply.card else reply
 
 
+def _told(turn: Turn, device: Device) -> Reply:
+    return Reply(card=cards.problem_told(device, turn.now), private=True, living=living(device, "problem_again"))
+
+
+@router.view
+@router.action("problem_back", needs=EDIT)
+async def problem_again(turn: Turn, device: str = "", mac: str = "") -> Reply | None:
+    """A problem as it stands now: open, answered or solved."""
+    try:
+        return _told(turn, (await turn.provisioning.facts(turn.actor, mac or device)).device)
+    except (DeviceNotFound, NearMiss):
+        return await gone(turn, mac or device)
+
+
+@router.action("answer_form", needs=EDIT)
+async def answer_form(turn: Turn, device: str, words: str = "", fault: BadInput | None = None) -> Reply:
+    """The form that answers a problem."""
+    found = (await turn.provisioning.facts(turn.actor, device)).device
+    return Reply(card=cards.answer_form(found, fault, words)) if found.problem else _told(turn, found)
+
+
+@router.command("answer <device> [<words>]", needs=EDIT)
+@router.action("answer")
+async def answer(turn: Turn, device: str, words: str = "") -> Reply:
+    """Say what to do about a reported problem: its technician is told."""
+    found, words = await turn.provisioning.device_and_rest(turn.actor, f"{device} {words}")
+    return await answer_save(turn, found.mac, words) if words else await answer_form(turn, found.mac)
+
+
+@router.action("answer_save", form=answer_form, needs=EDIT)
+async def answer_save(turn: Turn, device: str, words: str = "") -> Reply:
+    """Send the answer."""
+    return _told(turn, await turn.provisioning.answer(turn.actor, device, words))
+
+
 @router.notice(MessageKind.PROBLEM_REPORTED)
 async def problem_reported(turn: Turn, subject: str) -> Reply | None:
     """A problem, to the admins and to the channel's thread."""
@@ -60,4 +95,16 @@ async def problem_reported(turn: Turn, subject: str) -> Reply | None:
         mentions = ((owner.teams_id, owner.name),) if owner and owner.teams_id else ()
         name = f"<at>{owner.name}</at>" if owner and mentions else ""
         return Reply(text=problem_note(told.device, name), mentions=mentions)
-    return Reply(card=cards.problem_told(told.device, told.reporter))
+    return _told(turn, told.device)
+
+
+@router.notice(MessageKind.PROBLEM_ANSWERED)
+async def problem_answered(turn: Turn, subject: str) -> Reply | None:
+    """What an admin said to it, on the device's card."""
+    told = await turn.provisioning.problem_of(subject)
+    answer = told.device.problem.answer if told and told.device.problem else None
+    if told is None or answer is None or not turn.actor.is_technician:
+        return None
+    reply = await job_reply(turn, await turn.provisioning.job(turn.actor, subject))
+    push = cards.answered_push(told.device, answer)
+    return replace(reply, card=replace(reply.card, summary=push)) if reply.card else reply

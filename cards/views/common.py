@@ -123,6 +123,15 @@ def problem_words(device: Device) -> str:
     return _("{said} ({name} {time})", said=said, name=escape(problem.by_name), time=clock(problem.at))
 
 
+def answer_words(device: Device, now: datetime) -> str:
+    """What an admin said to its problem; empty where nobody did."""
+    answer = device.problem.answer if device.problem else None
+    if answer is None:
+        return ""
+    said = {"name": escape(answer.by_name), "time": clock(answer.at, now), "text": escape(answer.text)}
+    return _("{name} {time}: {text}", **said)
+
+
 def question(sentence: str, verb: str, parameter: str, choices: tuple[Choice, ...], data: Mapping[str, str]) -> Notice:
     """An ambiguous word answers with choices: each button runs the same command with the exact value.
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from cards.view import Button, CodeCard, ListCard, Notice, Row, Style, Tone
 from cards.views.common import (
+    answer_words,
     installed_words,
     more,
     place_words,
@@ -66,7 +67,9 @@ def _headline(job: Job, now: datetime, organisation: str) -> tuple[str, Tone, tu
     """Title (empty: the place is the title), its tone, and the sentences under it."""
     device, code = job.device, job.device.code
     if device.problem:
-        return _("Problem reported"), Tone.ATTENTION, (problem_words(device),)
+        answer = answer_words(device, now)
+        title = _("Answer to your problem") if answer else _("Problem reported")
+        return title, Tone.ATTENTION, (problem_words(device), *((answer,) if answer else ()))
     if device.provisioned_at and device.provisioned:
         title = _("Provisioned {time}", time=clock(device.provisioned_at, now))
         lines = [_("The screen should show {organisation}.", organisation=escape(organisation))]

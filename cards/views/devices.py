@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from cards.view import Button, Fact, FormCard, Notice, Style, TextInput, Tone
 from cards.views.common import (
+    answer_words,
     cancel,
     installed_words,
     live_words,
@@ -66,6 +67,7 @@ def _facts(facts: DeviceFacts, now: datetime) -> tuple[Fact, ...]:
         (_("Last seen"), age(facts.last_seen, now) if facts.last_seen else ""),
         (_("Installed"), installed_words(device, facts.organisation)),
         (_("Problem"), problem_words(device)),
+        (_("Answer"), answer_words(device, now)),
         (_("Tags"), tag_words(device)),
         (_("Life"), str(device.life) if device.life > 1 else ""),
         (_("Model"), escape(" ".join(filter(None, (device.model, device.software, device.serial))))),

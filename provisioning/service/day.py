@@ -44,9 +44,9 @@ class Days(Handover):
         return Day(tuple(jobs), installed)
 
     async def next_job(self, actor: Actor) -> Job | None:
-        """The next open device without a reported problem, with its code in hand; None at the end of the day."""
+        """The next open device that no problem holds up, with its code in hand; None at the end of the day."""
         day = await self.day(actor)
-        current = self._foremost([device for device in day.open if not device.problem])
+        current = self._foremost([device for device in day.open if not device.held_up])
         return await self._job(actor, current, day) if current else None
 
     def _foremost(self, free: Sequence[Device]) -> Device | None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from provisioning import lifecycle
 from provisioning.access import Permission, require
 from provisioning.codes import masked
-from provisioning.errors import BadInput
+from provisioning.errors import BadInput, Refused
 from provisioning.model import Actor, Change, Device, Person, stored
-from provisioning.onsite import Problem
+from provisioning.onsite import Answered, Problem
 from provisioning.service.handover import Handover
 from provisioning.texts import N_
 from provisioning.untrusted import clean
@@ -30,12 +30,22 @@ class UnknownProblem(BadInput):
     message = N_("Choose what is wrong.")
 
 
+class NoAnswer(BadInput):
+    code = "no_answer"
+    field = "words"
+    message = N_("Write what the technician should do.")
+
+
+class NoProblem(Refused):
+    code = "no_problem"
+    message = N_("No problem is reported at {place} any more.")
+
+
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """A reported problem for those who are told: `owner` answers for the rollout."""
 
     device: Device
-    reporter: str
     owner: Person | None
 
 
@@ -51,6 +61,24 @@ class Problems(Handover):
             device = await self.device(actor, text)
             problem = Problem(kind=kind, note=note, by=actor.id, by_name=actor.name, at=self.now())
             return lifecycle.report_problem(device, problem), stored(replace(device, problem=problem))
+
+        return await self.unit(actor, decide)
+
+    async def answer(self, actor: Actor, text: str, words: str) -> Device:
+        """What an admin says to a problem: its technician is told. Errors: `NoAnswer`, `NoProblem`."""
+        require(actor, Permission.EDIT_DEVICES)
+        words = masked(clean(words), self.policy.code_digits)
+        if not words:
+            raise NoAnswer
+
+        async def decide() -> tuple[Change, Device]:
+            device = await self.device(actor, text)
+            answer = Answered(text=words, by=actor.id, by_name=actor.name, at=self.now())
+            change = lifecycle.answer_problem(device, answer)
+            if not change:
+                raise NoProblem(place=device.place)
+            (fresh,) = (record for record in change.puts if isinstance(record, Device))
+            return change, stored(fresh)
 
         return await self.unit(actor, decide)
 
@@ -72,4 +100,4 @@ class Problems(Handover):
             return None
         owner = await self.store.get(Person, device.code.issued_by) if device.code else None
         owner = owner or await self.store.get(Person, device.added_by)
-        return Trouble(device, device.problem.by_name, owner)
+        return Trouble(device, owner)

@@ -14,7 +14,7 @@ from cards.views.issuing import Choices
 from provisioning.codes import Key, Keyring
 from provisioning.errors import Choice, MacWrongLength
 from provisioning.model import Actor, Batch, Conversation, ConversationKind, Device, Person, Role, State
-from provisioning.onsite import Installation, Problem
+from provisioning.onsite import Answered, Installation, Problem
 from provisioning.service.codes import CodePage, Revoked
 from provisioning.service.day import Day, Job
 from provisioning.service.devices import Added, Undone
@@ -24,7 +24,7 @@ from provisioning.service.installing import Saved, ScreenNotSeen
 from provisioning.service.issuing import Issued, IssueOrder, Ledger, Outlook
 from provisioning.service.lookup import Target
 from provisioning.service.people import Ended, Roster, Workload
-from provisioning.service.problems import UnknownProblem
+from provisioning.service.problems import NoAnswer, UnknownProblem
 from provisioning.service.reading import Part
 from provisioning.service.rollouts import Progress
 from provisioning.service.tags import Tagged
@@ -76,6 +76,8 @@ class _Cards:
         self.teams_seen = replace(self.teams_ended, installed=seen)
         trouble = Problem(kind="broken", note=words, by="sam", by_name=sam.name, at=NOW)
         self.troubled = replace(self.live, problem=trouble)
+        answer = Answered(words, "dana", "Dana Admin", NOW)
+        self.answered = replace(self.live, problem=replace(trouble, answer=answer))
         self.row = [self.device(f"Oslo/{2 + n // 5}/{2 + n // 5}.{14 + n % 5}", n) for n in range(10)]
         self.batch = Batch(id="b1", kind="issue", by="dana", by_name="Dana Admin", at=NOW, macs=(), expires_at=SOON)
 
@@ -234,6 +236,7 @@ class _Cards:
             "job-called-in": job(self.called),
             "job-installed": job(self.installed),
             "job-problem": job(self.troubled),
+            "job-answered": job(self.answered),
             "job-teams": job(self.teams, "482913", upcoming=True),
             "job-teams-ended": job(self.teams_ended),
             "job-teams-asked": job(self.teams_ended, asked=True),
@@ -256,7 +259,11 @@ class _Cards:
             "problem-form": problems.problem_form(self.live),
             "problem-refused": problems.problem_form(self.live, unknown, self.words),
             "problem-sent": problems.problem_sent(self.troubled),
-            "problem-told": problems.problem_told(self.troubled, self.sam.name),
+            "problem-told": problems.problem_told(self.troubled, NOW),
+            "problem-told-answered": problems.problem_told(self.answered, NOW),
+            "problem-told-solved": problems.problem_told(self.live, NOW),
+            "answer-form": problems.answer_form(self.troubled),
+            "answer-refused": problems.answer_form(self.troubled, NoAnswer(), self.words),
         }  # fmt: skip
 
     def people(self) -> dict[str, View]:

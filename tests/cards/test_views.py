@@ -29,7 +29,7 @@ from provisioning.model import (
     Role,
     State,
 )
-from provisioning.onsite import Installation, Problem
+from provisioning.onsite import Answered, Installation, Problem
 from provisioning.service.codes import CodePage, Revoked
 from provisioning.service.day import Day, Job
 from provisioning.service.devices import Added, Undone
@@ -39,7 +39,7 @@ from provisioning.service.installing import Saved, ScreenNotSeen
 from provisioning.service.issuing import Issued, IssueOrder, Ledger, Outlook
 from provisioning.service.lookup import Target
 from provisioning.service.people import Ended, Roster, Workload
-from provisioning.service.problems import PROBLEMS
+from provisioning.service.problems import PROBLEMS, NoAnswer
 from provisioning.service.reading import Part
 from provisioning.service.rollouts import Progress
 from provisioning.service.tags import Tagged
@@ -70,8 +70,9 @@ def all_devices(user: str) -> Iterator[Device]:
     checked = Installation("s", user, NOW, user, checked=True)
     seen = Installation("s", user, NOW, user, checked=True, screen=True)
     trouble = Problem("network", user, "s", user, NOW)
+    helped = replace(trouble, answer=Answered(user, "a", user, NOW))
     codes_ = (None, live, ended, theirs, theirs_ended)
-    states = itertools.product(State, codes_, (None, mounted, checked, seen), (None, trouble))
+    states = itertools.product(State, codes_, (None, mounted, checked, seen), (None, trouble, helped))
     for number, (state, code, installed, problem) in enumerate(states):
         waiting = state is State.WAITING_FOR_ACTIVATION
         yield Device(
@@ -118,7 +119,8 @@ def cards_of(device: Device, user: str) -> Iterator[View]:
     yield from (
         problems.problem_form(device, f, user[:200]) for f in (None, fault, InvalidChoice(text="x", choices="y"))
     )
-    yield from (problems.problem_sent(device), problems.problem_told(device, user))
+    yield from (problems.problem_sent(device), problems.problem_told(device, NOW))
+    yield from (problems.answer_form(device, f, user[:200]) for f in (None, fault, NoAnswer()))
     yield devices.added_card(Added(Batch(kind="add", by="a", by_name=user, at=NOW, macs=(MAC,)), (device,), ()), NOW,
                              timedelta(minutes=10))  # fmt: skip
 

@@ -1,5 +1,7 @@
 """A problem on site: told, and over once somebody has helped."""
 
+from datetime import timedelta
+
 import pytest
 
 from tests.bot.chat import House, Someone
@@ -61,3 +63,50 @@ async def test_a_code_in_a_note_is_not_kept(house: House, dana: Someone, sam: So
     await sam.says(f"problem 2.14 refuses {shown} since 10 o'clock, {code}!")
     problem = (await house.record(A)).problem
     assert problem and problem.note == "refuses •••• since 10 o'clock, ••••!"
+
+
+async def test_an_admin_answers_from_the_card_and_the_technician_gets_it(
+    house: House, dana: Someone, sam: Someone, trouble: None
+) -> None:
+    told = dana.titled("Problem: Oslo, floor 2, room 2.14")
+    assert told.buttons == ["Answer", "Show it", "Solved"]
+    form = await dana.presses("Answer", on=told)
+    assert form.title == "Answer: Oslo, floor 2, room 2.14" and "dark screen (Sam 07:30)" in form.texts
+    empty = await dana.presses("Send", on=form)
+    assert "Write what the technician should do." in empty.texts
+    house.clock.advance(timedelta(minutes=8))
+    answered = await dana.presses("Send", on=empty, words="use the left socket")
+    assert "Dana 07:38: use the left socket" in answered.texts
+    assert answered.buttons == ["Answer again", "Show it", "Solved"]
+
+    assert sam.card.summary == "Dana answers about Oslo, floor 2, room 2.14"
+    assert sam.card.title == "Answer to your problem" and "Dana 07:38: use the left socket" in sam.card.texts
+    assert sam.card.code and sam.card.buttons == ["Confirm install", "Problem", "List"]
+    assert (await sam.says("next")).title == "Answer to your problem"  # the device is worked on again
+    assert (await dana.says("device 2.14")).facts["Answer"] == "Dana 07:38: use the left socket"
+
+
+async def test_every_admin_sees_who_answered_and_when_it_was_solved(house: House, dana: Someone, sam: Someone) -> None:
+    lee = await house.admin("Lee")
+    await dana.says(f"add {A} Oslo/2/2.14")
+    await dana.says("issue oslo to Sam")
+    await sam.says("problem 2.14 dark screen")
+    card = lee.titled("Problem: Oslo, floor 2, room 2.14")
+    await dana.says("answer 2.14 swap the cable")
+    assert "Dana 07:30: swap the cable" in card.texts
+    await dana.says("solved 2.14")
+    assert card.title == "Solved: Oslo, floor 2, room 2.14" and not card.buttons
+
+
+async def test_a_late_answer_hears_that_the_problem_is_over(
+    house: House, dana: Someone, sam: Someone, trouble: None
+) -> None:
+    form = await dana.presses("Answer", on=dana.titled("Problem: Oslo, floor 2, room 2.14"))
+    await dana.says("solved 2.14")
+    late = await dana.presses("Send", on=form, words="use the left socket")
+    assert "No problem is reported at 2.14 any more." in late.all
+    assert "ProblemAnswered" not in await house.facts(A.replace("-", ""))
+
+
+async def test_only_admins_answer(house: House, sam: Someone, trouble: None) -> None:
+    assert "Only admins can do that" in (await sam.says("answer 2.14 do it yourself")).all
