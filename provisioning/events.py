@@ -207,6 +207,7 @@ class DeviceReset(Event):
 class InstallConfirmed(Event):
     mounting_only: bool
     screen: bool = False  # it showed the organisation, as the technician says
+    room: str = ""  # where it hangs, as the technician says, where the list says another room
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

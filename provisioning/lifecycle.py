@@ -188,10 +188,16 @@ def confirm_install(device: Device, word: Installation) -> Change:
     if word.screen and code and code.sealed is not None:
         events.append(CodeUsed(at=word.at, actor=word.by, subject=device.mac, issue=code.issue))
         code = replace(code, sealed=None)
+    fresh = replace(device, installed=word, problem=None, code=code)
     fact = InstallConfirmed(
-        at=word.at, actor=word.by, subject=device.mac, mounting_only=word.mounting_only, screen=word.screen
+        at=word.at,
+        actor=word.by,
+        subject=device.mac,
+        mounting_only=word.mounting_only,
+        screen=word.screen,
+        room=fresh.elsewhere,
     )
-    return Change(puts=(replace(device, installed=word, problem=None, code=code),), events=(*events, fact))
+    return Change(puts=(fresh,), events=(*events, fact))
 
 
 def report_problem(device: Device, problem: Problem) -> Change:

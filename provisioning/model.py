@@ -177,6 +177,12 @@ class Device:
         return not self.removed and self.installed is None
 
     @property
+    def elsewhere(self) -> str:
+        """The room where it hangs, as its technician said, where that is not the one in the list."""
+        room = self.installed.room if self.installed else ""
+        return room if room.casefold() != self.place.casefold() else ""
+
+    @property
     def held_up(self) -> bool:
         """By a problem that nobody has answered yet."""
         return self.problem is not None and self.problem.answer is None
@@ -327,6 +333,7 @@ class MessageKind(StrEnum):
     CODE_WANTED = "code_wanted"  # to admins: a technician may not renew by themselves
     CODE_LOCKED = "code_locked"  # to admins: too many wrong codes, the code was revoked
     PROBLEM_REPORTED = "problem_reported"  # to admins and to the channel's thread
+    ROOM_DIFFERS = "room_differs"  # to admins: it hangs elsewhere than the list says
     PROBLEM_ANSWERED = "problem_answered"  # to the technician
     UNREACHABLE = "unreachable"  # to admins: somebody's chat answered 403
     ROLLOUT_STARTED = "rollout_started"  # thread

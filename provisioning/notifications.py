@@ -73,6 +73,11 @@ def _to_admins(event: Event, audience: Audience) -> Iterator[str]:
     return iter(admin for admin in audience.admins if admin != event.actor)
 
 
+def _to_admins_of_another_room(event: Event, audience: Audience) -> Iterator[str]:
+    """Whoever keeps the list is told where it is wrong."""
+    return _to_admins(event, audience) if isinstance(event, InstallConfirmed) and event.room else iter(())
+
+
 def _to_subject(event: Event, audience: Audience) -> Iterator[str]:
     return iter((event.subject,))
 
@@ -111,7 +116,10 @@ TOLD: Mapping[type[Event], tuple[tuple[MessageKind, Readers], ...]] = {
     ),
     ProblemAnswered: ((MessageKind.PROBLEM_ANSWERED, _to_technician),),
     ProblemSolved: ((MessageKind.NEW_JOBS, _to_technician),),
-    InstallConfirmed: ((MessageKind.NEXT_DEVICE, _to_actor),),
+    InstallConfirmed: (
+        (MessageKind.NEXT_DEVICE, _to_actor),
+        (MessageKind.ROOM_DIFFERS, _to_admins_of_another_room),
+    ),
 }
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.handlers.day import SITE
+from bot.handlers.devices import EDIT
+from bot.handlers.devices import device as device_card
 from bot.routing import Router
 from bot.turn import Reply, Turn
 from cards.views import install as cards
 from provisioning.errors import BadInput
 from provisioning.lifecycle import awaits_word, companion
-from provisioning.model import Device
+from provisioning.model import Device, MessageKind
 
 router = Router()
 
@@ -22,6 +24,7 @@ async def install_form(
     mounting_only: bool = False,
     note: str = "",
     screen: bool = False,
+    room: str = "",
     fault: BadInput | None = None,
 ) -> Reply:
     """The form that confirms an install; asks first where the device has not called in."""
@@ -33,7 +36,7 @@ async def install_form(
         return Reply(card=cards.not_called_in(current, note))
     return Reply(
         card=cards.install_form(
-            current, organisation, mounting_only=mounting_only, fault=fault, note=note, screen=screen
+            current, organisation, mounting_only=mounting_only, fault=fault, note=note, screen=screen, room=room
         )
     )
 
@@ -58,15 +61,30 @@ async def install_save(
     checked: bool = False,
     screen: bool = False,
     mounting_only: bool = False,
+    room: str = "",
 ) -> Reply:
     """Save the install."""
     found = await turn.provisioning.device(turn.actor, device)
-    return await _saved(turn, found, note, checked=checked, screen=screen, mounting_only=mounting_only)
+    return await _saved(turn, found, note, room, checked=checked, screen=screen, mounting_only=mounting_only)
 
 
-async def _saved(turn: Turn, found: Device, note: str = "", **word: bool) -> Reply:
+async def _saved(turn: Turn, found: Device, note: str = "", room: str = "", **word: bool) -> Reply:
     """The install as it stands. What was confirmed before stays so, and whoever taps again reads by whom and when."""
     said = found.installed and not (word.get("screen") and awaits_word(found))
     actor = replace(turn.actor, operation="") if said else turn.actor
-    saved = await turn.provisioning.confirm(actor, found.mac, note, **word)
+    saved = await turn.provisioning.confirm(actor, found.mac, note, room=room, **word)
     return Reply(card=cards.saved_card(saved, turn.now, turn.actor.id, turn.provisioning.policy.organisation))
+
+
+@router.notice(MessageKind.ROOM_DIFFERS)
+async def room_differs(turn: Turn, subject: str) -> Reply | None:
+    """It hangs elsewhere than the list says; nothing where the list was put right."""
+    device = (await turn.provisioning.facts(turn.actor, subject)).device
+    return Reply(card=cards.room_differs(device, turn.now)) if device.elsewhere else None
+
+
+@router.action("room_take", needs=EDIT)
+async def room_take(turn: Turn, device: str) -> Reply:
+    """Put the room that the technician saw into the list."""
+    await turn.provisioning.take_room(turn.actor, device)
+    return await device_card(turn, device)

@@ -100,6 +100,8 @@ def installed_words(device: Device, organisation: str = "") -> str:
     said = _("{name} {time}", name=escape(word.by_name), time=clock(word.at))
     if word.screen:
         return screen_words(organisation, said)
+    if room := device.elsewhere:
+        said = _("{said}, in {room}", said=said, room=escape(room))
     return _("{said}, mounting only", said=said) if word.mounting_only else said
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 
 from cards.view import Button, Fact, FormCard, Input, Notice, Style, TextInput, ToggleInput, Tone
-from cards.views.common import installed_words, place_words
+from cards.views.common import installed_words, place_words, what_and_mac
 from cards.words import clock, escape
 from provisioning.errors import BadInput
 from provisioning.lifecycle import companion
 from provisioning.model import Device
 from provisioning.service.installing import Saved
 from provisioning.texts import _
+
+LIMIT = 60  # characters of a room
 
 
 def install_form(
@@ -22,22 +24,26 @@ def install_form(
     fault: BadInput | None = None,
     note: str = "",
     screen: bool = False,
+    room: str = "",
 ) -> FormCard:
     """What only the technician can see of a companion device is asked, and never assumed."""
     data = {"device": device.mac, "mounting_only": "true" if mounting_only else "false"}
     errors = {fault.field or "note": escape(fault.sentence)} if fault else {}
     inputs: list[Input] = [
+        TextInput(
+            id="room", label=_("Room"), value=room or device.place[:LIMIT], limit=LIMIT, error=errors.get("room", "")
+        ),
         TextInput(id="note", label=_("Note"), value=note, limit=200, lines=True, error=errors.get("note", "")),
         ToggleInput(id="checked", label=_("Check"), title=_("Mounted, cabled, screen on"), value=True),
     ]
     buttons = [Button("install_save", _("Save"), data, style=Style.POSITIVE)]
     if companion(device):
         shows, error = _("The screen shows {organisation}", organisation=escape(organisation)), errors.get("screen", "")
-        inputs.insert(0, ToggleInput(id="screen", label=_("Screen"), title=shows, value=screen, error=error))
+        inputs.insert(1, ToggleInput(id="screen", label=_("Screen"), title=shows, value=screen, error=error))
         buttons.append(Button("install_save", _("Mounting only"), {**data, "mounting_only": "true"}))
     return FormCard(
         title=_("Confirm install"),
-        facts=(Fact(_("Room"), escape(device.place)), Fact(_("Device"), _known_words(device))),
+        facts=(Fact(_("Device"), _known_words(device)),),
         inputs=tuple(inputs),
         buttons=(*buttons, Button("job", _("Back"), {"device": device.mac}, inputs=False)),
         small=(_("Or type: install {place} and a note", place=escape(device.place)),),
@@ -75,6 +81,8 @@ def saved_card(saved: Saved, now: datetime, actor: str, organisation: str) -> No
     time = clock(word.at, now)
     title = _("Already saved {time} by {by}.", time=time, by=by) if saved.again else _("Saved {time}.", time=time)
     lines = [_standing(saved, now, organisation)]
+    if room := saved.device.elsewhere:
+        lines.append(_("It hangs in {room}, as you see it. The admins are told.", room=escape(room)))
     if not word.checked:
         lines.append(_("Not ticked: mounted, cabled, screen on."))
     if word.note:
@@ -98,3 +106,25 @@ def _standing(saved: Saved, now: datetime, organisation: str) -> str:
         )
     known = _("called in {time}", time=clock(server, now)) if server else _("has not called in yet")
     return _("{place}: installed; the device {known}.", place=place, known=known)
+
+
+def room_differs(device: Device, now: datetime) -> Notice:
+    """To admins: the list and the wall disagree."""
+    word, room = device.installed, escape(device.elsewhere)
+    by = {"name": escape(word.by_name), "time": clock(word.at, now)} if word else {}
+    return Notice(
+        title=_("Installed in {room} instead of {place}", room=room, place=escape(device.place)),
+        tone=Tone.WARNING,
+        lines=(
+            _("{name} {time}: it hangs in {room}.", room=room, **by),
+            _("The list says: {place}.", place=place_words(device)),
+            what_and_mac(device),
+        ),
+        buttons=(
+            Button("room_take", _("Correct the list"), {"device": device.mac}, style=Style.POSITIVE),
+            Button("dismiss", _("Leave it"), inputs=False),
+        ),
+        small=(_("Or type: move {place} to …", place=escape(device.place)),),
+        subject=device.mac,
+        revision=device.version,
+    )

@@ -177,6 +177,15 @@ class Devices(Importing, Finding):
 
         return await self._facts(await self.unit(actor, decide))
 
+    async def take_room(self, actor: Actor, text: str) -> DeviceFacts:
+        """The room in which its technician saw it hang goes into the list."""
+        require(actor, Permission.EDIT_DEVICES)
+        device = await self.device(actor, text)
+        if not device.elsewhere:
+            return await self._facts(device)
+        above = device.location.rpartition("/")[0] or device.location  # of a bare site the room is a level more
+        return await self.move(actor, device.mac, f"{above}/{device.elsewhere}")
+
     async def replace_mac(self, actor: Actor, text: str, by: str) -> DeviceFacts:
         """Another MAC takes the device's place, technician and notes; the former keeps its state, off the list."""
         require(actor, Permission.EDIT_DEVICES)

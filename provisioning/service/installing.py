@@ -12,7 +12,7 @@ from provisioning.model import Actor, Change, Device, stored
 from provisioning.onsite import Installation
 from provisioning.service.handover import Handover
 from provisioning.texts import N_
-from provisioning.untrusted import clean
+from provisioning.untrusted import clean, clean_room
 
 
 class NotCalledIn(BadInput):
@@ -24,6 +24,14 @@ class ScreenNotSeen(BadInput):
     code = "screen_not_seen"
     field = "screen"
     message = N_("Not ticked. If the screen does not show {organisation} yet, choose Mounting only.")
+
+
+class RoomOfAnother(BadInput):
+    code = "room_of_another"
+    field = "room"
+    message = N_(
+        "The list has another of your devices in {room} (ends {end}). Are they swapped? Say: swap {place} {room}"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,40 +53,49 @@ class Installing(Handover):
         checked: bool = False,
         screen: bool = False,
         mounting_only: bool = False,
+        room: str = "",
     ) -> Saved:
         """The technician's word that it is mounted, and of a companion device what its screen shows.
 
         A second time changes nothing and says who was first; the screen can still be confirmed after the mounting.
-        Errors: `NotCalledIn` where the device has not called in, `ScreenNotSeen` where the screen of a companion
-        device was not confirmed, unless `mounting_only` was said.
+        `room` is where they see it hang: one that the list does not say is kept beside it, and the admins are told.
+        Errors: `RoomOfAnother` where another device of theirs belongs there, `NotCalledIn` where the device has not
+        called in, `ScreenNotSeen` where the screen of a companion device was not confirmed, unless `mounting_only` was
+        said.
         """
         require(actor, Permission.WORK_ON_SITE)
         note = masked(clean(note), self.policy.code_digits)
+        room = masked(clean_room(room), self.policy.code_digits)
 
         async def decide() -> tuple[Change, Saved]:
             device = await self.device(actor, text)
             seen = screen and lifecycle.awaits_word(device)
             if device.installed and not seen:
-                change = lifecycle.solve_problem(device, self.now(), actor)
-                fresh = stored(replace(device, problem=None)) if change else device
-                return change, Saved(fresh, device.installed, again=True)
+                return self._again(actor, device, device.installed)
             known = seen or device.provisioned
             if not (known or mounting_only):
                 raise self._not_known(device)
-            word = Installation(
-                by=actor.id,
-                by_name=actor.name,
-                at=self.now(),
-                note=note,
-                mounting_only=not known,
-                checked=checked,
-                screen=seen,
-            )
+            await self._check_room(device, room)
+            said = Installation(actor.id, actor.name, self.now(), note, checked=checked, screen=seen, room=room)
+            word = replace(said, mounting_only=not known)
             change = lifecycle.confirm_install(device, word)
             (fresh,) = (record for record in change.puts if isinstance(record, Device))
             return change, Saved(stored(fresh), word)
 
         return await self.unit(actor, decide)
+
+    def _again(self, actor: Actor, device: Device, word: Installation) -> tuple[Change, Saved]:
+        """What was confirmed before stays so; a problem reported since is over with it."""
+        change = lifecycle.solve_problem(device, self.now(), actor)
+        return change, Saved(stored(replace(device, problem=None)) if change else device, word, again=True)
+
+    async def _check_room(self, device: Device, room: str) -> None:
+        """Errors: `RoomOfAnother`."""
+        if not room or room.casefold() == device.place.casefold():
+            return
+        there = await self._listed(place=room.casefold(), site=device.site.casefold(), technician=device.technician)
+        if other := next((other for other in there if other.mac != device.mac), None):
+            raise RoomOfAnother(room=other.place, end=f"{other.mac[-4:-2]}:{other.mac[-2:]}", place=device.place)
 
     def _not_known(self, device: Device) -> BadInput:
         """Why more than the mounting cannot be confirmed."""

@@ -20,7 +20,7 @@ from provisioning.service.day import Day, Job
 from provisioning.service.devices import Added, Undone
 from provisioning.service.finding import DeviceFacts, Listing, Nothing
 from provisioning.service.handover import Delivery, InHand
-from provisioning.service.installing import Saved, ScreenNotSeen
+from provisioning.service.installing import RoomOfAnother, Saved, ScreenNotSeen
 from provisioning.service.issuing import Issued, IssueOrder, Ledger, Outlook
 from provisioning.service.lookup import Target
 from provisioning.service.people import Ended, Roster, Workload
@@ -220,7 +220,7 @@ class _Cards:
             return day.job_card(held, NOW, "Contoso", readers=("29:sam",), **more)
 
         open_ = tuple(replace(d, code=self.live.code) for d in self.row)
-        unknown = UnknownProblem()
+        unknown, elsewhere = UnknownProblem(), replace(self.word, room="2.20")
         saved = Saved(self.installed, self.word)
         mounted, seen = replace(self.word, mounting_only=True), replace(self.word, screen=True)
 
@@ -246,6 +246,11 @@ class _Cards:
             "jobs-stuck": day.no_jobs(Day((self.troubled,), 11)),
             "jobs": day.jobs_card(Day((self.troubled, self.called, *open_, self.bare), 3), NOW),
             "install": install.install_form(self.called, "Contoso", mounting_only=False),
+            "install-another-room": install.install_form(
+                self.called, "Contoso", mounting_only=False, room="2.16",
+                fault=RoomOfAnother(room="2.16", end="22:34", place="2.14"),
+            ),
+            "room-differs": install.room_differs(replace(self.installed, installed=elsewhere), NOW),
             "install-teams": install.install_form(self.teams, "Contoso", mounting_only=False),
             "install-not-called-in": install.not_called_in(self.live),
             "install-not-seen": install.install_form(

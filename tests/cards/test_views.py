@@ -67,7 +67,7 @@ def all_devices(user: str) -> Iterator[Device]:
     theirs = replace(live, digest=None, authority=Authority.TEAMS)
     theirs_ended = replace(ended, digest=None, authority=Authority.TEAMS)
     mounted = Installation("s", user, NOW, user, mounting_only=True)
-    checked = Installation("s", user, NOW, user, checked=True)
+    checked = Installation("s", user, NOW, user, checked=True, room=user[:60])
     seen = Installation("s", user, NOW, user, checked=True, screen=True)
     trouble = Problem("network", user, "s", user, NOW)
     helped = replace(trouble, answer=Answered(user, "a", user, NOW))
@@ -114,6 +114,7 @@ def cards_of(device: Device, user: str) -> Iterator[View]:
                 for only, f in itertools.product((False, True), (None, fault, unseen)))  # fmt: skip
     yield install.not_called_in(device)
     if device.installed:
+        yield install.room_differs(device, NOW)
         yield from (install.saved_card(Saved(device, device.installed, again), NOW, who, user)
                     for again, who in itertools.product((False, True), ("s", "x")))  # fmt: skip
     yield from (

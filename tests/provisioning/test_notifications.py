@@ -21,6 +21,7 @@ from provisioning.events import (
     Event,
     InstallConfirmed,
     PersonUnreachable,
+    ProblemAnswered,
     ProblemReported,
     ProblemSolved,
 )
@@ -84,7 +85,13 @@ CASES: list[tuple[Callable[..., Event], str, set[tuple[MessageKind, str]]]] = [
     (lambda **e: DeviceReplaced(former=OTHER, **e), "dana", {(told.NEW_JOBS, "sam")}),
     (lambda **e: DevicesSwapped(other=OTHER, **e), "dana", {(told.NEW_JOBS, "sam")}),
     (lambda **e: ProblemSolved(kind="broken", **e), "dana", {(told.NEW_JOBS, "sam")}),
+    (lambda **e: ProblemAnswered(kind="broken", **e), "dana", {(told.PROBLEM_ANSWERED, "sam")}),
     (lambda **e: InstallConfirmed(mounting_only=False, **e), "sam", {(told.NEXT_DEVICE, "sam")}),
+    (
+        lambda **e: InstallConfirmed(mounting_only=False, room="2.20", **e),
+        "sam",
+        {(told.NEXT_DEVICE, "sam"), (told.ROOM_DIFFERS, "dana"), (told.ROOM_DIFFERS, "lee")},
+    ),
     (lambda **e: DeviceProvisioned(life=1, source="", **e), "device", set()),
 ]
 

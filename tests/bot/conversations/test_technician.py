@@ -61,7 +61,7 @@ async def test_confirm_the_install_and_the_next_device_comes_by_itself(house: Ho
     await house.device(A).provision(card.code)
     await house.passes(minutes=28)
     form = await sam.presses("Confirm install")
-    assert form.title == "Confirm install" and form.facts["Room"] == "2.14"
+    assert form.title == "Confirm install" and form.inputs["room"]["value"] == "2.14"
     assert form.inputs["note"]["maxLength"] == 200
     assert form.inputs["checked"]["title"] == "Mounted, cabled, screen on"
 
@@ -222,3 +222,43 @@ async def test_the_note_of_an_install_stays_through_mounting_only(house: House, 
     assert form.inputs["note"]["value"] == "behind the pillar"
     saved = await sam.presses("Save", on=form, checked="false")
     assert "behind the pillar" in saved.all
+
+
+async def test_another_room_than_the_list_says_is_kept_and_told(
+    house: House, dana: Someone, sam: Someone, day: None
+) -> None:
+    await house.device(A).provision(sam.card.code)
+    form = await sam.presses("Confirm install")
+    saved = await sam.presses("Save", on=form, room="room 2.20")
+    assert saved.title == "Saved 07:30." and "It hangs in 2.20, as you see it. The admins are told." in saved.texts
+    told = dana.titled("Installed in 2.20 instead of 2.14")
+    assert "Sam 07:30: it hangs in 2.20." in told.texts
+    assert (await dana.says("device 2.14")).facts["Installed"] == "Sam 07:30, in 2.20"
+
+    moved = await dana.presses("Correct the list", on=told)
+    assert moved.facts["Location"] == "Oslo, floor 2, room 2.20" and moved.facts["Installed"] == "Sam 07:30"
+    assert (await house.record(A)).location == "Oslo/2/2.20"
+
+
+async def test_the_room_of_another_own_device_asks_whether_they_are_swapped(
+    house: House, dana: Someone, sam: Someone, day: None
+) -> None:
+    await house.device(A).provision(sam.card.code)
+    form = await sam.presses("Confirm install")
+    again = await sam.presses("Save", on=form, room="2.16", note="left wall")
+    said = "The list has another of your devices in 2.16 (ends 22:34). Are they swapped? Say: swap 2.14 2.16"
+    assert said in again.texts and again.inputs["room"]["value"] == "2.16"
+    assert again.inputs["note"]["value"] == "left wall" and not (await house.record(A)).installed
+    assert (await sam.says("swap 2.14 2.16")).title == "Swapped"
+    assert (await sam.presses("Save", on=again, room="2.16")).title == "Saved 07:30."
+    assert "Installed in" not in " ".join(dana.titles)
+
+
+@pytest.mark.parametrize("room", ["", "2.14", " Room 2.14 ", "oslo/2/2.14"])
+async def test_the_same_room_in_other_words_is_the_same(
+    house: House, dana: Someone, sam: Someone, day: None, room: str
+) -> None:
+    await house.device(A).provision(sam.card.code)
+    await sam.presses("Confirm install")
+    saved = await sam.presses("Save", room=room)
+    assert "It hangs in" not in saved.all and "Installed in" not in " ".join(dana.titles)
