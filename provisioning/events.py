@@ -115,6 +115,13 @@ class CodeIssued(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceHandedOver(Event):
+    """Without a code: its technician starts one in front of the device."""
+
+    technician: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CodeReceived(Event):
     """A code that the Teams admin centre made came with an upload; Microsoft's service alone accepts it."""
 
@@ -260,6 +267,13 @@ class PersonUnreachable(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelConnected(Event):
     site: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartChosen(Event):
+    """How codes of the channel's rollout start from now on."""
+
+    on_site: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

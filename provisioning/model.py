@@ -310,6 +310,7 @@ class Batch:
     undone_at: datetime | None = None
     hides: bool = False  # of an import: it is not finished, or it was undone
     before: tuple[Former, ...] = ()  # of an import: what it changed was like this
+    on_site: bool = False  # of an issue: no codes were made, their technicians start them
     version: int = 0
 
     @property

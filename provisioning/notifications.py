@@ -16,6 +16,7 @@ from provisioning.events import (
     CodeReceived,
     CodeRequested,
     DeviceAssigned,
+    DeviceHandedOver,
     DeviceReplaced,
     DevicesSwapped,
     Event,
@@ -104,6 +105,7 @@ TOLD: Mapping[type[Event], tuple[tuple[MessageKind, Readers], ...]] = {
     CodeIssued: ((MessageKind.NEW_JOBS, _to_technician),),
     CodeReceived: ((MessageKind.NEW_JOBS, _to_technician),),
     DeviceAssigned: ((MessageKind.NEW_JOBS, _to_technician),),
+    DeviceHandedOver: ((MessageKind.NEW_JOBS, _to_technician),),
     DeviceReplaced: ((MessageKind.NEW_JOBS, _to_technician),),
     DevicesSwapped: ((MessageKind.NEW_JOBS, _to_technician),),
     CodeRequested: ((MessageKind.CODE_WANTED, _to_admins),),
@@ -126,13 +128,22 @@ TOLD: Mapping[type[Event], tuple[tuple[MessageKind, Readers], ...]] = {
 def messages(events: Sequence[Event], audience: Audience, now: datetime) -> tuple[OutboxMessage, ...]:
     """What the facts of one unit give rise to; each is drawn when it is sent."""
     told = {
-        (kind, reader, _about(kind, event)): tell(kind, reader, _about(kind, event), now)
+        (kind, reader, _about(kind, event)): None
         for event in events
         for kind, readers in TOLD.get(type(event), ())
         for reader in readers(event, audience)
     }
     edits = tuple(edit(post, now) for post in audience.posts if post.key != audience.pressed)
-    return (*told.values(), *edits)
+    fresh = (tell(kind, reader, about, now, **_whose(kind, reader, events)) for kind, reader, about in told)
+    return (*fresh, *edits)
+
+
+def _whose(kind: MessageKind, reader: str, events: Sequence[Event]) -> dict[str, str]:
+    """Of devices that come to somebody, who had them: where that is one person."""
+    if kind is not MessageKind.NEW_JOBS:
+        return {}
+    had = {e.former for e in events if isinstance(e, DeviceAssigned) and e.technician == reader}
+    return {"former": had.pop()} if len(had) == 1 and "" not in had else {}
 
 
 def _about(kind: MessageKind, event: Event) -> str:

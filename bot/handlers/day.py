@@ -34,12 +34,17 @@ async def job_reply(turn: Turn, job: Job, *, upcoming: bool = False) -> Reply:
 @router.action("next")
 @router.notice(MessageKind.NEXT_DEVICE)
 @router.notice(MessageKind.NEW_JOBS)
-async def next_device(turn: Turn, subject: str = "") -> Reply | None:
+async def next_device(turn: Turn, subject: str = "", former: str = "") -> Reply | None:
     """Show your next device with its place and code."""
     job = await turn.provisioning.next_job(turn.actor)
     if job is None:
         return Reply(card=cards.no_jobs(await turn.provisioning.day(turn.actor)), private=True)
-    return await job_reply(turn, job, upcoming=True)
+    reply = await job_reply(turn, job, upcoming=True)
+    giver = await turn.provisioning.who(former) if former else None
+    if giver is None or reply.card is None:
+        return reply
+    count = await turn.provisioning.handed_on(giver.id, turn.actor.id)
+    return dataclasses.replace(reply, card=dataclasses.replace(reply.card, summary=cards.from_words(giver, count)))
 
 
 @router.view

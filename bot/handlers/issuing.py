@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bot.handlers.jobs import LONG, ends, worked
@@ -42,17 +42,38 @@ def _with_split(target: str, person: str, split: str) -> tuple[str, str, str]:
     return (place, people, "") if to else (people, "", "")
 
 
+STARTS: Mapping[str, bool] = {"on site": True, "at once": False}  # said behind everything else
+
+
+def _with_start(words: Sequence[str], start: str) -> tuple[tuple[str, ...], bool | None]:
+    """The words without how codes start, and whether on site; None where that is not said."""
+    if start.casefold() in STARTS:
+        return tuple(words), STARTS[start.casefold()]
+    at = next((at for at in reversed(range(len(words))) if words[at]), 0)
+    for said, on_site in STARTS.items():
+        if words[at].casefold().endswith(f" {said}"):
+            return (*words[:at], words[at][: -len(said)].strip(), *words[at + 1 :]), on_site
+    return tuple(words), None
+
+
 @router.command(
     "issue",
     "issue codes",
-    "issue <target> [to <person>] [by <split>] [for <lifetime>]",
+    "issue <target> [to <person>] [by <split>] [for <lifetime>] [starting <start>]",
     needs=CODES,
 )
 @router.action("issue", fresh=True)
 async def issue(
-    turn: Turn, target: str = "", person: str = "", split: str = "", lifetime: str = "", sure: bool = False
+    turn: Turn,
+    target: str = "",
+    person: str = "",
+    split: str = "",
+    lifetime: str = "",
+    start: str = "",
+    sure: bool = False,
 ) -> Reply:
-    """Issue codes for a device, a site or all, to one or several technicians, for as long as you say."""
+    """Issue codes for a device, a site or all, to one or several technicians: at once, or starting on site."""
+    (target, person, split, lifetime), on_site = _with_start((target, person, split, lifetime), start)
     target, person, split = _with_split(target, person, split)
     meant = await turn.provisioning.target(turn.actor, target) if target else Target()
     if not (meant.device or person):
@@ -60,16 +81,18 @@ async def issue(
     device = meant.device
     if device and companion(device) and not device.live_code(turn.now) and not device.provisioned and not sure:
         return Reply(card=cards.own_code_question(device, person, lifetime))
-    order = await _order(turn, meant, person, lifetime)
+    order = await _order(turn, meant, person, lifetime, on_site)
     return await _issue(turn, replace(order, by_floor=SPLITS.get(split, False), own=sure), sure=sure)
 
 
-async def _order(turn: Turn, target: Target, person: str, lifetime: str) -> IssueOrder:
+async def _order(turn: Turn, target: Target, person: str, lifetime: str, on_site: bool | None = False) -> IssueOrder:
+    """`on_site` None: as the rollout of this target says."""
     people = await turn.provisioning.receivers(person) if person else ()
     return IssueOrder(
         target=target,
         technicians=tuple(each.id for each in people),
         lifetime=parse_duration(lifetime) if lifetime else None,
+        on_site=await turn.provisioning.starts_on_site(target) if on_site is None else on_site,
     )
 
 
@@ -89,7 +112,8 @@ async def _issue_ended(turn: Turn, job: Job) -> Reply:
     rows = [await turn.provisioning.batch(turn.actor, key) for key in job.batches]
     counts, target = job.counted, order_of(job).target
     batches = tuple(row for row in rows if row)
-    return await _issued(turn, Issued(target, batches, counts.get("refused", 0), counts.get("teams", 0)))
+    left_out = (counts.get(name, 0) for name in ("refused", "teams", "nobody"))
+    return await _issued(turn, Issued(target, batches, *left_out))
 
 
 async def _issued(turn: Turn, done: Issued) -> Reply:
@@ -169,6 +193,7 @@ async def _form(
         technicians=await turn.provisioning.technicians(),
         technician=technician,
         split=split,
+        start="on site" if await turn.provisioning.starts_on_site(target) else "at once",
     )
     title = _("Issue codes: {title}", title=target.title) if chosen_target else _("Issue codes")
     return Reply(card=cards.issue_form(title, choices, fault))
@@ -191,12 +216,13 @@ async def issue_save(
     technician: str = "-",
     split: str = "even",
     lifetime: str = "",
+    start: str = "at once",
     first: int = 0,
     sure: bool = False,
 ) -> Reply:
     """Issue what the form says, or what was answered to the hint."""
     meant = await turn.provisioning.target(turn.actor, target)
-    order = await _order(turn, meant, chosen(technician), lifetime)
+    order = await _order(turn, meant, chosen(technician), lifetime, STARTS.get(start, False))
     order = replace(order, floor=chosen(floor), by_floor=SPLITS.get(split, False), first=first)
     return await _issue(turn, order, sure=sure)
 

@@ -9,12 +9,13 @@ from bot.turn import Living, Reply, Turn
 from cards.views import rollouts as cards
 from cards.views.common import note
 from provisioning.access import Permission
-from provisioning.errors import NotConnected, WrongPlace
+from provisioning.errors import InvalidChoice, NotConnected, WrongPlace
 from provisioning.model import MessageKind
 from provisioning.texts import _
 
 router = Router()
 CONNECT = (Permission.CONNECT_CHANNELS,)
+START_WORDS = {"on site": True, "codes on site": True, "at once": False, "codes at once": False}
 
 
 @router.command("connect [<site>]", needs=CONNECT, where=Where.CHANNEL)
@@ -65,6 +66,19 @@ async def rollout_details(turn: Turn, site: str = "") -> Reply:
     if turn.in_channel:
         return Reply(card=cards.details_card(await turn.provisioning.progress_in(turn.conversation.id)))
     return Reply(card=cards.details_card(await turn.provisioning.progress(turn.actor, site)))
+
+
+@router.command("policy <start>", needs=CONNECT, where=Where.CHANNEL)
+async def policy(turn: Turn, start: str) -> Reply:
+    """Say how codes of this channel's rollout start: policy on site, or policy at once."""
+    if not turn.in_channel:
+        raise WrongPlace
+    chosen = START_WORDS.get(" ".join(start.casefold().split()))
+    if chosen is None:
+        raise InvalidChoice(text=start[:40], choices="policy on site, policy at once")
+    return Reply(
+        text=cards.policy_note(await turn.provisioning.set_start(turn.actor, turn.conversation, on_site=chosen))
+    )
 
 
 @router.command("disconnect", needs=CONNECT, where=Where.CHANNEL)

@@ -18,7 +18,7 @@ from cards.views.common import (
 )
 from cards.words import clock, code_groups, escape
 from provisioning.lifecycle import awaits_word, companion
-from provisioning.model import Device
+from provisioning.model import Device, Person
 from provisioning.service.day import Day, Job
 from provisioning.texts import _, ngettext
 
@@ -118,6 +118,16 @@ def _job_footer(job: Job, device: Device) -> str:
     if job.number:
         return _("{number} of {total}. {words}", number=job.number, total=job.total, words=words)
     return words
+
+
+def from_words(giver: Person, count: int) -> str:
+    """The push line of devices that were somebody else's."""
+    name = escape(giver.name)
+    return (
+        ngettext("{n} device from {name}", "{n} devices from {name}", count, name=name)
+        if count
+        else _("Devices from {name}", name=name)
+    )
 
 
 def no_jobs(day: Day) -> Notice:

@@ -88,7 +88,7 @@ def _row(device: Device, page: Listing, now: datetime) -> Row:
         _called_words(device, page.seen.get(device.mac), now),
         live_words(device, now),
         escape(technician),
-        _("installed {time}", time=clock(device.installed.at, now)) if device.installed else "",
+        _installed_words(device, now),
         problem_words(device),
     )
     return Row(
@@ -96,6 +96,14 @@ def _row(device: Device, page: Listing, now: datetime) -> Row:
         detail=", ".join(filter(None, details)),
         tone=tone_of(device),
     )
+
+
+def _installed_words(device: Device, now: datetime) -> str:
+    word = device.installed
+    if word is None:
+        return ""
+    time = clock(word.at, now)
+    return _("mounting only {time}", time=time) if word.mounting_only else _("installed {time}", time=time)
 
 
 def _called_words(device: Device, seen: datetime | None, now: datetime) -> str:

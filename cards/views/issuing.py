@@ -30,6 +30,7 @@ class Choices:
     technicians: Sequence[Person] = ()
     technician: str = ""  # ids that are chosen already, with commas
     split: str = "even"
+    start: str = "at once"
 
 
 def issue_form(title: str, choices: Choices, fault: BadInput | None = None) -> FormCard:
@@ -50,9 +51,18 @@ def issue_form(title: str, choices: Choices, fault: BadInput | None = None) -> F
     return FormCard(
         title=title,
         notice=escape(fault.sentence) if fault else "",
-        inputs=(*inputs, *_to_whom(choices)),
+        inputs=(*inputs, *_to_whom(choices), _start(choices.start)),
         buttons=(Button("issue_save", button, style=Style.POSITIVE), cancel()),
         small=tuple(small),
+    )
+
+
+def _start(value: str) -> ChoiceInput:
+    return ChoiceInput(
+        id="start",
+        label=_("Codes start"),
+        choices=(("at once", _("at once")), ("on site", _("on site, when somebody is at the device"))),
+        value=value,
     )
 
 
@@ -108,6 +118,14 @@ def left_out(done: Issued) -> str:
                 "{n} gets its code from the Teams admin centre: make it there and upload the file.",
                 "{n} get their codes from the Teams admin centre: make them there and upload the file.",
                 done.teams,
+            )
+        )
+    if done.nobody:
+        words.append(
+            ngettext(
+                "{n} is with nobody who could start its code: name a technician.",
+                "{n} are with nobody who could start their codes: name a technician.",
+                done.nobody,
             )
         )
     return " ".join(words)
@@ -188,7 +206,9 @@ def issued_card(ledger: Ledger, now: datetime, *, notice: str = "", invite: str 
         lines.append(ngettext("{n} had a live code and keeps it.", "{n} had a live code and keep it.", kept))
     if batch.expires_at:
         lines.append(_("Valid until {time}.", time=until(batch.expires_at, now)))
-    if delivery is None:
+    if batch.on_site and count:
+        lines.append(_("Codes start on site, so none can end before."))
+    elif delivery is None:
         lines.append(
             ngettext(
                 "It is with nobody yet: assign gives it to a technician.",
@@ -197,7 +217,7 @@ def issued_card(ledger: Ledger, now: datetime, *, notice: str = "", invite: str 
             )
         )
     return Notice(
-        title=_issued_title(count, kept, escape(delivery.person.name) if delivery else ""),
+        title=_issued_title(batch, escape(delivery.person.name) if delivery else ""),
         tone=Tone.GOOD if count or kept else Tone.PLAIN,
         notice=notice,
         lines=(" ".join(lines), *((_ledger(delivery, now),) if delivery else ())),
@@ -212,7 +232,12 @@ def issued_card(ledger: Ledger, now: datetime, *, notice: str = "", invite: str 
     )
 
 
-def _issued_title(count: int, kept: int, name: str) -> str:
+def _issued_title(batch: Batch, name: str) -> str:
+    count, kept = len(batch.macs), len(batch.kept)
+    if batch.on_site and count:
+        if not name:
+            return ngettext("{n} device handed over", "{n} devices handed over", count)
+        return ngettext("{n} device handed to {name}", "{n} devices handed to {name}", count, name=name)
     if name and kept and not count:
         return ngettext("{n} live code is with {name}", "{n} live codes are with {name}", kept, name=name)
     if name:
@@ -262,8 +287,12 @@ def issued_many_card(
     lines = [ngettext("{n} had a live code and keeps it.", "{n} had a live code and keep it.", kept)] if kept else []
     if ends:
         lines.append(_("Valid until {time}.", time=until(ends, now)))
+    title = ngettext("{n} code issued to {name}", "{n} codes issued to {name}", total, name=names)
+    if ledgers[0].batch.on_site:
+        title = ngettext("{n} device handed to {name}", "{n} devices handed to {name}", total, name=names)
+        lines.append(_("Codes start on site, so none can end before."))
     return ListCard(
-        title=ngettext("{n} code issued to {name}", "{n} codes issued to {name}", total, name=names),
+        title=title,
         tone=Tone.GOOD,
         notice=notice,
         lines=(" ".join(lines),),
@@ -283,7 +312,10 @@ def _short(ledger: Ledger) -> str:
 def _hand_row(ledger: Ledger, now: datetime) -> Row:
     batch, delivery = ledger.batch, ledger.delivery
     name = escape(delivery.person.name[:NAME]) if delivery else _("nobody")
-    count = ngettext("{name}: {n} code", "{name}: {n} codes", len(batch.macs), name=name)
+    if batch.on_site:
+        count = ngettext("{name}: {n} device", "{name}: {n} devices", len(batch.macs), name=name)
+    else:
+        count = ngettext("{name}: {n} code", "{name}: {n} codes", len(batch.macs), name=name)
     first, last = escape(ledger.first[:NAME]), escape(ledger.last[:NAME])
     way = first if first == last else _("{first} to {last}", first=first, last=last)
     kept = ngettext("{n} kept", "{n} kept", len(batch.kept)) if batch.kept else ""

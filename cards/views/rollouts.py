@@ -31,6 +31,13 @@ def rollout_card(progress: Progress, now: datetime) -> RolloutCard:
         installed=progress.installed,
         problems=problems,
     )
+    if progress.waiting_installed:
+        counts = ngettext(
+            "{counts}. {n} of the installed has not called in",
+            "{counts}. {n} of the installed have not called in",
+            progress.waiting_installed,
+            counts=counts,
+        )
     return RolloutCard(
         title=_("{site} rollout", site=site_words(progress.scope)),
         summary=_("{site} rollout: {percent} % provisioned", site=site_words(progress.scope), percent=progress.percent),
@@ -63,10 +70,26 @@ def details_card(progress: Progress) -> Notice:
             ngettext("{n} device waits for activation.", "{n} devices wait for activation.", waiting),
             ngettext("{n} device called in.", "{n} devices called in.", progress.provisioned),
             ngettext("{n} device confirmed on site.", "{n} devices confirmed on site.", progress.installed),
+            *_mounted_only(progress),
             ngettext("{n} device has a problem.", "{n} devices have a problem.", progress.problems),
+            *((_("Codes start on site."),) if progress.on_site else ()),
         ),
         buttons=(Button("rollout_card", _("Back"), {"site": progress.scope}),),
     )
+
+
+def _mounted_only(progress: Progress) -> tuple[str, ...]:
+    """What was confirmed before the device called in; of a companion device nobody here knows more."""
+    count = progress.waiting_installed
+    said = ngettext("{n} of them has not called in here.", "{n} of them have not called in here.", count)
+    return (said,) if count else ()
+
+
+def policy_note(rollout: Rollout) -> str:
+    site = site_words(rollout.scope)
+    if rollout.on_site:
+        return _("{site}: codes start on site from now on, when a technician is at the device.", site=site)
+    return _("{site}: codes are made at once from now on, when they are issued.", site=site)
 
 
 def connected_note(rollout: Rollout) -> str:

@@ -14,6 +14,7 @@ from provisioning import lifecycle, shares
 from provisioning.access import Permission, require
 from provisioning.codes import hash_token
 from provisioning.errors import AlreadyDone, Ambiguous, BadInput, Choice, PersonNotFound, ResetRequired
+from provisioning.events import DeviceHandedOver
 from provisioning.lifecycle import Step
 from provisioning.model import Actor, Batch, Change, Device, Person
 from provisioning.service.handover import Beside, Delivery, Handover, OfTeams
@@ -28,6 +29,12 @@ LOOKED_AT = 4_000  # of a technician's installed devices
 LOOKED_AT_ONCE = 250
 
 _BETWEEN = re.compile(r"\s*[,;&]\s*|\s+and\s+", re.IGNORECASE)
+
+
+class NobodyThere(BadInput):
+    code = "nobody_there"
+    field = "technician"
+    message = N_("Codes start on site, so somebody has to be there. Say: issue {place} to Sam on site")
 
 
 class TooManyHands(BadInput):
@@ -50,6 +57,7 @@ class IssueOrder:
     first: int = 0
     lifetime: timedelta | None = None
     void: bool = False  # reissue: live codes die
+    on_site: bool = False  # no codes yet: whoever stands before a device starts its code
     own: bool = False  # one of ours for a device whose codes came from the Teams admin centre
 
 
@@ -57,13 +65,15 @@ class IssueOrder:
 class Issued:
     """What came of an order: a ledger row for each technician who got something, or one where none was named.
 
-    `refused` were provisioned already; `teams` have no live code and get theirs from the Teams admin centre.
+    `refused` were provisioned already; `teams` have no live code and get theirs from the Teams admin centre; `nobody`
+    has those whose codes would start on site.
     """
 
     target: Target
     batches: tuple[Batch, ...]
     refused: int = 0
     teams: int = 0
+    nobody: int = 0
 
     @property
     def issued(self) -> int:
@@ -120,16 +130,23 @@ class Issuing(Handover):
         devices = await self._ordered(order)
         ready = [device for device in devices if lifecycle.can(device, Step.ISSUE_CODE)]
         able = [device for device in ready if self._gets_something(device, order)]
+        held = [device for device in able if self._is_held(device, order)]
         if device := order.target.device:
             if not ready:
                 raise ResetRequired(place=device.place)
             if not able:
                 raise OfTeams(place=device.place)
+            if not held:
+                raise NobodyThere(place=device.place)
         for technician in order.technicians:
             await self._check_receiver(technician)
-        chosen = self._first(able, order, await self._noted_before(actor, order) if order.first else ())
+        chosen = self._first(held, order, await self._noted_before(actor, order) if order.first else ())
         batches = await self._issue_all(actor, order, chosen, beside)
-        return Issued(order.target, batches, len(devices) - len(ready), len(ready) - len(able))
+        return Issued(order.target, batches, len(devices) - len(ready), len(ready) - len(able), len(able) - len(held))
+
+    def _is_held(self, device: Device, order: IssueOrder) -> bool:
+        """By somebody who can start its code, where codes start on site."""
+        return not order.on_site or bool(order.technicians or device.technician or device.live_code(self.now()))
 
     async def _ordered(self, order: IssueOrder) -> list[Device]:
         floor = order.floor.casefold()
@@ -181,9 +198,11 @@ class Issuing(Handover):
             if not (lifecycle.can(device, Step.ISSUE_CODE) and self._gets_something(device, run.order)):
                 continue
             technician = run.hands[device.mac]
+            if not self._is_held(device, run.order):
+                continue
             step, after = self._step(actor, run.order, device, technician, holders)
             done, kept = books.setdefault(technician, ([], []))
-            (done if after.issued != device.issued else kept).append(after)
+            (kept if self._keeps(device, run.order) else done).append(after)
             steps.append(step)
         fresh = [_noted(rows[whose], whose, *book) for whose, book in books.items()]
         devices = tuple(record for step in steps for record in step.puts)
@@ -194,21 +213,34 @@ class Issuing(Handover):
         self, actor: Actor, order: IssueOrder, device: Device, technician: str, holders: set[str]
     ) -> tuple[Change, Device]:
         """One device: its live code handed over, or a new one. Returns how it stands after that."""
-        live = device.live_code(self.now()) is not None
-        if live and not (order.void and not lifecycle.companion(device)):
+        if self._keeps(device, order):
             moved = self.assigned(device, technician, actor, self.now())
             return moved, replace(device, technician=technician or device.technician)
         holder = technician or device.technician
         ready = replace(device, technician=holder if holder in holders else "", renewals=(), problem=None)
+        if order.on_site:
+            fact = DeviceHandedOver(at=self.now(), actor=actor.id, subject=device.mac, technician=ready.technician)
+            return Change(puts=(ready,), events=(fact,)), ready
         step = lifecycle.issue_code(ready, self.fresh_code(device, actor, order.lifetime), actor)
         (fresh,) = (record for record in step.puts if isinstance(record, Device))
         return step, fresh
+
+    def _keeps(self, device: Device, order: IssueOrder) -> bool:
+        """Its live code stays. Of Microsoft's, only Microsoft can make another."""
+        return device.live_code(self.now()) is not None and not (order.void and not lifecycle.companion(device))
 
     async def _row(self, actor: Actor, run: _Run, technician: str) -> Batch:
         key = run.ledger(technician)
         known = await self.store.get(Batch, key)
         return known or Batch(
-            id=key, kind="issue", by=actor.id, by_name=actor.name, at=self.now(), macs=(), technician=technician
+            id=key,
+            kind="issue",
+            by=actor.id,
+            by_name=actor.name,
+            at=self.now(),
+            macs=(),
+            technician=technician,
+            on_site=run.order.on_site,
         )
 
     async def reissue_kept(self, actor: Actor, batch: Batch, beside: Beside | None = None) -> Issued:
@@ -291,7 +323,7 @@ class Issuing(Handover):
     async def outlook(self, actor: Actor, order: IssueOrder) -> Outlook | None:
         """Where an order makes more codes than its technicians usually use up while these live; None where not."""
         require(actor, Permission.ISSUE_CODES)
-        if not order.technicians or order.first or order.target.device or order.void:
+        if not order.technicians or order.first or order.target.device or order.void or order.on_site:
             return None
         lifetime = order.lifetime or self.policy.code_lifetime
         devices = [d for d in await self._ordered(order) if lifecycle.can(d, Step.ISSUE_CODE)]

@@ -16,6 +16,7 @@ from provisioning.events import (
     DeviceProvisioned,
     InstallConfirmed,
     ProblemReported,
+    StartChosen,
 )
 from provisioning.model import Actor, Change, Conversation, Device, MessageKind, OutboxMessage, Rollout, State, stored
 from provisioning.notifications import folded, follows, tell
@@ -43,6 +44,8 @@ class Progress:
     last_at: datetime | None = None
     last_fact: str = ""  # name of the event
     revision: int = 0
+    waiting_installed: int = 0  # installed, as was said on site, and have not called in
+    on_site: bool = False  # its codes start on site
 
     @property
     def percent(self) -> int:
@@ -67,6 +70,7 @@ class Rollouts(Lookup):
                 connected_by_name=actor.name,
                 started_at=self.now(),
                 reached=_reached(await self._counts(meant)),  # what lies behind is not announced
+                on_site=bool(known and known.on_site),
                 version=known.version if known else 0,
             )
             fact = ChannelConnected(at=self.now(), actor=actor.id, subject=channel.id, site=meant.scope)
@@ -91,6 +95,27 @@ class Rollouts(Lookup):
             raise NotConnected
         return rollout
 
+    async def starts_on_site(self, target: Target) -> bool:
+        """Whether codes of this target start on site: so says a rollout that all of it belongs to."""
+        rollouts = [rollout for rollout in await self.followers() if rollout.on_site]
+        if device := target.device:
+            return any(follows(r, device.site.casefold(), folded(device.tags)) for r in rollouts)
+        return any(r.scope.casefold() in ("", target.scope.casefold()) for r in rollouts)
+
+    async def set_start(self, actor: Actor, channel: Conversation, *, on_site: bool) -> Rollout:
+        """Codes of this channel's rollout are made at once, or by whoever stands before the device."""
+        require(actor, Permission.CONNECT_CHANNELS)
+
+        async def decide() -> tuple[Change, Rollout]:
+            rollout = await self.rollout_in(channel.id)
+            if rollout.on_site == on_site:
+                return Change(), rollout
+            fresh = replace(rollout, on_site=on_site)
+            fact = StartChosen(at=self.now(), actor=actor.id, subject=channel.id, on_site=on_site)
+            return Change(puts=(fresh,), events=(fact,)), stored(fresh)
+
+        return await self.unit(actor, decide)
+
     async def followers(self) -> Sequence[Rollout]:
         """Every channel that follows something."""
         return (await self.store.find(Rollout, limit=1000)).rows
@@ -102,7 +127,7 @@ class Rollouts(Lookup):
         fresh = tuple(m for m in _reached(progress) if m not in rollout.reached)
         if fresh:
             await self.unit(SERVICE, lambda: self._tell_milestones(channel_id))
-        return replace(progress, revision=rollout.version)
+        return replace(progress, revision=rollout.version, on_site=rollout.on_site)
 
     async def _tell_milestones(self, channel_id: str) -> tuple[Change, None]:
         rollout = await self.rollout_in(channel_id)
@@ -127,11 +152,16 @@ class Rollouts(Lookup):
         if not target.tag:
             return _progress(target.site, await self.store.tally(target.site.casefold() or None))
         count = partial(self.store.count, Device, removed=False, **target.equals)
-        total, waiting, installed, problems = await asyncio.gather(
-            count(), count(state=State.WAITING_FOR_ACTIVATION), count(installed=True), count(problem=True)
+        waits = State.WAITING_FOR_ACTIVATION
+        total, waiting, installed, problems, mounted = await asyncio.gather(
+            count(),
+            count(state=waits),
+            count(installed=True),
+            count(problem=True),
+            count(installed=True, state=waits),
         )
         provisioned = max(0, total - waiting)  # they are not counted at one moment
-        return Progress(target.scope, total, provisioned, installed, problems)
+        return Progress(target.scope, total, provisioned, installed, problems, waiting_installed=mounted)
 
     async def _progress_of(self, target: Target) -> Progress:
         progress = await self._counts(target)
@@ -155,6 +185,7 @@ def _progress(site: str, rows: Sequence[TallyRow]) -> Progress:
         provisioned=sum(row.count for row in rows if row.state is not State.WAITING_FOR_ACTIVATION),
         installed=sum(row.count for row in rows if row.installed),
         problems=sum(row.count for row in rows if row.problem),
+        waiting_installed=sum(row.count for row in rows if row.installed and row.state is State.WAITING_FOR_ACTIVATION),
     )
 
 

@@ -185,7 +185,7 @@ class Working(Tags, Codes):
 
     async def _issue_job(self, actor: Actor, job: Job, beside: Beside) -> Outcome:
         done = await self.issue(actor, order_of(job), beside)
-        return Outcome({"refused": done.refused, "teams": done.teams}, done.batches)
+        return Outcome({"refused": done.refused, "teams": done.teams, "nobody": done.nobody}, done.batches)
 
     async def _reissue_kept_job(self, actor: Actor, job: Job, beside: Beside) -> Outcome:
         done = await self.reissue_kept(actor, await self._batch_of(job), beside)
@@ -253,6 +253,7 @@ def params_of_order(order: IssueOrder) -> dict[str, str]:
         "first": str(order.first or ""),
         "lifetime": str(int(order.lifetime.total_seconds())) if order.lifetime else "",
         "void": "yes" if order.void else "",
+        "on_site": "yes" if order.on_site else "",
     }
 
 
@@ -267,6 +268,7 @@ def order_of(job: Job) -> IssueOrder:
         first=int(given.get("first", 0)),
         lifetime=timedelta(seconds=int(given["lifetime"])) if "lifetime" in given else None,
         void="void" in given,
+        on_site="on_site" in given,
     )
 
 

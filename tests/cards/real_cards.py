@@ -121,6 +121,11 @@ class _Cards:
                 (Ledger(many, told, 2, "2.14", "3.20"), Ledger(one, Delivery(KIM)), Ledger(one)), "b1,b1,b1", NOW,
                 readers=("29:dana",),
             ),
+            "issued-on-site": issuing.issued_card(Ledger(replace(many, on_site=True, expires_at=None), told, 0), NOW),
+            "issued-on-site-many": issuing.issued_many_card(
+                [Ledger(replace(one, on_site=True, expires_at=None), told, 0, "2.14", "2.14")] * 2, "b1,b1", NOW,
+                notice=issuing.left_out(Issued(Target(), (), nobody=3)),
+            ),
             "assign": issuing.assign_form(many, (self.sam, KIM)),
             "assign-nobody": issuing.assign_form(many, ()),
             "code": codes.code_card(held, NOW),
@@ -288,8 +293,10 @@ class _Cards:
             "access-ended": people.access_ended(),
             "people": people.roster_card(roster, roles),
             "whoami": people.whoami(self.sam, TECHNICIAN),
-            "revoke-access": people.revoke_form(work, (self.sam, KIM)),
-            "revoke-access-alone": people.revoke_form(work, (self.sam,)),
+            "revoke-access": people.revoke_form(work, (self.sam, KIM), NOW),
+            "revoke-access-alone": people.revoke_form(
+                replace(work, reached=Delivery(self.sam, NOW, NOW)), (self.sam,), NOW
+            ),
             "access-revoked": people.ended_card(Ended(self.sam, 12, 9, KIM), NOW),
             "access-revoked-nobody": people.ended_card(Ended(self.sam, 12, 9, None), NOW),
             "unreachable": people.unreachable_card(self.sam, work),
@@ -300,6 +307,8 @@ class _Cards:
         return {
             "rollout": rollouts.rollout_card(progress, NOW),
             "rollout-start": rollouts.rollout_card(Progress("", 150, 0, 0, 0), NOW),
+            "rollout-mounted": rollouts.rollout_card(replace(progress, waiting_installed=3), NOW),
             "rollout-details": rollouts.details_card(progress),
+            "rollout-on-site": rollouts.details_card(replace(progress, waiting_installed=1, on_site=True)),
             "rollout-gone": rollouts.card_gone_card("Oslo"),
         }

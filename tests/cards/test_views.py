@@ -189,7 +189,7 @@ def other_cards(device: Device, user: str) -> Iterator[View]:
     for person in (kim, sam):
         yield from (people.access_asked(person), people.access_answered(person, user, NOW))
         yield from (people.whoami(person, person.roles), people.unreachable_card(person, Workload(person, 1, 2)))
-        yield people.revoke_form(Workload(person, 3, 2), (kim, sam), "-", user)
+        yield people.revoke_form(Workload(person, 3, 2), (kim, sam), NOW, "-", user)
         yield from (people.ended_card(Ended(person, 2, 2, heir), NOW) for heir in (None, kim))
     roster = Roster((kim, sam) * 5, 25, "x", 11)
     yield people.roster_card(roster, {kim.id: kim.roles, sam.id: frozenset()})
