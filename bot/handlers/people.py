@@ -128,7 +128,7 @@ async def revoke_access(turn: Turn, person: str, heir: str = "", fault: BadInput
     work = await turn.provisioning.workload(turn.actor, _mentioned(turn, person))
     successor = (await turn.provisioning.heir_of(work.person, heir)).id if chosen(heir) else "-"
     heirs = await turn.provisioning.technicians()
-    return Reply(card=cards.revoke_form(work, heirs, successor, fault.sentence if fault else ""))
+    return Reply(card=cards.revoke_form(work, heirs, turn.now, successor, fault.sentence if fault else ""))
 
 
 @router.action("revoke_access_save", form=revoke_access, needs=PEOPLE)

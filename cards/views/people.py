@@ -128,7 +128,13 @@ def whoami(person: Person, roles: frozenset[Role]) -> Notice:
 # ------------------------------------------------------------------ ending
 
 
-def revoke_form(work: Workload, heirs: Sequence[Person], heir: str = "-", error: str = "") -> FormCard:
+def _reached_words(work: Workload, now: datetime) -> tuple[str, ...]:
+    """When they were last seen: what they opened last."""
+    opened = work.reached.opened_at if work.reached else None
+    return (_("Last opened a card {time}.", time=clock(opened, now)),) if opened else ()
+
+
+def revoke_form(work: Workload, heirs: Sequence[Person], now: datetime, heir: str = "-", error: str = "") -> FormCard:
     name = escape(work.person.name or work.person.upn)
     data = {"person": work.person.id, "rev": str(work.person.version)}
     others = names_to_choose([person for person in heirs if person.id != work.person.id], heir)
@@ -150,7 +156,7 @@ def revoke_form(work: Workload, heirs: Sequence[Person], heir: str = "-", error:
     return FormCard(
         title=_("{name}: {live}, {jobs}", name=name, live=live, jobs=jobs),
         tone=Tone.WARNING,
-        lines=(_("Access ends at once and all their codes die."),),
+        lines=(*_reached_words(work, now), _("Access ends at once and all their codes die.")),
         inputs=inputs,
         buttons=(Button("revoke_access_save", _("Revoke now"), data, style=Style.DESTRUCTIVE), cancel()),
         small=(_("Or type: revoke access {name} to …", name=name),),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from uuid import UUID
 
 from provisioning import lifecycle
@@ -14,7 +15,7 @@ from provisioning.events import AccessAsked, AccessGranted, AccessRefused, Acces
 from provisioning.model import Actor, Change, Conversation, Device, OutboxMessage, Person, Post, Role, stored
 from provisioning.notifications import edit
 from provisioning.ports import Member, Span
-from provisioning.service.handover import Handover
+from provisioning.service.handover import Delivery, Handover
 from provisioning.texts import N_
 from provisioning.untrusted import clean
 
@@ -45,6 +46,7 @@ class Workload:
     person: Person
     live: int
     open: int
+    reached: Delivery | None = None  # the latest card they were sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +253,8 @@ class People(Handover):
     async def _workload_of(self, person: Person) -> Workload:
         alive = Span("code_until", after=self.now())
         live = await self.store.count(Device, technician=person.id, removed=False, span=alive)
-        return Workload(person, live, await self.store.count(Device, technician=person.id, removed=False, open=True))
+        jobs = await self.store.count(Device, technician=person.id, removed=False, open=True)
+        return Workload(person, live, jobs, await self.delivery(person, datetime.min.replace(tzinfo=UTC)))
 
     async def revoke_access(self, actor: Actor, text: str, heir: str = "", revision: int | None = None) -> Ended:
         """Access ends now; then live codes die and open jobs go to `heir` with new codes, or to nobody, in parts.
@@ -269,6 +272,12 @@ class People(Handover):
         await self.in_parts(actor, list(left), lambda chunk: self._decide_pass_on(actor, chunk, person, successor))
         ended = [r.event for r in (await self.store.history(person.id)).rows if isinstance(r.event, AccessRevoked)]
         return Ended(await self.store.get(Person, person.id) or person, ended[0].codes, ended[0].jobs, successor)
+
+    async def handed_on(self, person_id: str, heir: str) -> int:
+        """How many jobs this person left to the heir when their access ended; 0 where it did not."""
+        rows = (await self.store.history(person_id)).rows
+        ended = (row.event for row in rows if isinstance(row.event, AccessRevoked))
+        return next((fact.jobs for fact in ended if fact.heir == heir), 0)
 
     async def heir_of(self, person: Person, text: str) -> Person:
         """Who takes somebody's jobs. Errors: `SamePerson`, `NotATechnician`."""

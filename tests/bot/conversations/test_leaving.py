@@ -17,16 +17,20 @@ async def day(house: House, dana: Someone, sam: Someone) -> None:
 async def test_jobs_go_to_somebody_else_with_new_codes(house: House, dana: Someone, sam: Someone, day: None) -> None:
     kim = await house.technician("Kim")
     old, card = sam.card.code, sam.card
+    await house.passes(minutes=28)
+    await sam.opens(card)
     form = await dana.says("revoke access Sam")
+    assert "Last opened a card 07:58." in form.texts
     assert form.title == "Sam: 2 live codes, 2 open jobs"
     assert "Revoke now" in form.buttons and "Cancel" in form.buttons
     assert [choice["title"] for choice in form.inputs["heir"]["choices"]] == ["nobody", "Kim"]
 
     ended = await dana.presses("Revoke now", heir=kim.object_id)
-    assert ended.title == "Sam has no access since 07:30."
+    assert ended.title == "Sam has no access since 07:58."
     assert "2 codes dead, 2 jobs to Kim with new codes." in ended.all
     assert card.title == "Access ended" and not any(post.code for post in sam.posts)
     assert kim.card.title == "Next: Oslo, floor 2, room 2.14" and kim.card.code != old
+    assert kim.card.summary == "2 devices from Sam"
     assert (await house.device(A).provision(old)).code == "code_refused"
     assert (await sam.says("next")).title == "You have no access yet."
     assert (await house.device(A).provision(kim.card.code)).status == 200
@@ -106,3 +110,23 @@ async def test_new_codes_are_promised_only_where_one_died(house: House, dana: So
     await dana.says("revoke access Sam to Kim")
     ended = await dana.presses("Revoke now")
     assert "1 code dead, 2 jobs to Kim, 1 with new codes." in ended.all
+
+
+async def test_the_push_says_whose_devices_they_were(house: House, dana: Someone, sam: Someone, day: None) -> None:
+    kim = await house.technician("Kim")
+    await dana.says("assign oslo to Kim")
+    assert kim.card.title == "Next: Oslo, floor 2, room 2.14" and kim.card.summary == "Devices from Sam"
+
+
+async def test_the_same_card_is_offered_when_the_app_is_removed(
+    house: House, dana: Someone, sam: Someone, day: None
+) -> None:
+    kim = await house.technician("Kim")
+    await sam.uninstalls()
+    assert "With them: 2 live codes, 2 open jobs." in dana.card.all
+    assert (await sam.says("next")).title != "You have no access yet."  # nothing is taken away unasked
+    await sam.uninstalls()
+    form = await dana.presses("Give jobs away")
+    assert form.title == "Sam: 2 live codes, 2 open jobs"
+    ended = await dana.presses("Revoke now", on=form, heir=kim.object_id)
+    assert "2 jobs to Kim with new codes" in ended.all and kim.card.summary == "2 devices from Sam"
