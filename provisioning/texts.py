@@ -93,6 +93,11 @@ def speaking(speech: Speech) -> Iterator[None]:
         _speech.reset(token)
 
 
+def speak_on(speech: Speech) -> None:
+    """From here to the end of the block somebody is addressed differently: they are known by now, or chose anew."""
+    _speech.set(speech)
+
+
 def _(message: str, **values: object) -> str:
     """The message in the current language; `{name}` places are filled from `values`."""
     return _said(current_speech(), message, values)
