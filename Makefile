@@ -52,11 +52,14 @@ scale: $(DEV) ## fill a store with 200 000 devices and ask it everything (ARGS="
 crash: $(DEV) ## kill the store, cut the power, damage its files (ARGS="--only power")
 	$(PY) -m tests.crash $(ARGS)
 
-messages: $(DEV) ## give translators every text of the code
-	$(PY) -m babel.messages.frontend -q extract -F provisioning/locale/babel.cfg \
+LOCALES := provisioning/locale
+
+messages: $(DEV) ## give translators every text of the code, and compile what they translated
+	$(PY) -m babel.messages.frontend -q extract -F $(LOCALES)/babel.cfg \
 	  --no-default-keywords -k _ -k N_ -k to_operator -k ngettext:1,2 \
 	  --no-location --sort-output --width=120 --project='Provisioning Bot' --copyright-holder='Provisioning Bot contributors' \
-	  -o provisioning/locale/provisioning.pot app.py bot cards provisioning storage
+	  -o $(LOCALES)/provisioning.pot app.py bot cards provisioning storage
+	$(PY) -m tests.messages
 
 readme: $(DEV) ## write README's transcript and table of commands anew
 	$(PY) -m tests.readme

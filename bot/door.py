@@ -47,7 +47,7 @@ from provisioning.ports import Member, Message, Messenger
 from provisioning.service import Provisioning
 from provisioning.service.people import NotYourTenant
 from provisioning.service.uploading import UploadOver
-from provisioning.texts import Speech, _, current_speech, speaking
+from provisioning.texts import Speech, _, current_speech, speak_on, speaking
 
 log = structlog.get_logger(__name__)
 
@@ -71,6 +71,8 @@ class Door:
                 person, new = await self._meet(incoming, chat)
             except NotYourTenant as stranger:
                 return await self._say(incoming, chat, stranger.sentence)
+            if person.id:
+                speak_on(person.speech)
             if incoming.trigger is Trigger.LEFT:
                 if incoming.conversation.personal:  # whoever takes the bot out of a team stays reachable
                     await self._provisioning.left(person.id)
@@ -356,7 +358,7 @@ class Door:
         return None
 
     def _card(self, view: View) -> dict[str, Any]:
-        return render(view, operation=secrets.token_hex(8), locale=current_speech().locale)
+        return render(view, operation=secrets.token_hex(8), locale=current_speech().language)
 
 
 def _operation(incoming: Incoming, actor_id: str) -> str:
@@ -373,7 +375,7 @@ def message_of(reply: Reply) -> Message:
     """What is posted for a reply, in the reader's language. A card's push line holds no code."""
     if reply.card is None:
         return Message(summary=plain(reply.text), text=reply.text, mentions=reply.mentions)
-    card = render(reply.card, operation=secrets.token_hex(8), locale=current_speech().locale)
+    card = render(reply.card, operation=secrets.token_hex(8), locale=current_speech().language)
     return Message(summary=reply.card.push, card=card)
 
 

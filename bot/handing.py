@@ -134,7 +134,7 @@ class Handing:
     async def _failed(self, turn: Turn, context: Mapping[str, object], target: UploadTarget, reason: str) -> None:
         ids = {name: str(context[name])[:LONGEST] for name in AGAIN if context.get(name)}
         view = not_handed_over(target.name, reason, ids)
-        card = render(view, operation=secrets.token_hex(8), locale=current_speech().locale)
+        card = render(view, operation=secrets.token_hex(8), locale=current_speech().language)
         await self._send(turn, Message(summary=view.push, card=card))
 
     async def _send(self, turn: Turn, message: Message) -> None:

@@ -153,15 +153,14 @@ class Relay:
         """Where they read, who they are, and how to speak to them. Errors: `Unreachable`."""
         person = await self._provisioning.who(reader)
         if person:
-            speech = Speech.of(person.locale, person.timezone)
-            return conversation or await self._chat_with(person), person, speech
+            return conversation or await self._chat_with(person), person, person.speech
         rollouts = {rollout.key: rollout for rollout in await self._provisioning.followers()}
         followed: Rollout | None = rollouts.get(reader)
         owner = await self._provisioning.who(followed.connected_by) if followed else None
         where = conversation or (followed.channel if followed else None)
         if where is None:
             raise Unreachable
-        return where, None, Speech.of(owner.locale, owner.timezone) if owner else Speech()
+        return where, None, owner.speech if owner else Speech()
 
     async def _chat_with(self, person: Person) -> Conversation:
         if person.chat:

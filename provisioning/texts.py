@@ -45,6 +45,12 @@ class Speech:
         return cls(locale or "en", zone)
 
     @property
+    def language(self) -> str:
+        """The tag of the language in which they are answered: their own where there is a catalog for it."""
+        own = self.locale.replace("_", "-").partition("-")[0].lower()
+        return own if own in languages() else "en"
+
+    @property
     def catalog(self) -> gettext.NullTranslations:
         return _catalog(self.locale)
 
@@ -85,6 +91,11 @@ def speaking(speech: Speech) -> Iterator[None]:
         yield
     finally:
         _speech.reset(token)
+
+
+def speak_on(speech: Speech) -> None:
+    """From here to the end of the block somebody is addressed differently: they are known by now, or chose anew."""
+    _speech.set(speech)
 
 
 def _(message: str, **values: object) -> str:

@@ -11,7 +11,7 @@ from cards.views.common import note
 from provisioning.access import Permission
 from provisioning.errors import InvalidChoice, NotConnected, WrongPlace
 from provisioning.model import MessageKind
-from provisioning.texts import _
+from provisioning.texts import _, speak_on
 
 router = Router()
 CONNECT = (Permission.CONNECT_CHANNELS,)
@@ -53,6 +53,8 @@ async def rollout_card(turn: Turn, site: str = "") -> Reply:
 async def rollout(turn: Turn, site: str = "") -> Reply:
     """Show how a rollout stands."""
     if turn.in_channel and not site:
+        if not turn.pressed:  # all of the channel reads it
+            speak_on(await turn.provisioning.channel_speech(turn.conversation.id))
         card = await _card(turn)
         stands = await turn.provisioning.thread_of(turn.conversation.id)
         return replace(card, living=None) if stands else card  # one living card a channel; this is how it stands now

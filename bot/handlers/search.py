@@ -18,5 +18,5 @@ async def search(turn: Turn, text: str, skip: int, count: int) -> tuple[SearchRe
 
 def _result(turn: Turn, device: Device) -> SearchResult:
     title, text = cards.result_words(device)
-    card = render(cards.shared_card(device, turn.now), operation="", locale=current_speech().locale)
+    card = render(cards.shared_card(device, turn.now), operation="", locale=current_speech().language)
     return SearchResult(title=plain(title), text=plain(text), card=card)

@@ -71,7 +71,7 @@ def what(device: Device) -> str:
     """`Yealink phone`, or as much of it as is known."""
     kind = _(KINDS[device.type]) if device.type in KINDS else _("device")
     maker = vendor(device.mac)
-    return f"{escape(maker)} {kind}" if maker else kind
+    return _("{maker} {kind}", maker=escape(maker), kind=kind) if maker else kind
 
 
 def what_and_mac(device: Device) -> str:

@@ -181,6 +181,18 @@ class People(Handover):
     async def who(self, person_id: str) -> Person | None:
         return await self.store.get(Person, person_id)
 
+    async def choose_language(self, actor: Actor, tag: str) -> Person:
+        """From now on they are spoken to in this language wherever they read; empty: as their client says."""
+
+        async def decide() -> tuple[Change, Person]:
+            person = await self.store.get(Person, actor.id) or Person(id=actor.id, name=actor.name, tenant=actor.tenant)
+            if person.language == tag:
+                return Change(), person
+            fresh = replace(person, language=tag)
+            return Change(puts=(fresh,)), stored(fresh)
+
+        return await self.unit(actor, decide)
+
     async def grant(self, actor: Actor, text: str, role: Role, *, answering: bool = False) -> Person:
         """Give a role. Somebody unknown is named by object id, or by UPN: that grant waits for its account.
 

@@ -18,11 +18,23 @@ from provisioning.events import (
     ProblemReported,
     StartChosen,
 )
-from provisioning.model import Actor, Change, Conversation, Device, MessageKind, OutboxMessage, Rollout, State, stored
+from provisioning.model import (
+    Actor,
+    Change,
+    Conversation,
+    Device,
+    MessageKind,
+    OutboxMessage,
+    Person,
+    Rollout,
+    State,
+    stored,
+)
 from provisioning.notifications import folded, follows, tell
 from provisioning.ports import TallyRow
 from provisioning.service.lookup import Lookup, Target
 from provisioning.service.people import SERVICE
+from provisioning.texts import Speech
 
 STARTED = 0
 RECENT = 100  # audit rows looked through for the newest thing that happened
@@ -115,6 +127,11 @@ class Rollouts(Lookup):
             return Change(puts=(fresh,), events=(fact,)), stored(fresh)
 
         return await self.unit(actor, decide)
+
+    async def channel_speech(self, channel_id: str) -> Speech:
+        """A channel is spoken to as whoever connected it. Errors: `NotConnected`."""
+        owner = await self.store.get(Person, (await self.rollout_in(channel_id)).connected_by)
+        return owner.speech if owner else Speech()
 
     async def followers(self) -> Sequence[Rollout]:
         """Every channel that follows something."""

@@ -254,6 +254,7 @@ class Someone(Chat):
     def __init__(self, house: House, name: str, object_id: str, tenant: str, *, upn: str = "", guest: bool = False):
         self.name, self.object_id, self.tenant = name, object_id, tenant
         self.teams_id = f"29:{object_id}"
+        self.locale, self.timezone = "en-GB", "Europe/London"  # as their client says
         self.sent: dict[str, Any] = {}
         super().__init__(house, f"a:{object_id}")
         known = {"name": name, "aadObjectId": object_id, "tenantId": tenant, "userPrincipalName": upn}
@@ -390,7 +391,7 @@ class Someone(Chat):
             "recipient": {"id": BOT_ID, "name": "Provisioning Bot"},
             "conversation": {"id": self.conversation, "conversationType": "personal", "tenantId": self.tenant},
             "channelData": {"tenant": {"id": self.tenant}},
-            "entities": [{"type": "clientInfo", "locale": "en-GB", "country": "GB", "timezone": "Europe/London"}],
+            "entities": [{"type": "clientInfo", "locale": self.locale, "timezone": self.timezone}],
         }
         return base | (where.address() if isinstance(where, Channel) else {}) | fields
 

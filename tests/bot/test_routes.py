@@ -108,6 +108,7 @@ class Cast:
             "person": sam.object_id,
             "heir": "",
             "role": "technician",
+            "language": "english",
             "mac": "805EC0119999",
             "location": "Oslo/9",
             "lines": "805EC0118888 Oslo/8",

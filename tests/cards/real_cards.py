@@ -8,7 +8,20 @@ from typing import Any
 
 from bot.handlers import all_routes
 from cards.view import Button, View
-from cards.views import codes, day, devices, finding, general, install, issuing, people, problems, rollouts, tags
+from cards.views import (
+    codes,
+    day,
+    devices,
+    finding,
+    general,
+    install,
+    issuing,
+    languages,
+    people,
+    problems,
+    rollouts,
+    tags,
+)
 from cards.views.common import note, question
 from cards.views.issuing import Choices
 from provisioning.codes import Key, Keyring
@@ -29,6 +42,7 @@ from provisioning.service.reading import Part
 from provisioning.service.rollouts import Progress
 from provisioning.service.tags import Tagged
 from provisioning.shares import Leading
+from provisioning.texts import Speech
 from tests.cards.job_cards import job_cards
 from tests.cards.sheet_cards import sheet_cards
 
@@ -216,6 +230,8 @@ class _Cards:
             "half": general.half(("move <device> to <location>",), "Change a device's location."),
             "question": question('"2.14" can be several. Which one?', "device", "device", choices, {}),
             "note": note("This device is off the list."),
+            "language": languages.choice_card(Speech(), chosen=False),
+            "language-chosen": languages.chosen_card(Speech(), chosen=True),
         }  # fmt: skip
 
     def onsite(self) -> dict[str, View]:

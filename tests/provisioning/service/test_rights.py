@@ -23,6 +23,7 @@ def store() -> MemoryStore:
 
 ANYBODY = {
     "ask_access": "whoever has no role asks for one",
+    "choose_language": "everybody reads, the stranger who is refused too",
     "device": "names a device; finds only what the actor may see",
     "device_and_rest": "names a device at the head of a line; the same",
     "target": "names a device or a site; each use of it requires its own right",
@@ -65,6 +66,7 @@ DOORS_OWN = {
     "rollout_in",
     "progress_in",
     "followers",
+    "channel_speech",
     "thread_of",
 }
 RELAY = {"claim", "sent", "dropped", "failed", "post", "remember", "forget", "opened", "redraw", "card_gone"}
