@@ -66,7 +66,7 @@ class Door:
         self._jobs, self._handing = jobs, handing
 
     async def receive(self, incoming: Incoming, chat: Chat) -> Answer | None:
-        with speaking(Speech.of(incoming.locale, incoming.timezone)):
+        with speaking(Speech.of(incoming.locale, incoming.timezone, self._provisioning.policy.timezone)):
             try:
                 person, new = await self._meet(incoming, chat)
             except NotYourTenant as stranger:

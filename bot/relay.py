@@ -151,9 +151,9 @@ class Relay:
         self, reader: str, conversation: Conversation | None = None
     ) -> tuple[Conversation, Person | None, Speech]:
         """Where they read, who they are, and how to speak to them. Errors: `Unreachable`."""
-        person = await self._provisioning.who(reader)
+        person, home = await self._provisioning.who(reader), self._provisioning.policy.timezone
         if person:
-            speech = Speech.of(person.locale, person.timezone)
+            speech = Speech.of(person.locale, person.timezone, home)
             return conversation or await self._chat_with(person), person, speech
         rollouts = {rollout.key: rollout for rollout in await self._provisioning.followers()}
         followed: Rollout | None = rollouts.get(reader)
@@ -161,7 +161,7 @@ class Relay:
         where = conversation or (followed.channel if followed else None)
         if where is None:
             raise Unreachable
-        return where, None, Speech.of(owner.locale, owner.timezone) if owner else Speech()
+        return where, None, Speech.of(owner.locale, owner.timezone, home) if owner else Speech(timezone=home)
 
     async def _chat_with(self, person: Person) -> Conversation:
         if person.chat:

@@ -18,7 +18,7 @@ from provisioning.lifecycle import Step
 from provisioning.model import Actor, Batch, Change, Device, Person
 from provisioning.service.handover import Beside, Delivery, Handover, OfTeams
 from provisioning.service.lookup import Target
-from provisioning.texts import N_, Speech
+from provisioning.texts import N_
 
 MOST = 10  # technicians of one order: as many as one card has rows
 USUAL = 40  # devices a technician installs on a day, where their own days do not tell
@@ -306,7 +306,7 @@ class Issuing(Handover):
 
     async def usual(self, person: Person) -> int:
         """Devices this person installs on a day that has any, today left out: it is not over yet."""
-        zone = Speech.of(None, person.timezone).timezone
+        zone = self.zone_of(person)
         today, days = self.now().astimezone(zone).date(), dict[object, int]()
         after: str | None = None
         for _ in range(LOOKED_AT // LOOKED_AT_ONCE):

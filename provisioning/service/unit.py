@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from ipaddress import IPv4Network, IPv6Network
 from random import random
 from typing import TypeVar
@@ -35,6 +35,7 @@ from provisioning.events import (
     ProvisionRefused,
     ProvisionRepeated,
 )
+from provisioning.hours import Hours
 from provisioning.model import (
     Actor,
     Change,
@@ -49,6 +50,7 @@ from provisioning.model import (
     site_of,
 )
 from provisioning.ports import Clock, Store
+from provisioning.texts import Speech
 
 T = TypeVar("T")
 
@@ -59,6 +61,7 @@ SAMPLES = (
     ("0281B6100002", "Samples/1/1.02"),
     ("0281B6100003", "Samples/2/2.01"),
 )  # MACs that no maker gives out (IEEE 802: locally administered), so no real device is meant
+HOURS = Hours()
 QUIET = (CodeShown, ProvisionRefused, ProvisionRepeated, PersonUnreachable)  # facts that change no card
 MOVING = (
     AddUndone,
@@ -91,6 +94,8 @@ class Policy:
     any_tenant: bool = False  # local mode
     samples: tuple[tuple[str, str], ...] = SAMPLES
     keep_audit: timedelta | None = timedelta(days=730)  # None: for ever
+    timezone: tzinfo = UTC  # of whoever's client names none
+    hours: Hours = HOURS
     invite_link: str = ""  # where somebody installs the app for themselves; empty in local mode
     chat_link: str = ""  # opens the chat with the bot; `&message=` types something there; empty in local mode
 
@@ -106,6 +111,10 @@ class UseCases:
 
     def now(self) -> datetime:
         return self.clock.now()
+
+    def zone_of(self, person: Person) -> tzinfo:
+        """What this person's own clock goes by."""
+        return Speech.of(None, person.timezone, self.policy.timezone).timezone
 
     async def faults(self) -> list[str]:
         """What keeps the service from being ready, in sentences for the operator; empty: ready."""
