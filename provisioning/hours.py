@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 NOON = time(12)
 DAY = timedelta(days=1)
+GRACE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,16 @@ class Hours:
         begin, end = self.quiet
         return begin <= at < end if begin < end else not end <= at < begin
 
-    def told_at(self, now: datetime, zone: tzinfo) -> datetime:
-        """When news that can wait goes out: now, or when the quiet hours are over."""
-        return self.quiet_until(now, zone) or now
+    def told_at(self, now: datetime, zone: tzinfo, *, with_the_morning: bool = False) -> datetime:
+        """When news that can wait goes out: now, or when the quiet hours are over.
+
+        What the morning message of that day tells as well waits for it, and a little longer, so as not to come twice.
+        """
+        until = self.quiet_until(now, zone)
+        if until is None or not with_the_morning:
+            return until or now
+        day = until.astimezone(zone).date()
+        return max(until, self.morning_of(day, zone) + GRACE) if day.weekday() in self.workdays else until
 
 
 def moment(day: date, at: time, zone: tzinfo) -> datetime:

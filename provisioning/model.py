@@ -316,6 +316,7 @@ class MessageKind(StrEnum):
 
     EDIT = "edit"  # redraw one post
     NEXT_DEVICE = "next_device"  # to a technician: the next device's card
+    MORNING = "morning"  # to a technician: their day begins
     NEW_JOBS = "new_jobs"  # to a technician: devices were handed over
     ACCESS_GRANTED = "access_granted"
     ACCESS_ASKED = "access_asked"  # to admins

@@ -49,6 +49,7 @@ from provisioning.model import (
     Rollout,
     site_of,
 )
+from provisioning.notifications import CAN_WAIT, held_back
 from provisioning.ports import Clock, Store
 from provisioning.texts import Speech
 
@@ -213,7 +214,17 @@ class UseCases:
         if all(isinstance(event, QUIET) and type(event) not in notifications.TOLD for event in change.events):
             return Change()
         audience = await self._audience(change, actor)
-        return Change(puts=notifications.messages(change.events, audience, self.now()))
+        return Change(puts=await self.in_time(notifications.messages(change.events, audience, self.now())))
+
+    async def in_time(self, messages: Sequence[OutboxMessage]) -> tuple[OutboxMessage, ...]:
+        """The messages, each for when its reader may be written to: what can wait waits for the end of quiet hours."""
+        hours, now, timed = self.policy.hours, self.now(), list[OutboxMessage]()
+        for message in messages:
+            person = await self.store.get(Person, message.recipient) if message.kind in CAN_WAIT else None
+            early = message.kind is MessageKind.NEW_JOBS
+            due = hours.told_at(now, self.zone_of(person), with_the_morning=early) if person else now
+            timed.append(held_back(message, due) if due > now else message)
+        return tuple(timed)
 
     async def _audience(self, change: Change, actor: Actor) -> notifications.Audience:
         devices = {record.mac: record for record in change.puts if isinstance(record, Device)}
