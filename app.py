@@ -67,6 +67,7 @@ def build_provisioning(settings: Settings, store: Store, clock: Clock) -> Provis
     from bot.key_file import BadKeyFile
     from bot.settings import load_keys
     from provisioning.codes import Keyring
+    from provisioning.hours import Hours
     from provisioning.service import Policy, Provisioning
     from provisioning.service.unit import SAMPLES
 
@@ -77,6 +78,8 @@ def build_provisioning(settings: Settings, store: Store, clock: Clock) -> Provis
         code_digits=settings.code_digits,
         code_lifetime=settings.code_lifetime,
         keep_audit=settings.keep_audit,
+        timezone=settings.timezone,
+        hours=Hours(settings.morning, settings.quiet_hours, settings.workdays),
         trusted_networks=settings.trusted_networks,
         any_tenant=settings.local and not settings.tenant_id,
         samples=tuple(zip(LOCAL_DEVICE_MACS, LOCAL_PLACES, strict=True)) if settings.local else SAMPLES,

@@ -27,6 +27,7 @@ from bot.settings import (
     read_env_file,
     variables,
 )
+from provisioning.hours import Hours
 from provisioning.texts import N_, _
 
 EXIT_BAD_CONFIGURATION: Final = 2
@@ -177,6 +178,8 @@ def _hints(settings: Settings | None, environ: Mapping[str, str], env_file: Path
             yield _("PUBLIC_URL is not set: give the https address under which devices reach this service.")
         if settings.keep_audit is None:
             yield _("KEEP_AUDIT=forever: the record of who did what only ever grows. Watch the disk.")
+        if settings.quiet_hours and Hours(quiet=settings.quiet_hours).quiets(settings.morning):
+            yield _("MORNING lies within QUIET_HOURS: the morning message comes when they are over.")
         if any(network.prefixlen == 0 for network in settings.trusted_proxies):
             yield _("TRUSTED_PROXIES trusts everybody: any caller can then claim any address.")
 

@@ -66,13 +66,13 @@ class Door:
         self._jobs, self._handing = jobs, handing
 
     async def receive(self, incoming: Incoming, chat: Chat) -> Answer | None:
-        with speaking(Speech.of(incoming.locale, incoming.timezone)):
+        with speaking(Speech.of(incoming.locale, incoming.timezone, self._provisioning.policy.timezone)):
             try:
                 person, new = await self._meet(incoming, chat)
             except NotYourTenant as stranger:
                 return await self._say(incoming, chat, stranger.sentence)
             if person.id:
-                speak_on(person.speech)
+                speak_on(self._provisioning.speech_of(person))
             if incoming.trigger is Trigger.LEFT:
                 if incoming.conversation.personal:  # whoever takes the bot out of a team stays reachable
                     await self._provisioning.left(person.id)

@@ -151,16 +151,17 @@ class Relay:
         self, reader: str, conversation: Conversation | None = None
     ) -> tuple[Conversation, Person | None, Speech]:
         """Where they read, who they are, and how to speak to them. Errors: `Unreachable`."""
-        person = await self._provisioning.who(reader)
+        person, home = await self._provisioning.who(reader), self._provisioning.policy.timezone
         if person:
-            return conversation or await self._chat_with(person), person, person.speech
+            speech = self._provisioning.speech_of(person)
+            return conversation or await self._chat_with(person), person, speech
         rollouts = {rollout.key: rollout for rollout in await self._provisioning.followers()}
         followed: Rollout | None = rollouts.get(reader)
         owner = await self._provisioning.who(followed.connected_by) if followed else None
         where = conversation or (followed.channel if followed else None)
         if where is None:
             raise Unreachable
-        return where, None, owner.speech if owner else Speech()
+        return where, None, self._provisioning.speech_of(owner) if owner else Speech(timezone=home)
 
     async def _chat_with(self, person: Person) -> Conversation:
         if person.chat:

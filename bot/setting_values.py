@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import time, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from bot.limits import is_loopback_name
 from provisioning.texts import _
@@ -19,6 +20,9 @@ _HOST_NAME: Final = re.compile(
     r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 )
 _LIFETIME: Final = re.compile(r"([0-9]{1,5}) ?(m|h|d)")
+_TIME: Final = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
+_DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+NONE: Final = "none"
 FOREVER: Final = "forever"
 LONGEST_KEPT: Final = 3650  # days
 _UNITS: Final = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
@@ -65,6 +69,43 @@ def kept(text: str) -> timedelta | None:
             )
         )
     return timedelta(days=int(match[1]))
+
+
+def time_of_day(text: str) -> time:
+    match = _TIME.fullmatch(text)
+    if not match:
+        raise ValueError(_('"{text}" is not a time of day. Write 07:30.', text=text))
+    return time(int(match[1]), int(match[2]))
+
+
+def quiet_hours(text: str) -> tuple[time, time] | None:
+    """From and to; None: there are none."""
+    if text.lower() == NONE:
+        return None
+    begin, dash, end = (part.strip() for part in text.partition("-"))
+    if not (dash and _TIME.fullmatch(begin) and _TIME.fullmatch(end)) or time_of_day(begin) == time_of_day(end):
+        raise ValueError(_('"{text}" is not a span of hours. Write 19:00-07:00, or none.', text=text))
+    return time_of_day(begin), time_of_day(end)
+
+
+def workdays(text: str) -> frozenset[int]:
+    """Days of the week and spans of them; a span may go over Sunday."""
+    found: set[int] = set()
+    for part in [] if text.lower() == NONE else listed(text.lower()):
+        first, dash, last = (word.strip() for word in part.partition("-"))
+        last = last if dash else first
+        if first not in _DAYS or last not in _DAYS:
+            raise ValueError(_('"{text}" is not a list of days. Write mon-fri, or mon,wed,sat, or none.', text=text))
+        begin, end = _DAYS.index(first), _DAYS.index(last)
+        found |= {day % 7 for day in range(begin, (end if end >= begin else end + 7) + 1)}
+    return frozenset(found)
+
+
+def timezone(text: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(text)
+    except (ValueError, OSError, KeyError):
+        raise ValueError(_('"{text}" is not a time zone. Write one like Europe/Oslo.', text=text)) from None
 
 
 def listed(text: str) -> list[str]:

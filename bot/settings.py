@@ -9,9 +9,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -42,10 +43,15 @@ EVERYWHERE: Final = {
     "CODE_LIFETIME": "24h",
     "FILE_LIMIT": "20",
     "KEEP_AUDIT": "730d",
+    "TIMEZONE": "UTC",
+    "MORNING": "07:30",
+    "QUIET_HOURS": "19:00-07:00",
+    "WORKDAYS": "mon-fri",
     "TRUSTED_NETWORKS": "127.0.0.0/8,::1/128",
     "LOG_LEVEL": "info",
 }
 IN_LOCAL_MODE: Final = {
+    "QUIET_HOURS": "none",  # whoever tries it out in the evening sees what it does
     "HOST": "127.0.0.1",
     "ORGANISATION": "Contoso",
     "ALLOWED_SERVICE_HOSTS": "localhost,127.0.0.1,::1",
@@ -99,6 +105,10 @@ class Settings(BaseSettings):
     code_digits: Annotated[int, BeforeValidator(read.whole(8, 16))]
     code_lifetime: Annotated[timedelta, BeforeValidator(read.lifetime)]
     keep_audit: Annotated[timedelta | None, BeforeValidator(read.kept)]  # None: for ever
+    timezone: Annotated[ZoneInfo, BeforeValidator(read.timezone)]  # of whoever's client names none
+    morning: Annotated[time, BeforeValidator(read.time_of_day)]
+    quiet_hours: Annotated[tuple[time, time] | None, BeforeValidator(read.quiet_hours)]  # None: never
+    workdays: Annotated[frozenset[int], BeforeValidator(read.workdays)]  # Monday is 0
     oidc_issuer: Annotated[str, BeforeValidator(read.url)] = ""  # empty: the demo provider of local mode
     oidc_client_id: str = ""
     oidc_client_secret: SecretStr = SecretStr("")

@@ -12,7 +12,6 @@ from provisioning.bookkeeping import Attempts, Lease, Operation, Segment
 from provisioning.jobs import Job
 from provisioning.onsite import CodeRequest, Installation, Problem, Stray
 from provisioning.photos import Photo
-from provisioning.texts import Speech
 from provisioning.uploads import Upload, UploadPart
 
 if TYPE_CHECKING:
@@ -222,11 +221,6 @@ class Person:
     def key(self) -> str:
         return self.id
 
-    @property
-    def speech(self) -> Speech:
-        """How to speak to them, wherever they read: in the language they chose, else their client's; by their clock."""
-        return Speech.of(self.language or self.locale, self.timezone)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
@@ -334,6 +328,7 @@ class MessageKind(StrEnum):
 
     EDIT = "edit"  # redraw one post
     NEXT_DEVICE = "next_device"  # to a technician: the next device's card
+    MORNING = "morning"  # to a technician: their day begins
     NEW_JOBS = "new_jobs"  # to a technician: devices were handed over
     ACCESS_GRANTED = "access_granted"
     ACCESS_ASKED = "access_asked"  # to admins

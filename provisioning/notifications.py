@@ -31,6 +31,8 @@ from provisioning.model import MessageKind, MessageStatus, OutboxMessage, Post, 
 PACE = timedelta(seconds=30)  # a living card in a channel is edited at most this often
 LONGEST_PAUSE = timedelta(minutes=5)
 GIVE_UP_AFTER = timedelta(hours=48)
+CAN_WAIT = frozenset({MessageKind.MORNING, MessageKind.NEW_JOBS})  # to technicians, unasked: not in their quiet hours
+QUIET_LANE = "quiet:{person}:{kind}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,12 @@ def tell(kind: MessageKind, reader: str, subject: str, now: datetime, **params: 
         unique=f"{kind}:{reader}:{subject}:{more}",
         params=tuple(sorted(params.items())),
     )
+
+
+def held_back(message: OutboxMessage, until: datetime) -> OutboxMessage:
+    """The same for later, on a lane of its own: what waits holds up no answer, and nothing that comes by day."""
+    lane = QUIET_LANE.format(person=message.recipient, kind=message.kind)
+    return replace(message, due_at=until, lane=lane, unique=f"{message.unique}:quiet")
 
 
 def edit(post: Post, now: datetime) -> OutboxMessage:

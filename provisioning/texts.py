@@ -36,12 +36,12 @@ class Speech:
     timezone: tzinfo = field(default=UTC)
 
     @classmethod
-    def of(cls, locale: str | None, timezone: str | None) -> Speech:
-        """Both values come from a client's `clientInfo`; whatever is unknown becomes English and UTC."""
+    def of(cls, locale: str | None, timezone: str | None, home: tzinfo = UTC) -> Speech:
+        """Both values come from a client's `clientInfo`; whatever is unknown becomes English and the time at `home`."""
         try:
-            zone: tzinfo = ZoneInfo(timezone) if timezone else UTC
+            zone: tzinfo = ZoneInfo(timezone) if timezone else home
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            zone = UTC
+            zone = home
         return cls(locale or "en", zone)
 
     @property

@@ -13,6 +13,7 @@ from cards.views.people import access_ended
 from provisioning.access import Permission
 from provisioning.model import MessageKind
 from provisioning.service.day import Job
+from provisioning.texts import current_speech
 
 router = Router()
 SITE = (Permission.WORK_ON_SITE,)
@@ -45,6 +46,18 @@ async def next_device(turn: Turn, subject: str = "", former: str = "") -> Reply 
         return reply
     count = await turn.provisioning.handed_on(giver.id, turn.actor.id)
     return dataclasses.replace(reply, card=dataclasses.replace(reply.card, summary=cards.from_words(giver, count)))
+
+
+@router.notice(MessageKind.MORNING)
+async def morning(turn: Turn, day: str) -> Reply | None:
+    """The day begins: its next device, and how many there are. Not on another day, however late it gets through."""
+    if day != turn.now.astimezone(current_speech().timezone).date().isoformat():
+        return None
+    mine = await turn.provisioning.day(turn.actor)
+    reply = await next_device(turn) if mine.open else None
+    if reply is None or reply.card is None:
+        return None
+    return dataclasses.replace(reply, card=dataclasses.replace(reply.card, summary=cards.morning_words(mine)))
 
 
 @router.view

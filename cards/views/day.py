@@ -130,6 +130,20 @@ def from_words(giver: Person, count: int) -> str:
     )
 
 
+def morning_words(day: Day) -> str:
+    """The push line of the morning: `Oslo, 12 devices today, first on floor 2`."""
+    first, count = day.open[0], len(day.open)
+    places = {"site": escape(first.site), "floor": escape(first.floor), "place": place_words(first)}
+    if {device.site for device in day.open} == {first.site} and first.floor.isdigit():
+        return ngettext(
+            "{site}, {n} device today, on floor {floor}",
+            "{site}, {n} devices today, first on floor {floor}",
+            count,
+            **places,
+        )
+    return ngettext("{n} device today: {place}", "{n} devices today, first {place}", count, **places)
+
+
 def no_jobs(day: Day) -> Notice:
     """The empty state, and the end of the day."""
     if day.done and not day.open:

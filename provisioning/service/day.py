@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from provisioning.access import Permission, may_see, require
+from provisioning.hours import midnight
 from provisioning.model import Actor, Device, Person
+from provisioning.ports import Span
 from provisioning.service.handover import Handover, InHand
 
 
@@ -26,7 +29,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A technician's open devices in walking order."""
+    """A technician's open devices in walking order, and how many were installed today."""
 
     open: tuple[Device, ...]
     done: int
@@ -39,9 +42,14 @@ class Day:
 class Days(Handover):
     async def day(self, actor: Actor) -> Day:
         require(actor, Permission.WORK_ON_SITE)
-        jobs = await self.jobs_of(actor.id)
-        installed = await self.store.count(Device, technician=actor.id, removed=False, installed=True)
-        return Day(tuple(jobs), installed)
+        return Day(tuple(await self.jobs_of(actor.id)), await self._installed_today(actor.id))
+
+    async def _installed_today(self, person_id: str) -> int:
+        """Devices in this person's hands that were confirmed since their own midnight, by whomever."""
+        person = await self.store.get(Person, person_id)
+        begun = midnight(self.now(), self.speech_of(person).timezone if person else self.policy.timezone)
+        since = Span("installed_at", after=begun - timedelta(microseconds=1))  # that moment itself belongs to the day
+        return await self.store.count(Device, technician=person_id, removed=False, span=since)
 
     async def next_job(self, actor: Actor) -> Job | None:
         """The next open device that no problem holds up, with its code in hand; None at the end of the day."""

@@ -220,6 +220,6 @@ class Handover(Lookup):
         message = tell(MessageKind.NEW_JOBS, person.id, "", self.now())
 
         async def decide() -> tuple[Change, None]:
-            return Change(puts=(message,)), None
+            return Change(puts=await self.in_time((message,))), None
 
         await self.unit(actor, decide)

@@ -1,4 +1,4 @@
-"""What is done without being asked: codes that ended, marks that are old, the audit's seal and age, verification.
+"""What is done without being asked: codes that ended, days that begin, old marks, the audit's care, verification.
 
 Several instances may share one store. A job that one of them does at a time is taken by a lease.
 """
@@ -19,8 +19,8 @@ from provisioning.jobs import Job
 from provisioning.model import Change, Device, MessageKind, MessageStatus, OutboxMessage, Record, Rollout, stored
 from provisioning.notifications import folded, follows, tell
 from provisioning.ports import Page, Span
+from provisioning.service.mornings import Mornings
 from provisioning.service.people import SERVICE
-from provisioning.service.unit import UseCases
 from provisioning.uploads import Upload, UploadPart, UploadState
 
 R = TypeVar("R", bound=Record)
@@ -47,7 +47,7 @@ BELIEVED = timedelta(days=2)  # how far a clock may have gone on since a moment 
 VERIFY_LEASE = timedelta(hours=20)  # whoever verified spares the others that day
 
 
-class Housekeeping(UseCases):
+class Housekeeping(Mornings):
     _cared_at: datetime | None = None  # when this instance last had nothing left to seal or to drop
     _more = False  # there was too much for one sweep
     verified_at: datetime | None = None  # when this instance last found the whole store in order
@@ -95,6 +95,7 @@ class Housekeeping(UseCases):
         if not await self.holds(SWEEP, SWEEP_LEASE):
             return 0
         ended = await self._end_codes()
+        await self.greet()
         await self._forget_hashes()
         await self._prune()
         await self._forget_uploads()

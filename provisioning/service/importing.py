@@ -255,7 +255,7 @@ class Importing(Unmaking):
         """Whoever it gave devices to, the cards of what it changed, and the channels that follow any of it."""
         now = self.now()
         handed = upload.technicians if upload.added or upload.changed else ()
-        told = [tell(MessageKind.NEW_JOBS, id_, "", now) for id_ in handed]
+        told = list(await self.in_time([tell(MessageKind.NEW_JOBS, id_, "", now) for id_ in handed]))
         rollouts = (await self.store.find(Rollout, limit=1000)).rows
         for subject in (*(rollout.key for rollout in rollouts), *changed[:REDRAWN]):
             told += await self.redrawn(subject, now)

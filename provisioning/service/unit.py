@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from ipaddress import IPv4Network, IPv6Network
 from random import random
 from typing import TypeVar
@@ -35,6 +35,7 @@ from provisioning.events import (
     ProvisionRefused,
     ProvisionRepeated,
 )
+from provisioning.hours import Hours
 from provisioning.model import (
     Actor,
     Change,
@@ -48,7 +49,9 @@ from provisioning.model import (
     Rollout,
     site_of,
 )
+from provisioning.notifications import CAN_WAIT, held_back
 from provisioning.ports import Clock, Store
+from provisioning.texts import Speech
 
 T = TypeVar("T")
 
@@ -59,6 +62,7 @@ SAMPLES = (
     ("0281B6100002", "Samples/1/1.02"),
     ("0281B6100003", "Samples/2/2.01"),
 )  # MACs that no maker gives out (IEEE 802: locally administered), so no real device is meant
+HOURS = Hours()
 QUIET = (CodeShown, ProvisionRefused, ProvisionRepeated, PersonUnreachable)  # facts that change no card
 MOVING = (
     AddUndone,
@@ -91,6 +95,8 @@ class Policy:
     any_tenant: bool = False  # local mode
     samples: tuple[tuple[str, str], ...] = SAMPLES
     keep_audit: timedelta | None = timedelta(days=730)  # None: for ever
+    timezone: tzinfo = UTC  # of whoever's client names none
+    hours: Hours = HOURS
     invite_link: str = ""  # where somebody installs the app for themselves; empty in local mode
     chat_link: str = ""  # opens the chat with the bot; `&message=` types something there; empty in local mode
 
@@ -106,6 +112,10 @@ class UseCases:
 
     def now(self) -> datetime:
         return self.clock.now()
+
+    def speech_of(self, person: Person) -> Speech:
+        """How to speak to them, wherever they read: in the language they chose, else their client's; by their clock."""
+        return Speech.of(person.language or person.locale, person.timezone, self.policy.timezone)
 
     async def faults(self) -> list[str]:
         """What keeps the service from being ready, in sentences for the operator; empty: ready."""
@@ -204,7 +214,17 @@ class UseCases:
         if all(isinstance(event, QUIET) and type(event) not in notifications.TOLD for event in change.events):
             return Change()
         audience = await self._audience(change, actor)
-        return Change(puts=notifications.messages(change.events, audience, self.now()))
+        return Change(puts=await self.in_time(notifications.messages(change.events, audience, self.now())))
+
+    async def in_time(self, messages: Sequence[OutboxMessage]) -> tuple[OutboxMessage, ...]:
+        """The messages, each for when its reader may be written to: what can wait waits for the end of quiet hours."""
+        hours, now, timed = self.policy.hours, self.now(), list[OutboxMessage]()
+        for message in messages:
+            person = await self.store.get(Person, message.recipient) if message.kind in CAN_WAIT else None
+            early = message.kind is MessageKind.NEW_JOBS
+            due = hours.told_at(now, self.speech_of(person).timezone, with_the_morning=early) if person else now
+            timed.append(held_back(message, due) if due > now else message)
+        return tuple(timed)
 
     async def _audience(self, change: Change, actor: Actor) -> notifications.Audience:
         devices = {record.mac: record for record in change.puts if isinstance(record, Device)}

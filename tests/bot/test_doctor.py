@@ -119,6 +119,12 @@ def test_trusting_every_proxy_is_noticed() -> None:
     assert "trusts everybody" in examine({"TRUSTED_PROXIES": "0.0.0.0/0"})[1]
 
 
+def test_a_morning_message_in_the_quiet_hours_is_noticed() -> None:
+    code, text = examine({"MORNING": "06:30", "QUIET_HOURS": "19:00-07:00"})
+    assert code == 0 and "MORNING lies within QUIET_HOURS" in text
+    assert "MORNING lies" not in examine({"MORNING": "07:00", "QUIET_HOURS": "19:00-07:00"})[1]
+
+
 def test_keeping_everything_for_ever_is_noticed() -> None:
     code, text = examine({"KEEP_AUDIT": "forever"})
     assert code == 0

@@ -3,9 +3,10 @@
 import os
 import stat
 from base64 import b64encode, urlsafe_b64encode
-from datetime import timedelta
+from datetime import time, timedelta
 from ipaddress import ip_network
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import ValidationError
@@ -151,6 +152,14 @@ def test_a_file_that_is_no_text_is_one(tmp_path: Path) -> None:
         ("KEEP_AUDIT", "1d", timedelta(days=1)),
         ("KEEP_AUDIT", "3650 D", timedelta(days=3650)),
         ("KEEP_AUDIT", "Forever", None),
+        ("TIMEZONE", "Europe/Oslo", ZoneInfo("Europe/Oslo")),
+        ("MORNING", "6:05", time(6, 5)),
+        ("QUIET_HOURS", "22:00 - 6:30", (time(22), time(6, 30))),
+        ("QUIET_HOURS", "None", None),
+        ("WORKDAYS", "mon-fri", frozenset(range(5))),
+        ("WORKDAYS", "Sun-Thu", frozenset({6, 0, 1, 2, 3})),
+        ("WORKDAYS", "mon, wed,sat", frozenset({0, 2, 5})),
+        ("WORKDAYS", "none", frozenset()),
         ("CODE_DIGITS", "8", 8),
         ("CODE_DIGITS", "16", 16),
         ("PORT", "65535", 65535),
@@ -178,6 +187,10 @@ def test_good_values(name: str, text: str, value: object) -> None:
 BAD_VALUES = {
     "CODE_LIFETIME": ("59m", "0h", "8d", "169h", "24", "-1h", "1h30m", "forever", "99999d"),
     "KEEP_AUDIT": ("0d", "3651d", "24h", "730", "-1d", "never", "1d2d"),
+    "TIMEZONE": ("Oslo", "Europe/Atlantis", "../etc/passwd", "+01:00"),
+    "MORNING": ("7", "24:00", "07:60", "half past seven", "none"),
+    "QUIET_HOURS": ("19:00", "19-7", "07:00-07:00", "19:00-25:00", "never"),
+    "WORKDAYS": ("monday", "1-5", "mon-", "fri-mondays", "mon;tue"),
     "CODE_DIGITS": ("7", "17", "12.0", "-8", "٨", "twelve"),
     "PORT": ("0", "65536", "http", "-1", "3978/tcp"),
     "HOST": ("0.0.0.0", "::", "localhost", "10.0.0.1", "127.0.0.1:3978", "[::1]", "127.1", "256.0.0.1", "a b"),

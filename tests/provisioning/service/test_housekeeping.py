@@ -104,7 +104,7 @@ async def test_ended_codes_lose_their_sealed_copy_and_their_cards_change(waiting
     device = await waiting.device(A)
     assert device.code is not None
     assert (device.code.sealed, bool(device.code.digest)) == (None, True)
-    assert [m.subject for m in await waiting.told()] == [card.key]
+    assert [m.subject for m in await waiting.told(MessageKind.EDIT)] == [card.key]
     assert (await waiting.facts(A))[-1] == "CodeEnded"
     assert await waiting.core.sweep() == 0
 

@@ -1,5 +1,7 @@
 """A technician's day: next device, its code, a new one, the install, a problem."""
 
+from dataclasses import replace
+
 import pytest
 
 from provisioning.errors import (
@@ -11,7 +13,7 @@ from provisioning.errors import (
     ResetRequired,
     TextTooLong,
 )
-from provisioning.model import MessageKind
+from provisioning.model import Change, MessageKind
 from provisioning.service.installing import NotCalledIn
 from provisioning.service.problems import UnknownProblem
 from tests.provisioning.world import DANA, KIM, LEE, SAM, A, B, C, World, channel, member
@@ -44,6 +46,18 @@ async def test_the_day_from_first_to_last_device(day: World) -> None:
         await day.core.confirm(await day.sam(), job.device.mac, checked=True)
     assert numbers == [("2.9", 1, 3), ("2.14", 2, 3), ("3.01", 3, 3)]
     assert (await day.core.day(await day.sam())).done == 3
+
+
+async def test_progress_is_the_days_own_and_begins_anew_at_ones_midnight(day: World) -> None:
+    sam = await day.person(SAM)
+    await day.store.save(Change(puts=(replace(sam, timezone="Pacific/Auckland"),)))  # nine in the evening
+    await day.core.confirm(await day.sam(), "2.9", mounting_only=True)
+    mine = await day.core.day(await day.sam())
+    assert (mine.done, mine.total) == (1, 3)
+    day.later(hours=3)
+    await day.core.confirm(await day.sam(), "2.14", mounting_only=True)
+    mine = await day.core.day(await day.sam())
+    assert (mine.done, mine.total) == (1, 2)  # at midnight itself the new day has begun
 
 
 async def test_a_day_without_devices_is_empty(day: World) -> None:

@@ -40,6 +40,8 @@ LOOKUPS = {
     "person",
     "receivers",
     "usual",
+    "starts_on_site",
+    "handed_on",
     "who",
     "names",
     "site",
@@ -47,6 +49,7 @@ LOOKUPS = {
     "tag",
     "scope",
     "parts",
+    "speech_of",
     "devices_of",
     "live_of",
     "jobs_of",
@@ -70,11 +73,11 @@ DOORS_OWN = {
     "thread_of",
 }
 RELAY = {"claim", "sent", "dropped", "failed", "post", "remember", "forget", "opened", "redraw", "card_gone"}
-ITSELF = {"sweep", "holds", "let_go", "rest", "verify", "verify_in_turn", "unfinished", "go_on"}  # unasked
+ITSELF = {"sweep", "holds", "let_go", "rest", "verify", "verify_in_turn", "unfinished", "go_on", "greet"}  # unasked
 ORDERS = {"running_jobs", "carry_out"}  # in the name of whoever began it, whose rights are asked about anew
 UPLOADS = {  # steps of what somebody with the right began
     *("read_upload", "fail_upload", "wrong_rows", "step_of", "redrawn", "in_state", "batch_of", "clear", "unmake"),
-    *("quietly", "has_code", "unwrapped", "erase", "require_new"),
+    *("quietly", "in_time", "has_code", "unwrapped", "erase", "require_new"),
 }
 DEVICES = {"provision", "device_status", "report_reset", "release_polls"}  # these bring a code or a token
 
