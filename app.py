@@ -99,6 +99,7 @@ def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Ap
 
     from bot import device_api, operations, workers
     from bot.adapter import Adapter, Credentials
+    from bot.diagnosing import DIAGNOSES, Diagnoses
     from bot.door import Door
     from bot.files import Files
     from bot.handing import Handing
@@ -123,9 +124,11 @@ def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Ap
 
     guards = [local_guard(port)] if settings.local else []
     app = web.Application(middlewares=[*guards, problems], client_max_size=256 * 1024)
-    app[JOBS] = jobs
+    app[JOBS], app[DIAGNOSES] = jobs, Diagnoses(provisioning.diagnose)
+    app.on_cleanup.append(app[DIAGNOSES].close)
     app.router.add_post("/api/messages", messages)
-    app.add_routes(device_api.routes(provisioning, trusted_proxies=settings.trusted_proxies))
+    devices = device_api.routes(provisioning, trusted_proxies=settings.trusted_proxies, diagnoses=app[DIAGNOSES])
+    app.add_routes(devices)
     app.add_routes(operations.routes(provisioning.faults, operations.project_version()))
     if settings.local:
         _add_local_page(app, settings)

@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn, Protocol
 
 from aiohttp import HttpVersion11, hdrs, web
 
+from bot.diagnosing import Diagnoses
 from bot.limits import BODY_SECONDS, Network, caller, is_json, read_body
 from bot.openapi import DEVICE_TYPES, document
 from bot.problems import (
@@ -24,7 +25,7 @@ from bot.problems import (
     RetryKeyInvalid,
     problem,
 )
-from provisioning.errors import DeviceResetRequired, TokenRefused
+from provisioning.errors import CodeRefused, DeviceResetRequired, TokenRefused
 from provisioning.service.activation import DeviceStatus, ProvisionCall, Provisioned
 from provisioning.texts import _
 
@@ -51,10 +52,14 @@ class DeviceDoor(Protocol):
 
 
 def routes(
-    provisioning: DeviceDoor, *, trusted_proxies: Sequence[Network] = (), body_seconds: float = BODY_SECONDS
+    provisioning: DeviceDoor,
+    *,
+    trusted_proxies: Sequence[Network] = (),
+    body_seconds: float = BODY_SECONDS,
+    diagnoses: Diagnoses | None = None,
 ) -> list[web.RouteDef]:
     """Every call of a device. Needs the middleware `bot.problems.problems`, which speaks for all errors."""
-    api = DeviceApi(provisioning, trusted_proxies, body_seconds)
+    api = DeviceApi(provisioning, trusted_proxies, body_seconds, diagnoses)
     get = partial(web.get, allow_head=False, expect_handler=_expect)
     post = partial(web.post, expect_handler=_expect)
     return [
@@ -69,8 +74,15 @@ def routes(
 class DeviceApi:
     """Each method: read strictly, call one use case, answer. Errors are raised, the middleware words them."""
 
-    def __init__(self, provisioning: DeviceDoor, trusted_proxies: Sequence[Network], body_seconds: float) -> None:
+    def __init__(
+        self,
+        provisioning: DeviceDoor,
+        trusted_proxies: Sequence[Network],
+        body_seconds: float,
+        diagnoses: Diagnoses | None,
+    ) -> None:
         self._provisioning = provisioning
+        self._diagnoses = diagnoses
         self._trusted_proxies = trusted_proxies
         self._body_seconds = body_seconds
 
@@ -83,7 +95,19 @@ class DeviceApi:
             retry_key=retry_key(request),
             **fields,
         )
-        return web.json_response(_provisioned(await self._provisioning.provision(call)))
+        try:
+            return web.json_response(_provisioned(await self._provisioning.provision(call)))
+        except CodeRefused as refusal:
+            return await self._refused(request, call, refusal)
+
+    async def _refused(self, request: web.Request, call: ProvisionCall, refusal: CodeRefused) -> web.Response:
+        """The answer is on its way before anybody asks whose code that was: neither its time nor its bytes tell."""
+        response = problem(refusal)
+        await response.prepare(request)
+        await response.write_eof()
+        if self._diagnoses:
+            self._diagnoses.begin(call.mac, call.code, call.source)
+        return response
 
     async def status(self, request: web.Request) -> web.Response:
         """Where the device stands; 401 `reset_required` here, because only its token speaks for it."""

@@ -161,6 +161,7 @@ class Choice:
 
     value: str
     title: str
+    place: str = ""  # of a device: what people on site call it
 
 
 class Ambiguous(BadInput):

@@ -178,6 +178,44 @@ class CodeRequested(Event):
     """A technician asked an admin for a code."""
 
 
+# ------------------------------------------------------------------ near misses
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeStrayed(Event):
+    """Another device, `caller`, was refused with the subject's code. Its technician is told, nobody else."""
+
+    caller: str
+    source: str  # network address it called from
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrayFollowed(Event):
+    """The technician went on with the device that had called."""
+
+    caller: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrayDismissed(Event):
+    """The technician has nothing to do with the device that had called."""
+
+    caller: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrayAsked(Event):
+    """The technician asked the admins for the device that had called."""
+
+    caller: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrayAnswered(Event):
+    caller: str
+    granted: bool
+
+
 # ------------------------------------------------------------------ the device's own road
 
 

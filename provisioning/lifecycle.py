@@ -60,7 +60,9 @@ def after(device: Device, step: Step) -> State:
 def issue_code(device: Device, code: ActivationCode, actor: Actor) -> Change:
     """The device gets this code; whatever code it had is dead."""
     voided = device.live_code(code.issued_at) is not None
-    fresh = replace(device, state=after(device, Step.ISSUE_CODE), code=code, issued=code.issue)
+    fresh = replace(
+        device, state=after(device, Step.ISSUE_CODE), code=code, issued=code.issue, stray=None, locked_at=None
+    )
     event = CodeIssued(
         at=code.issued_at,
         actor=actor.id,
@@ -92,6 +94,8 @@ def with_received(device: Device, code: ActivationCode) -> Device:
         installed=None,
         problem=None,
         renewals=(),
+        stray=None,
+        locked_at=None,
     )
 
 
@@ -117,7 +121,7 @@ def revoke_code(device: Device, now: datetime, actor: Actor, fact: Event | None 
     """The code is erased, sealed copy and hash; `fact` says why where it was not an admin's wish."""
     issue = device.code.issue if device.code else device.issued
     event = fact or CodeRevoked(at=now, actor=actor.id, subject=device.mac, issue=issue)
-    return Change(puts=(replace(device, code=withdrawn(device)),), events=(event,))
+    return Change(puts=(replace(device, code=withdrawn(device), stray=None),), events=(event,))
 
 
 def withdrawn(device: Device) -> ActivationCode | None:
@@ -135,6 +139,8 @@ def provision(device: Device, now: datetime, token: str, source: str, report: Ma
         reset_token="",
         provisioned_at=now,
         problem=None,
+        stray=None,
+        locked_at=None,
         type=report.get("type") or device.type,
         model=report.get("model") or device.model,
         serial=report.get("serial") or device.serial,
@@ -157,6 +163,7 @@ def reset(device: Device, now: datetime) -> Change:
         code=None,
         provisioned_at=None,
         installed=None,
+        stray=None,
     )
     return Change(puts=(fresh,), events=(DeviceReset(at=now, actor="device", subject=device.mac, life=fresh.life),))
 
@@ -174,6 +181,7 @@ def remove(device: Device, now: datetime, actor: Actor, fact: Event | None = Non
         reset_token=device.token or device.reset_token,
         retry_key="",
         retry_until=None,
+        stray=None,
     )
     event = fact or DeviceRemoved(at=now, actor=actor.id, subject=device.mac, location=device.location)
     return Change(puts=(gone,), events=(event,))

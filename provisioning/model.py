@@ -140,6 +140,7 @@ class Device:
     renewals: tuple[datetime, ...] = ()  # when a technician made this device's code by themselves, last 24 h
     request: CodeRequest | None = None  # a code is asked for and not yet made
     stray: Stray | None = None  # another device called with this one's code
+    locked_at: datetime | None = None  # too many wrong codes ended its last code
     removed_at: datetime | None = None  # kept: a removed device that comes back has its state and life
     batch: str = ""  # the import that put it on the list: nobody sees it while that batch `hides`
     version: int = 0
@@ -334,6 +335,9 @@ class MessageKind(StrEnum):
     ACCESS_ASKED = "access_asked"  # to admins
     CODE_WANTED = "code_wanted"  # to admins: a technician may not renew by themselves
     CODE_LOCKED = "code_locked"  # to admins: too many wrong codes, the code was revoked
+    STRAY = "stray"  # to a technician: another device called with a code of theirs
+    STRAY_ASKED = "stray_asked"  # to admins: a technician is at a device that is not theirs, or nowhere listed
+    STRAY_ADDED = "stray_added"  # to the technician who asked: that device is theirs now
     PROBLEM_REPORTED = "problem_reported"  # to admins and to the channel's thread
     ROOM_DIFFERS = "room_differs"  # to admins: it hangs elsewhere than the list says
     PROBLEM_ANSWERED = "problem_answered"  # to the technician

@@ -25,6 +25,7 @@ from provisioning.events import (
     ProblemAnswered,
     ProblemReported,
     ProblemSolved,
+    StrayAsked,
 )
 from provisioning.model import MessageKind, MessageStatus, OutboxMessage, Post, Rollout
 
@@ -112,6 +113,7 @@ TOLD: Mapping[type[Event], tuple[tuple[MessageKind, Readers], ...]] = {
     DevicesSwapped: ((MessageKind.NEW_JOBS, _to_technician),),
     CodeRequested: ((MessageKind.CODE_WANTED, _to_admins),),
     CodeLocked: ((MessageKind.CODE_LOCKED, _to_admins),),
+    StrayAsked: ((MessageKind.STRAY_ASKED, _to_admins),),
     PersonUnreachable: ((MessageKind.UNREACHABLE, _to_admins),),
     ProblemReported: (
         (MessageKind.PROBLEM_REPORTED, _to_admins),

@@ -60,3 +60,8 @@ class Stray:
     mac: str  # who called
     at: datetime
     asked_at: datetime | None = None  # an admin was asked to add or to assign the caller
+    told: str = ""  # person id: whoever holds the device later learns nothing of it
+    answered_by: str = ""  # name of the admin who answered …
+    answered_at: datetime | None = None  # … by refusing, unless it is `over` by that
+    over: bool = False  # acted upon: nothing is shown of it any more
+    ignored: tuple[str, ...] = ()  # callers that are not this technician's, told no more for this code

@@ -13,6 +13,7 @@ from bot.handlers import (
     people,
     problems,
     rollouts,
+    strays,
     tags,
     uploads,
 )
@@ -25,5 +26,5 @@ def all_routes() -> Router:
     table = Router()
     table.include(guide(table), devices.router, uploads.router, finding.router, tags.router)
     table.include(issuing.router, codes.router, exports.router, jobs.router)
-    table.include(day.router, install.router, problems.router, people.router, languages.router)
+    table.include(day.router, install.router, strays.router, problems.router, people.router, languages.router)
     return table.include(rollouts.router)

@@ -10,6 +10,7 @@ from bot.routing import Router
 from bot.turn import Reply, Turn
 from cards.views import day as cards
 from cards.views.people import access_ended
+from cards.views.strays import stray_card
 from provisioning.access import Permission
 from provisioning.model import MessageKind
 from provisioning.service.day import Job
@@ -24,7 +25,10 @@ async def job_reply(turn: Turn, job: Job, *, upcoming: bool = False) -> Reply:
     person = await turn.provisioning.who(turn.actor.id)
     readers = (person.teams_id,) if person and person.teams_id else ()
     organisation = turn.provisioning.policy.organisation
-    card = cards.job_card(job, turn.now, organisation, upcoming=upcoming, readers=readers)
+    if astray := await turn.provisioning.astray(turn.actor, job.device):
+        card = stray_card(job, astray, turn.now, readers)
+    else:
+        card = cards.job_card(job, turn.now, organisation, upcoming=upcoming, readers=readers)
     kept = living(job.device, "job_again", shows_code=bool(job.held.digits))
     if upcoming:
         kept = dataclasses.replace(kept, params={**kept.params, "upcoming": "true"})

@@ -150,6 +150,19 @@ def question(sentence: str, verb: str, parameter: str, choices: tuple[Choice, ..
     return Notice(title=sentence, lines=() if whole else ("\n".join(lines),), buttons=buttons)
 
 
+def did_you_mean(mac: str, verb: str, parameter: str, choice: Choice, data: Mapping[str, str]) -> Notice:
+    """A MAC one digit off the only device it can be: asked, never assumed."""
+    return Notice(
+        title=_("Did you mean …{end} ({place})?", end=mac_end(choice.value), place=escape(choice.place)),
+        lines=(_("{mac} is not on the list.", mac=escape(mac)),),
+        buttons=(
+            Button(verb, _("Yes"), {**data, parameter: choice.value}, style=Style.POSITIVE),
+            Button("not_meant", _("No")),
+        ),
+        small=(_("MAC {mac}", mac=mac_dashed(choice.value)),),
+    )
+
+
 def note(
     sentence: str, *, tone: Tone = Tone.PLAIN, buttons: tuple[Button, ...] = (), small: tuple[str, ...] = ()
 ) -> Notice:

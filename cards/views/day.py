@@ -16,7 +16,7 @@ from cards.views.common import (
     valid_words,
     what_and_mac,
 )
-from cards.words import clock, code_groups, escape
+from cards.words import clock, code_groups, escape, mac_end
 from provisioning.lifecycle import awaits_word, companion
 from provisioning.model import Device, Person
 from provisioning.service.day import Day, Job
@@ -81,6 +81,10 @@ def _headline(job: Job, now: datetime, organisation: str) -> tuple[str, Tone, tu
         return title, Tone.GOOD, (_("Installed: {word}", word=installed_words(device, organisation)),)
     if job.asked:
         return _("An admin was asked {time}", time=clock(now, now)), Tone.WARNING, (_("You get the new code here."),)
+    if device.locked_at:
+        title = _("Too many wrong codes: this code was ended {time}.", time=clock(device.locked_at, now))
+        check = _("Get a new code, and type it on the device whose MAC ends {end}.", end=mac_end(device.mac))
+        return title, Tone.WARNING, (check,)
     if code is None or (code.sealed is None and code.expires_at > now):
         return "", Tone.PLAIN, (_("No code yet."),)
     if not code.live(now):

@@ -5,6 +5,7 @@ from provisioning.service.devices import Devices
 from provisioning.service.exporting import Exporting
 from provisioning.service.housekeeping import Housekeeping
 from provisioning.service.installing import Installing
+from provisioning.service.nearmiss import NearMisses
 from provisioning.service.outbox import Outbox
 from provisioning.service.problems import Problems
 from provisioning.service.renewing import Renewing
@@ -16,6 +17,6 @@ __all__ = ["Policy", "Provisioning"]
 
 
 class Provisioning(
-    Devices, Working, Exporting, Renewing, Installing, Problems, Outbox, Rollouts, Activation, Housekeeping
+    NearMisses, Devices, Working, Exporting, Renewing, Installing, Problems, Outbox, Rollouts, Activation, Housekeeping
 ):
     """Everything the product can do; the doors call nothing else."""

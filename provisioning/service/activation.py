@@ -181,7 +181,7 @@ class Activation(UseCases):
         if failures < throttle.CODE_FAILURES:
             return Change(puts=(replace(device, code=replace(code, failures=failures)),), events=(fact,))
         locked = CodeLocked(at=now, actor="service", subject=device.mac, issue=code.issue, failures=failures)
-        return lifecycle.revoke_code(device, now, DEVICE, locked)
+        return lifecycle.revoke_code(replace(device, locked_at=now), now, DEVICE, locked)
 
     def _trusted(self, source: str, known: Attempts) -> bool:
         """Named in TRUSTED_NETWORKS, or a device was provisioned from there in the last 24 h."""

@@ -121,7 +121,7 @@ class Lookup(UseCases):
         near = [d for d in [await self.store.get(Device, m) for m in _one_off(mac)] if d and not d.removed]
         near = [d for d in near if may_see(actor, d)]
         if near:
-            choices = [Choice(value=d.mac, title=device_title(d)) for d in near[:CHOICES]]
+            choices = [Choice(value=d.mac, title=device_title(d), place=d.place) for d in near[:CHOICES]]
             raise NearMiss("device", "-".join(re.findall("..", mac)), choices)
         raise DeviceNotFound(text="-".join(re.findall("..", mac)))
 

@@ -33,6 +33,7 @@ from structlog.testing import capture_logs
 
 from app import build_provisioning, compose
 from bot.adapter import Adapter
+from bot.diagnosing import DIAGNOSES, Diagnoses
 from bot.handlers import all_routes
 from bot.jobs import JOBS, Jobs
 from bot.messenger import TeamsMessenger
@@ -532,6 +533,7 @@ class House:
         self.files: FileHost = None  # type: ignore[assignment]
         self.relay: Relay = None  # type: ignore[assignment]
         self.jobs: Jobs = None  # type: ignore[assignment]
+        self.diagnoses: Diagnoses = None  # type: ignore[assignment]
         self.settings: Settings = None  # type: ignore[assignment]
         self.by_itself = True  # the outbox is emptied after each step
         self.chats: dict[str, Chat] = {}
@@ -585,6 +587,7 @@ class House:
     async def settled(self) -> None:
         """Everything that was begun is done, and everything that is due has been told."""
         await self.jobs.drain()
+        await self.diagnoses.drain()
         await self.relay.drain()
         self.collect()
 
@@ -775,7 +778,7 @@ async def _served(house: House, settings: Settings) -> AsyncIterator[None]:
     app = compose(settings, house.provisioning, port)
     del app.cleanup_ctx[1:]  # the outbox and the sweep: with a clock that stands still the test gives them their turns
     adapter = Adapter(None, allowed_service_hosts=settings.allowed_service_hosts)
-    house.jobs = app[JOBS]
+    house.jobs, house.diagnoses = app[JOBS], app[DIAGNOSES]
     house.relay = Relay(house.provisioning, TeamsMessenger(adapter.connectors), all_routes(), jitter=lambda: 0.0)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()

@@ -22,7 +22,7 @@ from cards.views import (
     rollouts,
     tags,
 )
-from cards.views.common import note, question
+from cards.views.common import did_you_mean, note, question
 from cards.views.issuing import Choices
 from provisioning.codes import Key, Keyring
 from provisioning.errors import Choice, MacWrongLength
@@ -45,6 +45,7 @@ from provisioning.shares import Leading
 from provisioning.texts import Speech
 from tests.cards.job_cards import job_cards
 from tests.cards.sheet_cards import sheet_cards
+from tests.cards.stray_cards import stray_cards
 
 NOW = datetime(2026, 11, 21, 7, 52, tzinfo=UTC)
 SOON, MORNING = NOW + timedelta(hours=23, minutes=38), NOW - timedelta(minutes=22)
@@ -65,6 +66,7 @@ def real_cards(
     """Named views; the texts are what people typed into places, names and notes."""
     made = _Cards(location, replace(SAM, name=name), words)
     ours = {**made.codes(), **made.devices(), **made.general(), **made.onsite(), **made.people(), **made.rollouts()}
+    ours |= stray_cards(made.live, made.ended, name)
     return {**ours, **sheet_cards(location.partition("/")[0], name), **job_cards(location.partition("/")[0])}
 
 
@@ -228,6 +230,7 @@ class _Cards:
             "help-command": general.command_help(("issue <target> [to <person>]", "issue"), "Issue codes.", ""),
             "unknown": general.unknown(self.words, "issue <target>"),
             "half": general.half(("move <device> to <location>",), "Change a device's location."),
+            "did-you-mean": did_you_mean("80-5E-C0-11-22-73", "code", "device", Choice(_mac(0), "x", self.words), {}),
             "question": question('"2.14" can be several. Which one?', "device", "device", choices, {}),
             "note": note("This device is off the list."),
             "language": languages.choice_card(Speech(), chosen=False),
@@ -254,6 +257,7 @@ class _Cards:
             "job-without-code": job(self.bare),
             "job-ended": job(self.ended),
             "job-asked": job(self.ended, asked=True),
+            "job-locked": job(replace(self.bare, locked_at=NOW)),
             "job-called-in": job(self.called),
             "job-installed": job(self.installed),
             "job-problem": job(self.troubled),

@@ -25,6 +25,7 @@ from provisioning.events import (
     ProblemAnswered,
     ProblemReported,
     ProblemSolved,
+    StrayAsked,
 )
 from provisioning.model import (
     Conversation,
@@ -76,6 +77,11 @@ CASES: list[tuple[Callable[..., Event], str, set[tuple[MessageKind, str]]]] = [
         lambda **e: CodeLocked(issue=1, failures=100, **e),
         "service",
         {(told.CODE_LOCKED, "dana"), (told.CODE_LOCKED, "lee")},
+    ),
+    (
+        lambda **e: StrayAsked(caller=OTHER, **e),
+        "sam",
+        {(told.STRAY_ASKED, "dana"), (told.STRAY_ASKED, "lee")},
     ),
     (PersonUnreachable, "service", {(told.UNREACHABLE, "dana"), (told.UNREACHABLE, "lee")}),
     (

@@ -30,6 +30,7 @@ ANYBODY = {
     "target_words": "names a device, a site or a tag at the head of a line; the same",
     "search": "finds only what the actor may see",
     "once": "marks that a wish was heard; what it wishes for requires its own right",
+    "astray": "answers None for whatever is not in the actor's own hands",
     "redraw_job": "answers None for whatever the actor may not see",
 }
 PARTS = {"unit", "in_parts", "assigned", "fresh_code", "require_technician", "departed", "roles_of", "actor_of", "now"}
@@ -79,7 +80,7 @@ UPLOADS = {  # steps of what somebody with the right began
     *("read_upload", "fail_upload", "wrong_rows", "step_of", "redrawn", "in_state", "batch_of", "clear", "unmake"),
     *("quietly", "in_time", "has_code", "unwrapped", "erase", "require_new"),
 }
-DEVICES = {"provision", "device_status", "report_reset", "release_polls"}  # these bring a code or a token
+DEVICES = {"provision", "diagnose", "device_status", "report_reset", "release_polls"}  # these bring a code or a token
 
 
 def public() -> Mapping[str, inspect.Signature]:

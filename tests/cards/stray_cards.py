@@ -1,0 +1,53 @@
+"""The cards of near misses in each of their states; the texts are those of the devices and of `name`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from cards.view import View
+from cards.views import strays
+from provisioning.model import Device, State
+from provisioning.onsite import Stray
+from provisioning.service.day import Job
+from provisioning.service.handover import InHand
+from provisioning.service.nearmiss import Astray, RoomMissing, StrayRequest
+
+NOW = datetime(2026, 11, 21, 7, 52, tzinfo=UTC)
+DIGITS = "482913760257"
+
+
+def stray_cards(live: Device, ended: Device, name: str) -> dict[str, View]:
+    """Named views."""
+    stray = Stray(mac="805EC0447710", at=NOW - timedelta(minutes=3), told="sam")
+    asked = replace(stray, asked_at=NOW)
+    refused = replace(asked, answered_by=name, answered_at=NOW)
+    granted = replace(refused, over=True)
+    caller = replace(live, mac="805EC0447710", location=live.location[:-1] + "6", code=None)
+    known = replace(caller, state=State.WAITING_FOR_SIGN_IN, provisioned_at=NOW - timedelta(hours=1))
+
+    def told(stray: Stray, device: Device = live, digits: str = DIGITS, **more: object) -> View:
+        job = Job(InHand(device, digits, name), 1, 12)
+        return strays.stray_card(job, Astray(device, stray, **more), NOW, readers=("29:sam",))  # type: ignore[arg-type]
+
+    def question(stray: Stray | None, caller: Device | None = None) -> View:
+        return strays.asked_card(StrayRequest(live, stray, caller, name))
+
+    form = StrayRequest(live, asked, None, name)
+    return {
+        "stray": told(stray, caller=caller, listed=True),
+        "stray-ended": told(stray, ended, "", caller=caller, listed=True),
+        "stray-known": told(stray, caller=known, listed=True),
+        "stray-of-nobody": told(stray, listed=True, free=True),
+        "stray-of-another": told(stray, listed=True),
+        "stray-unknown": told(stray),
+        "stray-asked": told(asked),
+        "stray-refused": told(refused),
+        "stray-question": question(asked),
+        "stray-question-listed": question(asked, caller),
+        "stray-refused-admin": question(refused),
+        "stray-granted": question(granted, caller),
+        "stray-settled": question(None),
+        "stray-add": strays.add_form(form),
+        "stray-add-refused": strays.add_form(form, live.location[:50] + "/", RoomMissing()),
+    }
