@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import os
 import re
-import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Final, Literal
 
 import structlog
 
-import provisioning
+from bot.confined import End, confined, end_of
 from provisioning.errors import TextTooLong
 from provisioning.sheets import faults, limits
 from provisioning.sheets.cells import TAG, TYPES, is_plain
@@ -29,28 +23,13 @@ from provisioning.untrusted import clean
 
 log = structlog.get_logger(__name__)
 
-HOME: Final = str(Path(provisioning.__file__).parents[1])
-LIBRARIES: Final = str(Path(getattr(find_spec("python_calamine"), "origin", HOME)).parents[1])
-START: Final = """
-import gc, sys
-gc.disable()  # it ends before there is anything to collect
-sys.path += sys.argv[2:]
-from provisioning.sheets.child import main
-main(sys.argv[1])
-"""
 LONGEST_LINE: Final = 2 * 1024 * 1024  # bytes; two rows that are as long as can be, and what came before them
-STEP: Final = 256 * 1024
 SILENCE: Final = limits.CPU_MOST  # seconds; where processor time is not limited, this is the limit
 
-# How a process ended that said nothing more. Memory that is refused aborts it; the kernel kills for memory as well.
-_ENDED: Mapping[int, type[faults.SheetError]] = {
-    getattr(signal, name): error
-    for name, error in {
-        "SIGXCPU": faults.TookTooLong,
-        "SIGABRT": faults.TooMuchMemory,
-        "SIGKILL": faults.TooMuchMemory,
-    }.items()
-    if hasattr(signal, name)
+# How a process ended that said nothing more.
+_ENDED: Mapping[End, type[faults.SheetError]] = {
+    End.TIME: faults.TookTooLong,
+    End.MEMORY: faults.TooMuchMemory,
 }
 _MAC = re.compile("[0-9A-F]{12}")
 _CODE = re.compile("(?:[0-9A-Z]{4,16})?")
@@ -138,10 +117,9 @@ class Sheet:
             raise self._damaged(type(error).__name__) from None
 
     def _ended(self) -> faults.SheetError:
-        code = self._process.returncode or 0
-        if error := _ENDED.get(-code):
+        if error := _ENDED.get(end_of(self._process)):
             return error()
-        return self._damaged(f"it ended with {code}")
+        return self._damaged(f"it ended with {self._process.returncode}")
 
     def _damaged(self, reason: str) -> faults.SheetError:
         log.warning("a sheet was not read", reason=reason)
@@ -159,37 +137,10 @@ async def read_sheet(content: bytes, name: str) -> AsyncIterator[Sheet]:
     if not content:
         raise faults.EmptySheet
     form = "xlsx" if content.startswith(ZIP) else "csv"
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-S", "-X", "utf8", "-c", START, form, HOME, LIBRARIES),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,  # what a library says of a file is not for logs
-        env={key: os.environ[key] for key in ("SYSTEMROOT",) if key in os.environ},
-        limit=LONGEST_LINE,
-    )
-    feeding = asyncio.create_task(_feed(process, content))
-    try:
+    async with confined("provisioning.sheets.child", form, content, longest_line=LONGEST_LINE) as process:
         sheet = Sheet(process, name)
         await sheet.begin()
         yield sheet
-    finally:
-        feeding.cancel()
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):  # it ended by itself just now
-                process.kill()
-        await asyncio.gather(feeding, process.wait(), return_exceptions=True)
-
-
-async def _feed(process: asyncio.subprocess.Process, content: bytes) -> None:
-    assert process.stdin  # noqa: S101 - it was asked for
-    view = memoryview(content)
-    try:
-        for start in range(0, len(content), STEP):
-            process.stdin.write(view[start : start + STEP])
-            await process.stdin.drain()
-        process.stdin.close()
-    except (BrokenPipeError, ConnectionResetError):
-        return  # it ended before it had read all; how it ended is seen where its lines are read
 
 
 # ------------------------------------------------------------------ what is believed

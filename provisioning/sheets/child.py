@@ -9,15 +9,14 @@ from there too, and more of it is granted with every thousand rows that were rea
 from __future__ import annotations
 
 import codecs
-import json
 import math
 import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from provisioning.confinement import confine, place, send
 from provisioning.sheets import delimited, faults, limits
 from provisioning.sheets.columns import Column
 from provisioning.sheets.kinds import is_workbook
@@ -34,7 +33,6 @@ except ImportError:  # Windows: whoever started this process watches the clock i
 
 LONG = 20_000  # rows; reading more takes so long that answers to chats come first
 POLITE = 5  # of nice
-STANDARD_STREAMS = 3
 # Of texts, and cp437 of the names in a zip.
 ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "cp1252", "cp437")
 
@@ -48,15 +46,7 @@ class Budget:
 
     def close(self) -> None:
         """Gives up what reading does not need: files, children, core dumps, more memory, endless time."""
-        if resource is None:
-            return
-        if size := _address_space():
-            _lower(resource.RLIMIT_AS, size + limits.MEMORY)
-        _lower(resource.RLIMIT_CORE, 0)
-        _lower(resource.RLIMIT_FSIZE, 0)
-        _lower(resource.RLIMIT_NOFILE, STANDARD_STREAMS)
-        if hasattr(resource, "RLIMIT_NPROC"):
-            _lower(resource.RLIMIT_NPROC, 0)
+        confine(limits.MEMORY)
         self.seen(0)
 
     def seen(self, rows: int) -> None:
@@ -70,16 +60,6 @@ class Budget:
         if resource is not None:
             most = math.ceil(self._began + limits.CPU_MOST) + 1
             resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(self._began + allowed), most))
-
-
-def _lower(limit: int, value: int) -> None:
-    resource.setrlimit(limit, (value, value))
-
-
-def _address_space() -> int:
-    """Bytes; 0 where the system does not tell."""
-    statm = Path("/proc/self/statm")
-    return int(statm.read_text().split()[0]) * resource.getpagesize() if statm.exists() else 0
 
 
 def main(form: str) -> None:
@@ -98,31 +78,19 @@ def main(form: str) -> None:
         else:
             raise faults.NotASheet
         for line in lines:
-            _send(line)
+            send(line)
     except MemoryError:
         _tell(faults.TooMuchMemory())
     except faults.SheetError as error:
         _tell(error)
     except Exception as error:  # a fault of ours: where it is, and nothing of what the file holds
-        _send({"broke": f"{type(error).__name__} at {_place(error)}"})
+        send({"broke": f"{type(error).__name__} at {place(error)}"})
     except BaseException as error:  # a library that panicked
-        _send({"broke": type(error).__name__})
-
-
-def _place(error: Exception) -> str:
-    step = error.__traceback__
-    while step and step.tb_next:
-        step = step.tb_next
-    return f"{Path(step.tb_frame.f_code.co_filename).name}:{step.tb_lineno}" if step else ""
+        send({"broke": type(error).__name__})
 
 
 def _tell(error: faults.SheetError) -> None:
-    _send({"error": [error.code, {name: str(value) for name, value in error.values.items()}]})
-
-
-def _send(line: dict[str, Any]) -> None:
-    sys.stdout.buffer.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
-    sys.stdout.buffer.flush()
+    send({"error": [error.code, {name: str(value) for name, value in error.values.items()}]})
 
 
 SheetsOf = Callable[[bytes, Callable[[int], None]], Iterator["Sheet"]]

@@ -15,7 +15,7 @@ import pytest
 import structlog
 import xlsxwriter
 
-from bot import parsing
+from bot import confined
 from bot.parsing import read_sheet
 from provisioning.sheets import faults, limits
 from provisioning.sheets.faults import SheetError, say, say_row
@@ -399,7 +399,7 @@ LIES = [
 
 @pytest.mark.parametrize("lie", LIES, ids=range(len(LIES)))
 async def test_nothing_the_process_says_is_believed(lie: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parsing, "START", "import sys; sys.stdout.write(sys.stdin.read().strip())")
+    monkeypatch.setattr(confined, "START", "import sys; sys.stdout.write(sys.stdin.read().strip())")
     with structlog.testing.capture_logs() as logs, pytest.raises(faults.Damaged):
         await read(lie.encode() or b" ")
     assert [entry["event"] for entry in logs] == ["a sheet was not read"]
@@ -418,7 +418,7 @@ async def test_nothing_the_process_says_is_believed(lie: str, monkeypatch: pytes
 async def test_the_process_may_do_nothing_else(
     does: str, error: type[SheetError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parsing, "START", f"import sys; sys.path += sys.argv[2:]\n{does}\nprint({HEAD!r})")
+    monkeypatch.setattr(confined, "START", f"import sys; sys.path += sys.argv[3:]\n{does}\nprint({HEAD!r})")
     with pytest.raises(error):
         await read(b"MAC,Location\n")
 

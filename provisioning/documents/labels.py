@@ -1,0 +1,129 @@
+"""What stands on a label: barcodes read from a photo of it, and the MACs in what they say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote
+
+import zxingcpp
+from PIL import Image, ImageFilter, ImageOps
+
+from provisioning.documents.pictures import opened
+from provisioning.errors import BadInput
+from provisioning.mac import normalise
+
+MOST: Final = 50  # barcodes of one picture
+LONGEST: Final = 1_000  # characters of one
+SIDE: Final = 2_400  # pixels of the longer side; more cost time and show no more of a label
+LESS: Final = 1_300  # of a smaller copy, in which noise and blur are less
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]+")  # between the parts of what shippers and makers put into one code
+TILTS: Final = (15, 30, 45, 60, 75)  # degrees; a bar code is read within about 8 of straight, and 90 further
+
+
+@dataclass(frozen=True, slots=True)
+class Barcode:
+    text: str
+    format: str  # `Code 128`, `QR Code`, `Data Matrix` …
+
+
+def read(content: bytes) -> tuple[Barcode, ...]:
+    """The barcodes of a picture, in the order they were found. Errors: the `PictureError` tree.
+
+    Ways of looking are tried from quick to slow, until one shows a MAC.
+    """
+    found: dict[Barcode, None] = {}
+    with opened(content) as picture:
+        picture.draft("L", (SIDE, SIDE))  # a JPEG is decoded in grey and at a fraction of its size: much less work
+        gray = _gray(picture)
+    for look in _looks(gray):
+        found |= dict.fromkeys(_barcodes(look))
+        if macs_of(found):
+            break
+    return tuple(found)[:MOST]
+
+
+def _gray(picture: Image.Image) -> Image.Image:
+    """At most `SIDE` wide and high; what is transparent counts as white."""
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture.thumbnail((SIDE, SIDE))
+        white = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(white, picture).convert("L")
+    gray = picture.convert("L")
+    gray.thumbnail((SIDE, SIDE))
+    return gray
+
+
+def _looks(gray: Image.Image) -> Iterator[Image.Image]:
+    yield gray
+    small = gray.copy()
+    small.thumbnail((LESS, LESS))
+    yield small
+    sharp = ImageOps.autocontrast(gray, cutoff=1).filter(ImageFilter.UnsharpMask(radius=3, percent=200, threshold=2))
+    yield sharp
+    for source in (gray, sharp):
+        for tilt in TILTS:
+            yield source.rotate(tilt, Image.Resampling.BILINEAR, expand=True, fillcolor=255)
+    if max(gray.size) * 2 <= SIDE:
+        yield gray.resize((gray.width * 2, gray.height * 2), Image.Resampling.BICUBIC)
+
+
+def _barcodes(look: Image.Image) -> Iterator[Barcode]:
+    for code in zxingcpp.read_barcodes(look, text_mode=zxingcpp.TextMode.Plain):
+        text = _CONTROLS.sub(" ", code.text[:LONGEST]).strip()
+        if code.valid and text:
+            yield Barcode(text, _name(code.format))
+
+
+def _name(kind: zxingcpp.BarcodeFormat) -> str:
+    return str(kind).rpartition(".")[2][:40]
+
+
+# ------------------------------------------------------------------ the MACs in it
+
+# Of goods, parcels and books: digits that mean an article, and never a device, even where there are twelve.
+TRADE: Final = re.compile(r"EAN|UPC|ITF|ISBN|DataBar|PZN|DX", re.IGNORECASE)
+_PAIR: Final = "[0-9A-Fa-f]{2}"
+_MAC: Final = re.compile(
+    rf"(?<![0-9A-Za-z])(?:{_PAIR}(?P<sign>[:\-]?)(?:{_PAIR}(?P=sign)){{4}}{_PAIR}"
+    r"|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4})(?![0-9A-Za-z])"
+)
+_NAMED: Final = re.compile(
+    rf"MAC(?:[ _-]?(?:ID|ADDR(?:ESS)?|NO))?\W{{0,4}}((?:{_PAIR}[:\-. ]?){{5}}{_PAIR})(?![0-9A-Za-z])", re.IGNORECASE
+)
+
+
+def macs_of(barcodes: Iterable[Barcode]) -> tuple[str, ...]:
+    """Every MAC that the barcodes name, once, in their order."""
+    return _once(mac for text in _texts(barcodes) for mac in _macs_in(text))
+
+
+def numbers_of(barcodes: Iterable[Barcode]) -> tuple[str, ...]:
+    """Twelve digits that stand alone, as MACs: most are serials, so only whoever knows the list can tell."""
+    alone = (text for text in _texts(barcodes) if text.isascii() and text.isdecimal())
+    return _once(mac for text in alone for mac in _normalised(text))
+
+
+def _texts(barcodes: Iterable[Barcode]) -> Iterator[str]:
+    return (unquote(barcode.text) for barcode in barcodes if not TRADE.search(barcode.format))
+
+
+def _macs_in(text: str) -> Iterator[str]:
+    """What is called a MAC, else whatever is written as one is. A number alone may be one, see `numbers_of`."""
+    named = [match[1] for match in _NAMED.finditer(text)]
+    for written in named or [match[0] for match in _MAC.finditer(text)]:
+        if named or not written.isdecimal():
+            yield from _normalised(written)
+
+
+def _normalised(written: str) -> Iterator[str]:
+    with suppress(BadInput):
+        yield normalise(re.sub("[^0-9A-Fa-f]", "", written) if written.isascii() else written)
+
+
+def _once(macs: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(macs))
