@@ -78,6 +78,7 @@ def build_provisioning(settings: Settings, store: Store, clock: Clock) -> Provis
         code_digits=settings.code_digits,
         code_lifetime=settings.code_lifetime,
         keep_audit=settings.keep_audit,
+        revoke_leavers=settings.leavers == "revoke",
         timezone=settings.timezone,
         hours=Hours(settings.morning, settings.quiet_hours, settings.workdays),
         trusted_networks=settings.trusted_networks,

@@ -47,6 +47,7 @@ EVERYWHERE: Final = {
     "MORNING": "07:30",
     "QUIET_HOURS": "19:00-07:00",
     "WORKDAYS": "mon-fri",
+    "LEAVERS": "ask",
     "TRUSTED_NETWORKS": "127.0.0.0/8,::1/128",
     "LOG_LEVEL": "info",
 }
@@ -108,6 +109,7 @@ class Settings(BaseSettings):
     timezone: Annotated[ZoneInfo, BeforeValidator(read.timezone)]  # of whoever's client names none
     morning: Annotated[time, BeforeValidator(read.time_of_day)]
     quiet_hours: Annotated[tuple[time, time] | None, BeforeValidator(read.quiet_hours)]  # None: never
+    leavers: Annotated[Literal["ask", "revoke"], BeforeValidator(read.one_of("ask", "revoke"))]
     workdays: Annotated[frozenset[int], BeforeValidator(read.workdays)]  # Monday is 0
     oidc_issuer: Annotated[str, BeforeValidator(read.url)] = ""  # empty: the demo provider of local mode
     oidc_client_id: str = ""

@@ -145,6 +145,10 @@ async def unreachable(turn: Turn, subject: str) -> Reply | None:
         work = await turn.provisioning.workload(turn.actor, subject)
     except LastAdmin:
         return None
-    if work.person.reachable or not (work.live or work.open):
+    if work.person.reachable:
+        return None
+    if ended := await turn.provisioning.ended_by_itself(work.person):
+        return Reply(card=cards.left_card(ended))
+    if not (work.live or work.open):
         return None
     return Reply(card=cards.unreachable_card(work.person, work))

@@ -178,6 +178,22 @@ def ended_card(ended: Ended, now: datetime) -> Notice:
     )
 
 
+def left_card(ended: Ended) -> Notice:
+    """To admins: the service ended an access by itself."""
+    card = ended_card(ended, ended.person.access_ended_at) if ended.person.access_ended_at else None
+    name = escape(ended.person.name or ended.person.upn)
+    return Notice(
+        title=_("I cannot reach {name}: access ended", name=name),
+        tone=Tone.WARNING,
+        lines=(
+            _("They removed or blocked the app, and this deployment ends such an access by itself."),
+            *(card.lines if card else ()),
+        ),
+        buttons=(Button("people", _("People")),),
+        small=(_("Or type: assign …, grant {name} technician", name=name),),
+    )
+
+
 def _moved(ended: Ended, heir: str) -> str:
     """Only a live code that died is followed by a new one."""
     if ended.codes >= ended.jobs:

@@ -37,6 +37,8 @@ class Outbox(People):
         """Come back later, or give up; a chat that answers 403 is told to the admins."""
         fate = notifications.after_failure(message, error, self.now(), jitter)
         gone = isinstance(error, Unreachable)
+        if gone:
+            await self.end_leaver(message.recipient)
 
         async def decide() -> tuple[Change, None]:
             return Change(puts=(fate,)) + (await self.departed(message.recipient) if gone else Change()), None

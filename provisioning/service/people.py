@@ -149,6 +149,7 @@ class People(Handover):
 
     async def left(self, person_id: str) -> None:
         """The app was removed for this person, or their chat answered 403: the admins are told once."""
+        await self.end_leaver(person_id)
 
         async def decide() -> tuple[Change, None]:
             return await self.departed(person_id), None
@@ -274,7 +275,22 @@ class People(Handover):
         The same press finishes a job that broke off.
         """
         person = (await self.workload(actor, text)).person
-        successor = await self.heir_of(person, heir) if heir else None
+        return await self._end(actor, person, await self.heir_of(person, heir) if heir else None, revision)
+
+    async def end_leaver(self, person_id: str) -> None:
+        """Whoever is out of reach loses access by itself, where the deployment wants that; their jobs are nobody's."""
+        person = await self.store.get(Person, person_id) if self.policy.revoke_leavers else None
+        if person and person.roles and person.id not in self.policy.admins:
+            await self._end(SERVICE, person, None, None)
+
+    async def ended_by_itself(self, person: Person) -> Ended | None:
+        """What came of an access that the service ended; None where it did not."""
+        rows = (await self.store.history(person.id)).rows
+        fact = next((row.event for row in rows if isinstance(row.event, AccessRevoked)), None)
+        ours = fact is not None and fact.actor == SERVICE.id and not person.roles
+        return Ended(person, fact.codes, fact.jobs, None) if fact and ours else None
+
+    async def _end(self, actor: Actor, person: Person, successor: Person | None, revision: int | None) -> Ended:
         try:
             await self.unit(actor, lambda: self._decide_leave(actor, person.id, successor, revision))
         except AlreadyDone:

@@ -95,6 +95,7 @@ class Policy:
     any_tenant: bool = False  # local mode
     samples: tuple[tuple[str, str], ...] = SAMPLES
     keep_audit: timedelta | None = timedelta(days=730)  # None: for ever
+    revoke_leavers: bool = False  # whoever removes or blocks the app loses access by itself
     timezone: tzinfo = UTC  # of whoever's client names none
     hours: Hours = HOURS
     invite_link: str = ""  # where somebody installs the app for themselves; empty in local mode

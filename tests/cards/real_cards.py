@@ -318,6 +318,7 @@ class _Cards:
                 replace(work, reached=Delivery(self.sam, NOW, NOW)), (self.sam,), NOW
             ),
             "access-revoked": people.ended_card(Ended(self.sam, 12, 9, KIM), NOW),
+            "access-ended-by-itself": people.left_card(Ended(replace(self.sam, access_ended_at=NOW), 12, 9, None)),
             "access-revoked-nobody": people.ended_card(Ended(self.sam, 12, 9, None), NOW),
             "unreachable": people.unreachable_card(self.sam, work),
         }

@@ -1,5 +1,7 @@
 """Conversation 11: a technician leaves, or cannot be reached any more."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.bot.chat import House, Someone
@@ -130,3 +132,24 @@ async def test_the_same_card_is_offered_when_the_app_is_removed(
     assert form.title == "Sam: 2 live codes, 2 open jobs"
     ended = await dana.presses("Revoke now", on=form, heir=kim.object_id)
     assert "2 jobs to Kim with new codes" in ended.all and kim.card.summary == "2 devices from Sam"
+
+
+async def test_where_the_deployment_says_so_an_access_ends_by_itself(
+    house: House, dana: Someone, sam: Someone, day: None
+) -> None:
+    house.provisioning.policy = replace(house.provisioning.policy, revoke_leavers=True)
+    code = sam.card.code
+    await sam.uninstalls()
+    assert dana.card.title == "I cannot reach Sam: access ended"
+    assert "2 codes dead, 2 jobs with nobody now." in dana.card.texts
+    assert (await house.device(A).provision(code)).code == "code_refused"
+    assert (await sam.says("next")).title == "You have no access yet."
+    assert (await house.record(A)).technician == ""
+
+
+async def test_so_too_where_the_chat_answers_403(house: House, dana: Someone, sam: Someone, day: None) -> None:
+    house.provisioning.policy = replace(house.provisioning.policy, revoke_leavers=True)
+    house.connector.troubled(sam.conversation, Fault(403), Fault(403), Fault(403))
+    await dana.says("reissue 2.14")
+    assert dana.titles.count("I cannot reach Sam: access ended") == 1
+    assert (await house.record(B)).technician == ""

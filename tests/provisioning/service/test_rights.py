@@ -66,6 +66,8 @@ DOORS_OWN = {
     "acquaint",
     "found_chat",
     "left",
+    "end_leaver",
+    "ended_by_itself",
     "delivery",
     "rollout_in",
     "progress_in",
@@ -127,6 +129,7 @@ async def test_somebody_without_a_role_is_refused(world: World, name: str) -> No
         "kind": "broken",
         "params": {},
         "channel": channel(),
+        "on_site": True,
     }
     required = [p for p in public()[name].parameters.values() if p.default is p.empty and p.name != "self"]
     before = await world.facts()
