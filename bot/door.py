@@ -218,6 +218,8 @@ class Door:
             reply = await self._subject(turn)
         if reply is None or reply.card is None:
             return Reply(toast=error.sentence)
+        if isinstance(error, NotFound) and reply.living is None:  # it says itself what became of it
+            return reply
         return replace(reply, card=replace(reply.card, notice=escape(error.sentence)))
 
     async def _redraw(self, turn: Turn) -> Reply | None:

@@ -88,15 +88,17 @@ async def device_again(turn: Turn, mac: str) -> Reply | None:
 
 
 async def gone(turn: Turn, mac: str) -> Reply:
-    """What became of a device that its reader cannot see any more."""
+    """What became of a device that its reader cannot see any more, and what to go on with."""
     device, other = await turn.provisioning.whereabouts(mac)
     if other:
-        return Reply(card=note(_("This device was replaced by MAC ends {end}.", end=mac_end(other.mac))))
-    if device is None or device.removed:
-        return Reply(card=note(_("This device is off the list.")))
-    if not device.technician:
-        return Reply(card=note(_("This device is with nobody now.")))
-    return Reply(card=note(_("This device is with somebody else now.")))
+        said = _("This device was replaced by MAC ends {end}.", end=mac_end(other.mac))
+    elif device is None or device.removed:
+        said = _("This device is off the list.")
+    elif not device.technician:
+        said = _("This device is with nobody now.")
+    else:
+        said = _("This device is with somebody else now.")
+    return Reply(card=note(said, buttons=cards.go_on() if turn.actor.is_technician else ()))
 
 
 def _card(turn: Turn, facts: DeviceFacts, notice: str = "") -> Reply:

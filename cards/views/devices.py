@@ -122,6 +122,11 @@ def _device_buttons(device: Device, actor: Actor, now: datetime) -> tuple[Button
     return tuple(buttons[:3])
 
 
+def go_on() -> tuple[Button, ...]:
+    """What a technician does instead."""
+    return (Button("next", _("Next device"), style=Style.POSITIVE), Button("jobs", _("List")))
+
+
 # ------------------------------------------------------------------ adding
 
 
