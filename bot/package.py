@@ -1,4 +1,4 @@
-"""`python app.py package`: the Teams app package, a zip of manifest, languages and icons, checked before it is written."""
+"""`python app.py package`: the Teams app package, a zip of manifest, languages and icons, checked before."""
 
 from __future__ import annotations
 
