@@ -1,4 +1,4 @@
-"""`python app.py package`: the Teams app package, a zip of three files, checked before it is written."""
+"""`python app.py package`: the Teams app package, a zip of manifest, languages and icons, checked before."""
 
 from __future__ import annotations
 
@@ -87,13 +87,23 @@ def _public_host(text: str) -> str:
 
 
 def contents(values: Mapping[str, str], folder: Path = FOLDER) -> dict[str, bytes]:
-    """The three files by name. Errors: `BadConfiguration` with every fault of the manifest and the icons."""
-    manifest = filled(json.loads((folder / MANIFEST).read_text(encoding="utf-8")), values)
+    """Its files by name. Errors: `BadConfiguration` with every fault of the manifest, its languages and the icons."""
+    manifest = _read(folder / MANIFEST, values)
+    spoken = {name: _read(folder / name, values) for name in language_files(manifest)}
     icons = {name: (folder / name).read_bytes() for name, _size in ICONS.values()}
     faults = [*manifest_faults(manifest), *icon_faults(icons), *command_faults(manifest, all_routes())]
+    faults += [fault for name, texts in spoken.items() for fault in language_faults(name, texts, manifest)]
     if faults:
         raise BadConfiguration(faults)
-    return {MANIFEST: (json.dumps(manifest, ensure_ascii=False, indent=2) + "\n").encode(), **icons}
+    written = {
+        name: json.dumps(part, ensure_ascii=False, indent=2) for name, part in {MANIFEST: manifest, **spoken}.items()
+    }
+    return {**{name: f"{text}\n".encode() for name, text in written.items()}, **icons}
+
+
+def _read(path: Path, values: Mapping[str, str]) -> Json:
+    found: Json = filled(json.loads(path.read_text(encoding="utf-8")), values)
+    return found
 
 
 def filled(part: Any, values: Mapping[str, str]) -> Any:
@@ -160,6 +170,40 @@ def search_commands(manifest: Json) -> Iterator[Json]:
     """What the compose box offers."""
     for extension in manifest.get("composeExtensions", ()):
         yield from extension["commands"]
+
+
+def language_files(manifest: Json) -> tuple[str, ...]:
+    """The files beside the manifest that say its texts in other languages."""
+    return tuple(each["file"] for each in manifest.get("localizationInfo", {}).get("additionalLanguages", ()))
+
+
+def language_faults(name: str, texts: Mapping[str, str], manifest: Json) -> Iterator[str]:
+    """Every text that people read is said in this language, within the limits; and nothing that is not there."""
+    wanted = dict(translatable(manifest))
+    said = {key: text for key, text in texts.items() if key != "$schema"}
+    yield from (_("{name}: {key} is missing.", name=name, key=key) for key in wanted if key not in said)
+    yield from (_("{name}: {key} is not in the manifest.", name=name, key=key) for key in said if key not in wanted)
+    for key, limit in wanted.items():
+        if key in said:
+            yield from _length_faults(f"{name}, {key}", said[key], limit)
+
+
+def translatable(manifest: Json) -> Iterator[tuple[str, int]]:
+    """(place, limit) of what people read. The commands themselves stay: they are what the bot understands."""
+    for (part, name), limit in TEXT_LIMITS.items():
+        if part != "developer":
+            yield f"{part}.{name}", limit
+    for i, bot in enumerate(manifest.get("bots", ())):
+        for j, listed in enumerate(bot.get("commandLists", ())):
+            for k, _command in enumerate(listed["commands"]):
+                yield f"bots[{i}].commandLists[{j}].commands[{k}].description", COMMAND_LIMITS["description"]
+    for i, extension in enumerate(manifest.get("composeExtensions", ())):
+        for j, command in enumerate(extension["commands"]):
+            place = f"composeExtensions[{i}].commands[{j}]"
+            for name, limit in COMMAND_LIMITS.items():
+                yield f"{place}.{name}", limit
+                for k, _parameter in enumerate(command["parameters"]):
+                    yield f"{place}.parameters[{k}].{name}", limit
 
 
 def command_faults(manifest: Json, routes: Router) -> Iterator[str]:

@@ -19,6 +19,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 _LIMIT = 28 * 1024  # bytes that Teams takes
 _LARGEST = 27_000  # bytes of ASCII JSON, of the 28 KB that Teams takes
 _WIDEST = 12  # bytes that one character may cost there
+_SPOKEN = 300  # characters: whoever listens cannot skim
 
 
 @cache
@@ -43,6 +44,7 @@ def render(view: View, *, operation: str, locale: str = "en") -> dict[str, Any]:
     """
     text = environment().get_template(view.template).render(view=view, operation=operation, locale=locale)
     card: dict[str, Any] = _clean(json.loads(text))
+    card["speak"] = _spoken(view, card["body"])
     room = (_LARGEST - len(json.dumps(card))) // _WIDEST
     card["fallbackText"] = "\n".join(_sentences(card["body"]))[: max(room, 100)]
     if len(json.dumps(card)) > _LIMIT:
@@ -69,3 +71,14 @@ def _sentences(elements: list[dict[str, Any]]) -> Iterator[str]:
             yield plain(f"{fact['title']}: {fact['value']}")
         if "label" in element:
             yield element["label"]
+
+
+def _spoken(view: View, elements: list[dict[str, Any]]) -> str:
+    """What is read aloud: notice, title and sentences. No code, no rows, no MAC, no bar, no hint of what to type."""
+    said = [plain(view.notice)[: _SPOKEN // 2], plain(view.title)]
+    for block in elements:
+        if "text" in block and "id" not in block and block.get("size") != "Small":
+            said.append(plain(block["text"]))
+    sentences = [text if text[-1] in ".!?:" else f"{text}." for text in map(str.strip, said) if text]
+    spoken = without_controls(" ".join(" ".join(sentences).split()))
+    return spoken[:_SPOKEN]

@@ -1,4 +1,4 @@
-"""The Teams app package: three files, within every limit of Teams, saying only what the bot understands."""
+"""The Teams app package: manifest, languages, icons; within Teams' limits, saying only what the bot understands."""
 
 import json
 import struct
@@ -28,13 +28,18 @@ from bot.package import (
     contents,
     filled,
     icon_faults,
+    language_faults,
+    language_files,
     manifest_faults,
     package,
     search_commands,
+    translatable,
 )
 from bot.routing import Match
+from provisioning.texts import languages
 
 HOUSE = Path(__file__).parents[1]
+LOCALIZATION_SCHEMA = HOUSE.parent / "shared/schemas/teams-localization.json"
 OFFICIAL_SCHEMA = HOUSE.parent / "shared/schemas/teams-manifest-1.29.json"
 CLIENT_ID = "11111111-2222-3333-4444-555555555555"
 ENVIRON = {"CLIENT_ID": CLIENT_ID, "PUBLIC_URL": "https://bot.contoso.com", "ORGANISATION": "Contoso"}
@@ -53,11 +58,11 @@ def make(environ: Mapping[str, str], out: Path, env_file: Path | None = None) ->
 # ── the zip ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_package_holds_exactly_three_files_at_its_root(tmp_path: Path) -> None:
+def test_the_package_holds_exactly_its_files_at_its_root(tmp_path: Path) -> None:
     out = tmp_path / "new" / "bot.zip"
     assert make(ENVIRON, out) == 0
     with zipfile.ZipFile(out) as archive:
-        assert sorted(archive.namelist()) == ["color.png", "manifest.json", "outline.png"]
+        assert sorted(archive.namelist()) == ["color.png", "de.json", "manifest.json", "outline.png"]
         assert archive.testzip() is None
         manifest = json.loads(archive.read("manifest.json"))
     assert manifest["id"] == manifest["bots"][0]["botId"] == CLIENT_ID
@@ -157,6 +162,43 @@ def test_the_manifest_is_valid_by_the_official_schema(manifest: dict[str, Any]) 
     validator = validators.validator_for(schema, default=Draft7Validator)(schema)
     assert [error.message for error in validator.iter_errors(manifest)] == []
     assert manifest["manifestVersion"] == "1.29" and "v1.29" in manifest["$schema"]
+
+
+# ── its languages ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def spoken() -> dict[str, dict[str, str]]:
+    names = language_files(json.loads((FOLDER / MANIFEST).read_text(encoding="utf-8")))
+    return {name: json.loads((FOLDER / name).read_text(encoding="utf-8")) for name in names}
+
+
+def test_teams_shows_the_app_in_every_language_that_the_bot_speaks(manifest: dict[str, Any]) -> None:
+    told = manifest["localizationInfo"]
+    tags = [each["languageTag"] for each in told["additionalLanguages"]]
+    assert {told["defaultLanguageTag"], *tags} == languages()
+    for name, texts in spoken().items():
+        assert list(language_faults(name, texts, manifest)) == []
+        assert set(texts) - {"$schema"} == dict(translatable(manifest)).keys()
+
+
+def test_a_language_that_lacks_a_text_or_passes_a_limit_is_found(manifest: dict[str, Any]) -> None:
+    texts = {**spoken()["de.json"], "name.short": "x" * 31, "bots[0].commandLists[0].commands[99].description": "x"}
+    del texts["description.short"]
+    assert list(language_faults("de.json", texts, manifest)) == [
+        "de.json: description.short is missing.",
+        "de.json: bots[0].commandLists[0].commands[99].description is not in the manifest.",
+        "de.json, name.short: 31 characters, Teams takes 1 to 30.",
+    ]
+
+
+def test_every_language_is_valid_by_the_official_schema() -> None:
+    if not LOCALIZATION_SCHEMA.exists():
+        pytest.skip("the official schema of languages is not part of this project; it is not at ../shared/schemas")
+    schema = json.loads(LOCALIZATION_SCHEMA.read_text(encoding="utf-8"))
+    validator = validators.validator_for(schema, default=Draft7Validator)(schema)
+    assert {name: [error.message for error in validator.iter_errors(texts)] for name, texts in spoken().items()} == {
+        "de.json": []
+    }
 
 
 # ── the commands ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -677,6 +677,7 @@ class House:
         if isinstance(self.chats.get(conversation), Channel):
             self.no_code_in(json.dumps(card), f"a card of {conversation}")
         self.no_code_in(card["fallbackText"], "fallbackText")
+        self.no_code_in(card["speak"], "what is spoken")
 
     def check_words(self, call: Call) -> None:
         """No code in a push line, in a text, or anywhere in a channel."""

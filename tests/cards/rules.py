@@ -15,6 +15,8 @@ from typing import Any
 from jsonschema import Draft6Validator
 from jsonschema.exceptions import ValidationError
 
+from cards.words import plain
+
 Card = dict[str, Any]
 Rule = Callable[[Card], Iterator[str]]
 
@@ -23,6 +25,7 @@ ROWS_A_PAGE = 10
 ACTIONS, ACTIONS_ON_PHONE_CARDS = 6, 3
 TITLE = 20
 COMPACT_CHOICES = 15
+SPOKEN = 300
 READERS = 60  # Teams refreshes for no more
 RESERVED = {"verb", "subject", "rev", "op"}
 
@@ -88,7 +91,7 @@ def envelope(card: Card) -> Iterator[str]:
     for name, wanted in (("type", "AdaptiveCard"), ("version", "1.5")):
         if card.get(name) != wanted:
             yield f"{name} is {card.get(name)!r}"
-    for name in ("$schema", "lang", "fallbackText", "body"):
+    for name in ("$schema", "lang", "speak", "fallbackText", "body"):
         if not card.get(name):
             yield f"no {name}"
 
@@ -239,6 +242,51 @@ def themes_decide_colours(card: Card) -> Iterator[str]:
             yield "a Container without words"
 
 
+def heard_as_well_as_seen(card: Card) -> Iterator[str]:
+    """Spoken words begin with what the title says, are short, and never hold a code: others may listen."""
+    spoken, title = card.get("speak", ""), next(_headings(card), "")
+    if " ".join(plain(title).split())[:40] not in spoken:
+        yield f"{spoken!r} leaves out the title"
+    if len(spoken) > SPOKEN:
+        yield f"{len(spoken)} spoken characters"
+    for block in of_type(card, "TextBlock"):
+        if block.get("id", "").startswith("code") and re.sub(r"\W", "", block["text"]) in re.sub(r"[\W_]", "", spoken):
+            yield "a code is spoken"
+
+
+def one_heading(card: Card) -> Iterator[str]:
+    """The title, by which a screen reader finds the card; it stands first, under a notice at most."""
+    found = list(_headings(card))
+    if len(found) != 1:
+        yield f"{len(found)} headings: {found}"
+    blocks = list(of_type(card, "TextBlock"))
+    if not any(block.get("style") == "heading" for block in blocks[:2]):
+        yield "the title is not at the top"
+
+
+def _headings(card: Card) -> Iterator[str]:
+    return (block["text"] for block in of_type(card, "TextBlock") if block.get("style") == "heading")
+
+
+def pictures_have_words(card: Card) -> Iterator[str]:
+    for picture in of_type(card, "Image", "Media", "Icon"):
+        if not str(picture.get("altText", "")).strip():
+            yield f"{picture['type']} without altText"
+    for part in parts(card):
+        if part["type"].startswith("Action.") and part.get("iconUrl") and not part.get("title"):
+            yield "an action with a picture alone"
+
+
+def no_colour_alone(card: Card) -> Iterator[str]:
+    """Whatever is coloured has a word in it that says the same; a symbol or a number is none."""
+    for part in parts(card):
+        toned = part["type"] == "Container" and part.get("style", "default") not in ("default", "emphasis")
+        inked = part["type"] == "TextBlock" and part.get("color", "Default") not in ("Default", "Dark", "Light")
+        said = " ".join(block["text"] for block in of_type(part, "TextBlock"))
+        if (toned or inked) and not re.search(r"[^\W\d_]", said):
+            yield f"{part['type']} is told by its colour alone"
+
+
 def refresh_for_readers(card: Card) -> Iterator[str]:
     refresh = card.get("refresh")
     if refresh and not 1 <= len(refresh.get("userIds", [])) <= READERS:
@@ -267,7 +315,8 @@ def official_schema(card: Card) -> Iterator[str]:
     yield from schema_faults(shape, _shipped_schema())
 
 
-FREE_TEXT = {"text", "title", "value", "label", "placeholder", "errorMessage", "fallbackText", "subject", "op", "url"}
+FREE_TEXT = {"text", "title", "value", "label", "placeholder", "errorMessage", "fallbackText", "speak"}
+FREE_TEXT |= {"subject", "op", "url"}
 
 
 def _wordless(value: Any, key: str = "") -> Any:
@@ -296,7 +345,11 @@ RULES: tuple[Rule, ...] = (
     no_hidden_characters,
     code_stays_in_its_place,
     inputs_explain_themselves,
+    heard_as_well_as_seen,
+    one_heading,
+    pictures_have_words,
     themes_decide_colours,
+    no_colour_alone,
     refresh_for_readers,
     local_page_can_draw_it,
     official_schema,

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cards.render import render
-from cards.view import CodeCard, View
+from cards.view import CodeCard, Tone, View
 from cards.views import codes, devices, finding, general, install, issuing, people, problems, rollouts, tags
 from cards.views import day as day_cards
 from cards.views.common import question
@@ -48,7 +48,7 @@ from tests.cards.job_cards import job_cards
 from tests.cards.rules import assert_good
 from tests.cards.samples import CODE, HOSTILE, MAC
 from tests.cards.sheet_cards import sheet_cards
-from tests.pseudo import pseudo, untranslated
+from tests.pseudo import OPEN, pseudo, untranslated
 
 NOW = datetime(2026, 3, 2, 7, 30, tzinfo=UTC)
 ADMIN = Actor("a", "Dana", "t", frozenset({Role.ADMIN}))
@@ -237,6 +237,17 @@ def test_every_state_is_good_on_a_phone() -> None:
             if repr(view) not in seen:
                 check(view)
             seen.add(repr(view))
+
+
+def test_what_a_tone_says_is_said_in_our_words_too() -> None:
+    """A title with a tone holds words of ours, not a name or a place alone; cards that read the same look the same."""
+    tones: dict[str, set[str]] = {}
+    with pseudo():
+        for view in (view for device in all_devices("Oslo") for view in cards_of(device, "Sam")):
+            if view.tone is not Tone.PLAIN:
+                assert OPEN in view.title, view.title
+            tones.setdefault(repr(replace(view, tone=Tone.PLAIN)), set()).add(view.tone)
+    assert {words: both for words, both in tones.items() if len(both) > 1} == {}
 
 
 def test_no_word_is_forgotten_by_the_translators() -> None:
