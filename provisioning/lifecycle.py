@@ -59,7 +59,8 @@ def after(device: Device, step: Step) -> State:
 def issue_code(device: Device, code: ActivationCode, actor: Actor) -> Change:
     """The device gets this code; whatever code it had is dead."""
     voided = device.live_code(code.issued_at) is not None
-    fresh = replace(device, state=after(device, Step.ISSUE_CODE), code=code, issued=code.issue)
+    asked_by = device.request.by if device.request and device.request.open else ""
+    fresh = replace(device, state=after(device, Step.ISSUE_CODE), code=code, issued=code.issue, request=None)
     event = CodeIssued(
         at=code.issued_at,
         actor=actor.id,
@@ -67,6 +68,7 @@ def issue_code(device: Device, code: ActivationCode, actor: Actor) -> Change:
         issue=code.issue,
         expires_at=code.expires_at,
         voided=voided,
+        asked_by=asked_by,
     )
     return Change(puts=(fresh,), events=(event,))
 
@@ -91,6 +93,7 @@ def with_received(device: Device, code: ActivationCode) -> Device:
         installed=None,
         problem=None,
         renewals=(),
+        request=None,
     )
 
 
@@ -134,6 +137,7 @@ def provision(device: Device, now: datetime, token: str, source: str, report: Ma
         reset_token="",
         provisioned_at=now,
         problem=None,
+        request=None,
         type=report.get("type") or device.type,
         model=report.get("model") or device.model,
         serial=report.get("serial") or device.serial,
@@ -156,6 +160,7 @@ def reset(device: Device, now: datetime) -> Change:
         code=None,
         provisioned_at=None,
         installed=None,
+        request=None,
     )
     return Change(puts=(fresh,), events=(DeviceReset(at=now, actor="device", subject=device.mac, life=fresh.life),))
 
@@ -173,6 +178,7 @@ def remove(device: Device, now: datetime, actor: Actor, fact: Event | None = Non
         reset_token=device.token or device.reset_token,
         retry_key="",
         retry_until=None,
+        request=None,
     )
     event = fact or DeviceRemoved(at=now, actor=actor.id, subject=device.mac, location=device.location)
     return Change(puts=(gone,), events=(event,))
@@ -190,7 +196,9 @@ def confirm_install(device: Device, word: Installation) -> Change:
     fact = InstallConfirmed(
         at=word.at, actor=word.by, subject=device.mac, mounting_only=word.mounting_only, screen=word.screen
     )
-    return Change(puts=(replace(device, installed=word, problem=None, code=code),), events=(*events, fact))
+    return Change(
+        puts=(replace(device, installed=word, problem=None, request=None, code=code),), events=(*events, fact)
+    )
 
 
 def report_problem(device: Device, problem: Problem) -> Change:

@@ -321,6 +321,7 @@ class MessageKind(StrEnum):
     ACCESS_GRANTED = "access_granted"
     ACCESS_ASKED = "access_asked"  # to admins
     CODE_WANTED = "code_wanted"  # to admins: a technician may not renew by themselves
+    CODE_ANSWERED = "code_answered"  # to a technician: an admin made the code they asked for, or refused it
     CODE_LOCKED = "code_locked"  # to admins: too many wrong codes, the code was revoked
     PROBLEM_REPORTED = "problem_reported"  # to admins and to the channel's thread
     UNREACHABLE = "unreachable"  # to admins: somebody's chat answered 403

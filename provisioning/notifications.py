@@ -11,10 +11,10 @@ from provisioning.errors import DeliveryError, Rejected, Throttled, TryAgain, Un
 from provisioning.events import (
     AccessAsked,
     AccessGranted,
+    CodeDenied,
     CodeIssued,
     CodeLocked,
     CodeReceived,
-    CodeRequested,
     DeviceAssigned,
     DeviceReplaced,
     DevicesSwapped,
@@ -25,6 +25,7 @@ from provisioning.events import (
     ProblemSolved,
 )
 from provisioning.model import MessageKind, MessageStatus, OutboxMessage, Post, Rollout
+from provisioning.onsite import CodeRequest
 
 PACE = timedelta(seconds=30)  # a living card in a channel is edited at most this often
 LONGEST_PAUSE = timedelta(minutes=5)
@@ -84,6 +85,16 @@ def _to_technician(event: Event, audience: Audience) -> Iterator[str]:
     return iter((technician,) if technician and technician != event.actor else ())
 
 
+def _to_surprised(event: Event, audience: Audience) -> Iterator[str]:
+    """Whoever holds the device and did not ask for its code."""
+    return (reader for reader in _to_technician(event, audience) if reader != getattr(event, "asked_by", ""))
+
+
+def _to_whoever_waits(event: Event, audience: Audience) -> Iterator[str]:
+    """Whoever holds the device and asked for its code."""
+    return (reader for reader in _to_technician(event, audience) if reader == getattr(event, "asked_by", ""))
+
+
 def _to_actor(event: Event, audience: Audience) -> Iterator[str]:
     return iter((event.actor,))
 
@@ -97,12 +108,12 @@ Readers = Callable[[Event, Audience], Iterator[str]]
 TOLD: Mapping[type[Event], tuple[tuple[MessageKind, Readers], ...]] = {
     AccessAsked: ((MessageKind.ACCESS_ASKED, _to_admins),),
     AccessGranted: ((MessageKind.ACCESS_GRANTED, _to_subject),),
-    CodeIssued: ((MessageKind.NEW_JOBS, _to_technician),),
+    CodeIssued: ((MessageKind.NEW_JOBS, _to_surprised), (MessageKind.CODE_ANSWERED, _to_whoever_waits)),
     CodeReceived: ((MessageKind.NEW_JOBS, _to_technician),),
     DeviceAssigned: ((MessageKind.NEW_JOBS, _to_technician),),
     DeviceReplaced: ((MessageKind.NEW_JOBS, _to_technician),),
     DevicesSwapped: ((MessageKind.NEW_JOBS, _to_technician),),
-    CodeRequested: ((MessageKind.CODE_WANTED, _to_admins),),
+    CodeDenied: ((MessageKind.CODE_ANSWERED, _to_technician),),
     CodeLocked: ((MessageKind.CODE_LOCKED, _to_admins),),
     PersonUnreachable: ((MessageKind.UNREACHABLE, _to_admins),),
     ProblemReported: (
@@ -144,6 +155,18 @@ def tell(kind: MessageKind, reader: str, subject: str, now: datetime, **params: 
         due_at=now,
         unique=f"{kind}:{reader}:{subject}:{more}",
         params=tuple(sorted(params.items())),
+    )
+
+
+def ask(mac: str, request: CodeRequest) -> tuple[OutboxMessage, ...]:
+    """Each admin in their turn, on lanes of their own: whoever comes later holds up nothing until then."""
+    return tuple(
+        replace(
+            tell(MessageKind.CODE_WANTED, admin, mac, request.at, asked=request.at.isoformat()),
+            due_at=due,
+            lane=f"wanted:{mac}:{place}",
+        )
+        for place, (admin, due) in enumerate(request.turns)
     )
 
 

@@ -14,9 +14,9 @@ from cards.views.issuing import Choices
 from provisioning.codes import Key, Keyring
 from provisioning.errors import Choice, MacWrongLength
 from provisioning.model import Actor, Batch, Conversation, ConversationKind, Device, Person, Role, State
-from provisioning.onsite import Installation, Problem
+from provisioning.onsite import CodeRequest, Installation, Problem
 from provisioning.service.codes import CodePage, Revoked
-from provisioning.service.day import Day, Job
+from provisioning.service.day import Asked, Day, Job
 from provisioning.service.devices import Added, Undone
 from provisioning.service.finding import DeviceFacts, Listing, Nothing
 from provisioning.service.handover import Delivery, InHand
@@ -76,6 +76,7 @@ class _Cards:
         self.teams_seen = replace(self.teams_ended, installed=seen)
         trouble = Problem(kind="broken", note=words, by="sam", by_name=sam.name, at=NOW)
         self.troubled = replace(self.live, problem=trouble)
+        self.refused = CodeRequest("sam", sam.name, NOW, ("dana",), "Dana Admin", NOW)
         self.row = [self.device(f"Oslo/{2 + n // 5}/{2 + n // 5}.{14 + n % 5}", n) for n in range(10)]
         self.batch = Batch(id="b1", kind="issue", by="dana", by_name="Dana Admin", at=NOW, macs=(), expires_at=SOON)
 
@@ -135,6 +136,9 @@ class _Cards:
             "assigned": issuing.assigned_card(12, self.sam, "Oslo"),
             "locked": codes.locked_card(self.bare),
             "wanted": codes.wanted_card(self.bare, self.sam.name),
+            "wanted-refused": codes.answered_card(replace(self.bare, request=self.refused), NOW),
+            "wanted-issued": codes.answered_card(self.live, NOW),
+            "wanted-over": codes.answered_card(self.called, NOW),
         }  # fmt: skip
 
     def devices(self) -> dict[str, View]:
@@ -213,7 +217,7 @@ class _Cards:
 
     def onsite(self) -> dict[str, View]:
         def job(device: Device, digits: str = "", **more: Any) -> View:
-            asked = more.pop("asked", False)
+            asked = more.pop("asked", None)
             held = Job(InHand(device, digits, self.sam.name), 1, 12, asked=asked)
             return day.job_card(held, NOW, "Contoso", readers=("29:sam",), **more)
 
@@ -230,13 +234,15 @@ class _Cards:
             "job-hidden": job(self.live),
             "job-without-code": job(self.bare),
             "job-ended": job(self.ended),
-            "job-asked": job(self.ended, asked=True),
+            "job-asked": job(self.ended, asked=Asked(DANA.name, NOW)),
+            "job-refused": job(self.ended, asked=Asked(DANA.name, NOW, refused=True)),
+            "job-nobody-to-ask": job(self.ended, asked=Asked("", NOW)),
             "job-called-in": job(self.called),
             "job-installed": job(self.installed),
             "job-problem": job(self.troubled),
             "job-teams": job(self.teams, "482913", upcoming=True),
             "job-teams-ended": job(self.teams_ended),
-            "job-teams-asked": job(self.teams_ended, asked=True),
+            "job-teams-asked": job(self.teams_ended, asked=Asked(DANA.name, NOW)),
             "job-teams-seen": job(self.teams_seen),
             "jobs-none": day.no_jobs(Day((), 0)),
             "jobs-all-done": day.no_jobs(Day((), 12)),
