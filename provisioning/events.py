@@ -112,6 +112,7 @@ class CodeIssued(Event):
     issue: int
     expires_at: datetime
     voided: bool = False  # a live code died for it
+    asked_by: str = ""  # the technician who waited for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +177,11 @@ class CodeLocked(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeRequested(Event):
     """A technician asked an admin for a code."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeDenied(Event):
+    """An admin refused the code that was asked for."""
 
 
 # ------------------------------------------------------------------ near misses

@@ -57,12 +57,16 @@ def after(device: Device, step: Step) -> State:
     return TRANSITIONS[device.state, step]
 
 
+def _at_ease(device: Device) -> Device:
+    """Nobody asks for its code any more, no other device called with it, and no wrong ones are remembered."""
+    return replace(device, request=None, stray=None, locked_at=None)
+
+
 def issue_code(device: Device, code: ActivationCode, actor: Actor) -> Change:
     """The device gets this code; whatever code it had is dead."""
     voided = device.live_code(code.issued_at) is not None
-    fresh = replace(
-        device, state=after(device, Step.ISSUE_CODE), code=code, issued=code.issue, stray=None, locked_at=None
-    )
+    asked_by = device.request.by if device.request and device.request.open else ""
+    fresh = replace(_at_ease(device), state=after(device, Step.ISSUE_CODE), code=code, issued=code.issue)
     event = CodeIssued(
         at=code.issued_at,
         actor=actor.id,
@@ -70,6 +74,7 @@ def issue_code(device: Device, code: ActivationCode, actor: Actor) -> Change:
         issue=code.issue,
         expires_at=code.expires_at,
         voided=voided,
+        asked_by=asked_by,
     )
     return Change(puts=(fresh,), events=(event,))
 
@@ -87,15 +92,13 @@ def awaits_word(device: Device) -> bool:
 def with_received(device: Device, code: ActivationCode) -> Device:
     """The device with a code of the Teams admin centre. Errors: those of `receive_code`."""
     return replace(
-        device,
+        _at_ease(device),
         state=after(device, Step.ISSUE_CODE),
         code=code,
         issued=code.issue,
         installed=None,
         problem=None,
         renewals=(),
-        stray=None,
-        locked_at=None,
     )
 
 
@@ -132,15 +135,13 @@ def withdrawn(device: Device) -> ActivationCode | None:
 def provision(device: Device, now: datetime, token: str, source: str, report: Mapping[str, str]) -> Change:
     """The device presented its code: the code is erased, the former token is dead, it waits for sign-in."""
     fresh = replace(
-        device,
+        _at_ease(device),
         state=after(device, Step.PROVISION),
         code=None,
         token=token,
         reset_token="",
         provisioned_at=now,
         problem=None,
-        stray=None,
-        locked_at=None,
         type=report.get("type") or device.type,
         model=report.get("model") or device.model,
         serial=report.get("serial") or device.serial,
@@ -153,7 +154,7 @@ def provision(device: Device, now: datetime, token: str, source: str, report: Ma
 def reset(device: Device, now: datetime) -> Change:
     """The device was set back to factory settings and said so, listed or not: a new life begins, its token is dead."""
     fresh = replace(
-        device,
+        _at_ease(device),
         state=after(replace(device, removed_at=None), Step.RESET),
         life=device.life + 1,
         token="",
@@ -163,7 +164,6 @@ def reset(device: Device, now: datetime) -> Change:
         code=None,
         provisioned_at=None,
         installed=None,
-        stray=None,
     )
     return Change(puts=(fresh,), events=(DeviceReset(at=now, actor="device", subject=device.mac, life=fresh.life),))
 
@@ -174,14 +174,13 @@ def remove(device: Device, now: datetime, actor: Actor, fact: Event | None = Non
     With the token it can still report that reset, so that it can come back.
     """
     gone = replace(
-        device,
+        _at_ease(device),
         removed_at=now,
         code=None,
         token="",
         reset_token=device.token or device.reset_token,
         retry_key="",
         retry_until=None,
-        stray=None,
     )
     event = fact or DeviceRemoved(at=now, actor=actor.id, subject=device.mac, location=device.location)
     return Change(puts=(gone,), events=(event,))
@@ -196,7 +195,7 @@ def confirm_install(device: Device, word: Installation) -> Change:
     if word.screen and code and code.sealed is not None:
         events.append(CodeUsed(at=word.at, actor=word.by, subject=device.mac, issue=code.issue))
         code = replace(code, sealed=None)
-    fresh = replace(device, installed=word, problem=None, code=code)
+    fresh = replace(device, installed=word, problem=None, request=None, code=code)
     fact = InstallConfirmed(
         at=word.at,
         actor=word.by,

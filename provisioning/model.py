@@ -334,6 +334,7 @@ class MessageKind(StrEnum):
     ACCESS_GRANTED = "access_granted"
     ACCESS_ASKED = "access_asked"  # to admins
     CODE_WANTED = "code_wanted"  # to admins: a technician may not renew by themselves
+    CODE_ANSWERED = "code_answered"  # to a technician: an admin made the code they asked for, or refused it
     CODE_LOCKED = "code_locked"  # to admins: too many wrong codes, the code was revoked
     STRAY = "stray"  # to a technician: another device called with a code of theirs
     STRAY_ASKED = "stray_asked"  # to admins: a technician is at a device that is not theirs, or nowhere listed

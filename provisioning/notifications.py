@@ -11,10 +11,10 @@ from provisioning.errors import DeliveryError, Rejected, Throttled, TryAgain, Un
 from provisioning.events import (
     AccessAsked,
     AccessGranted,
+    CodeDenied,
     CodeIssued,
     CodeLocked,
     CodeReceived,
-    CodeRequested,
     DeviceAssigned,
     DeviceHandedOver,
     DeviceReplaced,
@@ -28,6 +28,7 @@ from provisioning.events import (
     StrayAsked,
 )
 from provisioning.model import MessageKind, MessageStatus, OutboxMessage, Post, Rollout
+from provisioning.onsite import CodeRequest
 
 PACE = timedelta(seconds=30)  # a living card in a channel is edited at most this often
 LONGEST_PAUSE = timedelta(minutes=5)
@@ -92,6 +93,16 @@ def _to_technician(event: Event, audience: Audience) -> Iterator[str]:
     return iter((technician,) if technician and technician != event.actor else ())
 
 
+def _to_surprised(event: Event, audience: Audience) -> Iterator[str]:
+    """Whoever holds the device and did not ask for its code."""
+    return (reader for reader in _to_technician(event, audience) if reader != getattr(event, "asked_by", ""))
+
+
+def _to_whoever_waits(event: Event, audience: Audience) -> Iterator[str]:
+    """Whoever holds the device and asked for its code."""
+    return (reader for reader in _to_technician(event, audience) if reader == getattr(event, "asked_by", ""))
+
+
 def _to_actor(event: Event, audience: Audience) -> Iterator[str]:
     return iter((event.actor,))
 
@@ -105,13 +116,13 @@ Readers = Callable[[Event, Audience], Iterator[str]]
 TOLD: Mapping[type[Event], tuple[tuple[MessageKind, Readers], ...]] = {
     AccessAsked: ((MessageKind.ACCESS_ASKED, _to_admins),),
     AccessGranted: ((MessageKind.ACCESS_GRANTED, _to_subject),),
-    CodeIssued: ((MessageKind.NEW_JOBS, _to_technician),),
+    CodeIssued: ((MessageKind.NEW_JOBS, _to_surprised), (MessageKind.CODE_ANSWERED, _to_whoever_waits)),
     CodeReceived: ((MessageKind.NEW_JOBS, _to_technician),),
     DeviceAssigned: ((MessageKind.NEW_JOBS, _to_technician),),
     DeviceHandedOver: ((MessageKind.NEW_JOBS, _to_technician),),
     DeviceReplaced: ((MessageKind.NEW_JOBS, _to_technician),),
     DevicesSwapped: ((MessageKind.NEW_JOBS, _to_technician),),
-    CodeRequested: ((MessageKind.CODE_WANTED, _to_admins),),
+    CodeDenied: ((MessageKind.CODE_ANSWERED, _to_technician),),
     CodeLocked: ((MessageKind.CODE_LOCKED, _to_admins),),
     StrayAsked: ((MessageKind.STRAY_ASKED, _to_admins),),
     PersonUnreachable: ((MessageKind.UNREACHABLE, _to_admins),),
@@ -167,6 +178,18 @@ def tell(kind: MessageKind, reader: str, subject: str, now: datetime, **params: 
         due_at=now,
         unique=f"{kind}:{reader}:{subject}:{more}",
         params=tuple(sorted(params.items())),
+    )
+
+
+def ask(mac: str, request: CodeRequest) -> tuple[OutboxMessage, ...]:
+    """Each admin in their turn, on lanes of their own: whoever comes later holds up nothing until then."""
+    return tuple(
+        replace(
+            tell(MessageKind.CODE_WANTED, admin, mac, request.at, asked=request.at.isoformat()),
+            due_at=due,
+            lane=f"wanted:{mac}:{place}",
+        )
+        for place, (admin, due) in enumerate(request.turns)
     )
 
 

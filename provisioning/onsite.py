@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+
+ASK_NEXT = timedelta(minutes=10)  # unanswered, after which the next admin is asked for a code
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,19 @@ class CodeRequest:
     admins: tuple[str, ...] = ()  # person ids, in the order they are asked
     refused_by: str = ""  # name of the admin who refused
     refused_at: datetime | None = None
+
+    @property
+    def open(self) -> bool:
+        return self.refused_at is None
+
+    @property
+    def turns(self) -> tuple[tuple[str, datetime], ...]:
+        """Which admin is asked when, as long as nobody answers."""
+        return tuple((admin, self.at + place * ASK_NEXT) for place, admin in enumerate(self.admins))
+
+    def latest(self, now: datetime) -> tuple[str, datetime]:
+        """Who was asked last, and when; nobody where there was nobody to ask."""
+        return next((turn for turn in reversed(self.turns) if turn[1] <= now), ("", self.at))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bot.handlers.devices import living
+from dataclasses import replace
+
+from bot.handlers.devices import gone, living
 from bot.handlers.jobs import LONG, ends, worked
 from bot.routing import Router
 from bot.turn import Reply, Turn
@@ -11,7 +13,6 @@ from cards.views.rollouts import codes_ended_note
 from provisioning.access import Permission
 from provisioning.errors import NotFound
 from provisioning.jobs import Job, JobKind
-from provisioning.lifecycle import companion
 from provisioning.model import MessageKind
 from provisioning.service.codes import Revoked
 from provisioning.service.lookup import Target
@@ -82,14 +83,35 @@ async def code_locked(turn: Turn, subject: str) -> Reply | None:
 
 
 @router.notice(MessageKind.CODE_WANTED)
-async def code_wanted(turn: Turn, subject: str) -> Reply | None:
+async def code_wanted(turn: Turn, subject: str, asked: str = "") -> Reply | None:
     """A technician needs a code that only an admin can make."""
     facts = await turn.provisioning.facts(turn.actor, subject)
-    exhausted = turn.provisioning.renewals_left(facts.device) <= 0
-    device = facts.device
-    if device.provisioned or (device.live_code(turn.now) and (not exhausted or companion(device))):
+    request = facts.device.request
+    if request is None or not request.open or request.at.isoformat() != asked:
         return None
-    return Reply(card=cards.wanted_card(facts.device, facts.technician or _("A technician")))
+    card = cards.wanted_card(facts.device, facts.technician or request.by_name)
+    told = living(facts.device, "code_wanted_again")
+    return Reply(card=card, living=replace(told, params={**told.params, "asked": asked}))
+
+
+@router.view
+async def code_wanted_again(turn: Turn, mac: str, asked: str) -> Reply | None:
+    """The wish as it stands now: somebody else may have answered it."""
+    try:
+        wish = await code_wanted(turn, mac, asked)
+        return wish or Reply(
+            card=cards.answered_card((await turn.provisioning.facts(turn.actor, mac)).device, turn.now)
+        )
+    except NotFound:
+        return await gone(turn, mac)
+
+
+@router.command("refuse <device>", needs=CODES)
+@router.action("deny_code")
+async def refuse_code(turn: Turn, device: str) -> Reply:
+    """Make no code for a technician who asks for one; they are told so."""
+    denied = await turn.provisioning.deny_code(turn.actor, device)
+    return Reply(card=cards.answered_card(denied, turn.now))
 
 
 @router.notice(MessageKind.CODES_ENDED)

@@ -97,6 +97,21 @@ async def code(turn: Turn, device: str) -> Reply:
     return await job(turn, device)
 
 
+@router.command("start <device>", needs=SITE)
+@router.action("start")
+async def start(turn: Turn, device: str) -> Reply:
+    """You stand before one of your devices: get its code, made now where none lives."""
+    return await job_reply(turn, await turn.provisioning.start(turn.actor, device))
+
+
+@router.notice(MessageKind.CODE_ANSWERED)
+async def code_answered(turn: Turn, subject: str) -> Reply | None:
+    """An admin made the code that was asked for, or refused it."""
+    job = await turn.provisioning.job(turn.actor, subject)
+    reply = await job_reply(turn, job)
+    return dataclasses.replace(reply, card=cards.answered(reply.card, job)) if reply.card else None
+
+
 @router.command("new code <device>", needs=SITE)
 @router.action("renew", fresh=True)
 async def new_code(turn: Turn, device: str) -> Reply:

@@ -16,7 +16,7 @@ from cards.views.common import (
     valid_words,
     what_and_mac,
 )
-from cards.words import code_groups, escape, mac_dashed, until
+from cards.words import clock, code_groups, escape, mac_dashed, until
 from provisioning.lifecycle import companion
 from provisioning.model import Device
 from provisioning.service.codes import CodePage, Revoked
@@ -114,11 +114,13 @@ def locked_card(device: Device) -> Notice:
 
 def wanted_card(device: Device, name: str) -> Notice:
     """To the admins: a technician may not renew by themselves any more, or only Microsoft can."""
+    refuse = Button("deny_code", _("Refuse"), {"device": device.mac})
     if companion(device):
         return Notice(
             title=_("{name} needs a code, {place}", name=escape(name), place=place_words(device)),
             lines=(_("Make a new one in the Teams admin centre, then upload the file here."), what_and_mac(device)),
-            buttons=(Button("device", _("Show it"), {"device": device.mac}), Button("dismiss", _("Refuse"))),
+            buttons=(Button("device", _("Show it"), {"device": device.mac}), refuse),
+            small=(_("Or type: refuse {mac}", mac=mac_dashed(device.mac)),),
             subject=device.mac,
             revision=device.version,
         )
@@ -126,12 +128,23 @@ def wanted_card(device: Device, name: str) -> Notice:
         title=_("{name} needs a code, {place}", name=escape(name), place=place_words(device)),
         buttons=(  # the live code that does not work on site dies
             Button("reissue", _("Issue"), _this_code(device), style=Style.POSITIVE),
-            Button("dismiss", _("Refuse")),
+            refuse,
         ),
-        small=(_("Or type: issue {mac}", mac=mac_dashed(device.mac)),),
+        small=(_("Or type: reissue {mac}, refuse {mac}", mac=mac_dashed(device.mac)),),
         subject=device.mac,
         revision=device.version,
     )
+
+
+def answered_card(device: Device, now: datetime) -> Notice:
+    """What stands where a technician's wish for a code was told, once somebody decided on it."""
+    request, place = device.request, place_words(device)
+    if request and request.refused_at:
+        words = {"name": escape(request.refused_by), "place": place, "time": clock(request.refused_at, now)}
+        return Notice(title=_("{name} refused a new code for {place} {time}", **words))
+    if device.live_code(now):
+        return Notice(title=_("There is a code for {place} now", place=place))
+    return Notice(title=_("Nobody asks for a code for {place} any more", place=place))
 
 
 def _this_code(device: Device) -> dict[str, str]:

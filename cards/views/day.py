@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
-from cards.view import Button, CodeCard, ListCard, Notice, Row, Style, Tone
+from cards.view import Button, CodeCard, ListCard, Notice, Row, Style, Tone, View
 from cards.views.common import (
     answer_words,
     installed_words,
@@ -19,8 +20,8 @@ from cards.views.common import (
 from cards.words import clock, code_groups, escape, mac_end
 from provisioning.lifecycle import awaits_word, companion
 from provisioning.model import Device, Person
-from provisioning.service.day import Day, Job
-from provisioning.texts import _, ngettext
+from provisioning.service.day import Asked, Day, Job
+from provisioning.texts import N_, _, ngettext
 
 PAGE = 10
 
@@ -44,8 +45,8 @@ def job_card(
         valid=valid_words(device, live, now) if shows and live else "",
         how=_how(device, organisation) if shows else "",
         lines=lines,
-        buttons=_job_buttons(device, shows=shows, now=now, asked=job.asked),
-        small=(*((what_and_mac(device),) if title else ()), _job_footer(job, device)),
+        buttons=_job_buttons(device, shows=shows, now=now, asked=job.asked is not None),
+        small=(*((what_and_mac(device),) if title else ()), _job_footer(job, device, now)),
         subject=device.mac,
         revision=device.version,
         readers=readers,
@@ -80,12 +81,14 @@ def _headline(job: Job, now: datetime, organisation: str) -> tuple[str, Tone, tu
         title = _("Confirmed {time}", time=clock(device.installed.at, now))
         return title, Tone.GOOD, (_("Installed: {word}", word=installed_words(device, organisation)),)
     if job.asked:
-        return _("An admin was asked {time}", time=clock(now, now)), Tone.WARNING, (_("You get the new code here."),)
+        return _asked(job.asked, now)
     if device.locked_at:
         title = _("Too many wrong codes: this code was ended {time}.", time=clock(device.locked_at, now))
         check = _("Get a new code, and type it on the device whose MAC ends {end}.", end=mac_end(device.mac))
         return title, Tone.WARNING, (check,)
-    if code is None or (code.sealed is None and code.expires_at > now):
+    if code is None:
+        return "", Tone.PLAIN, (_("Code starts when you are at the device."),)
+    if code.sealed is None and code.expires_at > now:
         return "", Tone.PLAIN, (_("No code yet."),)
     if not code.live(now):
         ended = _("This code ended at {time}.", time=clock(code.expires_at, now))
@@ -97,6 +100,20 @@ def _headline(job: Job, now: datetime, organisation: str) -> tuple[str, Tone, tu
     if not job.held.digits:
         return "", Tone.PLAIN, (_("The code is hidden while another one is shown."),)
     return "", Tone.PLAIN, ()
+
+
+def _asked(asked: Asked, now: datetime) -> tuple[str, Tone, tuple[str, ...]]:
+    words = {"name": escape(asked.name), "time": clock(asked.at, now)}
+    if asked.refused:
+        help_ = _("If something is wrong here, report a problem. Or call {name}.", **words)
+        return _("{name} refused a new code {time}", **words), Tone.ATTENTION, (help_,)
+    if not asked.name:
+        return (
+            _("No admin can be asked here"),
+            Tone.ATTENTION,
+            (_("Call one of your admins: this code is theirs to make."),),
+        )
+    return _("Asked {name} {time}, you get it here.", **words), Tone.WARNING, ()
 
 
 def _job_buttons(device: Device, *, shows: bool, now: datetime, asked: bool) -> tuple[Button, ...]:
@@ -111,14 +128,32 @@ def _job_buttons(device: Device, *, shows: bool, now: datetime, asked: bool) -> 
     if device.live_code(now):
         return (Button("code", _("Show code"), data, style=Style.POSITIVE), problem, listing)
     renew = {**data, "issue": str(device.issued)}
+    if asked and not companion(device):
+        return (Button("next", _("Next device"), style=Style.POSITIVE), problem, listing)
     if companion(device):  # it may have been used at the last minute: only its screen tells
         ask = (Button("renew", _("Ask admin"), renew),)
         return (*(() if asked else ask), Button("install_form", _("Confirm"), data), problem)
+    if _need(device, now) == "start":
+        return (Button("start", _("I'm at the device"), data, style=Style.POSITIVE), problem, listing)
     return (Button("renew", _("Get new code"), renew, style=Style.POSITIVE), problem, listing)
 
 
-def _job_footer(job: Job, device: Device) -> str:
-    words = _("Or type: install {place}, problem {place} …, list", place=escape(device.place))
+_TYPED = {
+    "start": N_("Or type: start {place}, problem {place} …, list"),
+    "renew": N_("Or type: new code {place}, problem {place} …, list"),
+    "": N_("Or type: install {place}, problem {place} …, list"),
+}
+
+
+def _need(device: Device, now: datetime) -> str:
+    """What its technician does about its code first."""
+    if device.installed or device.provisioned or device.live_code(now):
+        return ""
+    return "renew" if device.code or device.locked_at else "start"
+
+
+def _job_footer(job: Job, device: Device, now: datetime) -> str:
+    words = _(_TYPED[_need(device, now)], place=escape(device.place))
     if job.number:
         return _("{number} of {total}. {words}", number=job.number, total=job.total, words=words)
     return words
@@ -132,6 +167,17 @@ def from_words(giver: Person, count: int) -> str:
         if count
         else _("Devices from {name}", name=name)
     )
+
+
+def answered(card: View, job: Job) -> View:
+    """The same card with a push line that says what an admin decided."""
+    place = place_words(job.device)
+    said = (
+        _("{place}: {title}", place=place, title=card.title)
+        if job.asked
+        else _("The code for {place} is here", place=place)
+    )
+    return replace(card, summary=said)
 
 
 def morning_words(day: Day) -> str:

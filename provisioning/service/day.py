@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from provisioning.access import Permission, may_see, require
 from provisioning.hours import midnight
@@ -14,13 +14,22 @@ from provisioning.service.handover import Handover, InHand
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """The admin who was asked for a code last, and when; or who refused one, and when."""
+
+    name: str  # empty where there is nobody to ask
+    at: datetime
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A device in its technician's hands, and where it stands in their list: the `number`th of `total`."""
 
     held: InHand
     number: int
     total: int
-    asked: bool = False  # an admin was asked for a code just now
+    asked: Asked | None = None  # an admin was asked for a code
 
     @property
     def device(self) -> Device:
@@ -58,11 +67,15 @@ class Days(Handover):
         return await self._job(actor, current, day) if current else None
 
     def _foremost(self, free: Sequence[Device]) -> Device | None:
-        """One that called in but is not confirmed, else the first on the way that has a live code, else the first."""
+        """One that called in but is not confirmed, else the first on the way that has a live code, else the first.
+
+        Where an admin has to help first, any other goes before.
+        """
         now = self.now()
         begun = [device for device in free if device.provisioned]
         ready = [device for device in free if device.live_code(now)]
-        return next(iter((*begun, *ready, *free)), None)
+        stuck = [device for device in free if device.request]
+        return next(iter((*begun, *ready, *(device for device in free if device not in stuck), *stuck)), None)
 
     async def job(self, actor: Actor, text: str) -> Job:
         """One device as its technician sees it, its code in hand where one lives."""
@@ -72,7 +85,19 @@ class Days(Handover):
     async def _job(self, actor: Actor, device: Device, day: Day) -> Job:
         live = device.live_code(self.now())
         held = await self.hold(actor, device.mac) if live else await self._in_hand(device, unseal=False)
-        return Job(held, self._number(device, day), day.total)
+        return await self._numbered(held, day)
+
+    async def _numbered(self, held: InHand, day: Day) -> Job:
+        return Job(held, self._number(held.device, day), day.total, await self._asked(held.device))
+
+    async def _asked(self, device: Device) -> Asked | None:
+        request = device.request
+        if request is None:
+            return None
+        if request.refused_at:
+            return Asked(request.refused_by, request.refused_at, refused=True)
+        admin, at = request.latest(self.now())
+        return Asked((await self.names((admin,))).get(admin, ""), at)
 
     async def redraw_job(self, actor: Actor, mac: str) -> Job | None:
         """The job as its card should stand now: the code only where this is the device the phone shows.
@@ -85,7 +110,7 @@ class Days(Handover):
         day = await self.day(actor) if actor.is_technician else Day((), 0)
         if person.current == mac:
             return await self._job(actor, device, day)
-        return Job(await self._in_hand(device, unseal=False), self._number(device, day), day.total)
+        return await self._numbered(await self._in_hand(device, unseal=False), day)
 
     async def whereabouts(self, mac: str) -> tuple[Device | None, Device | None]:
         """A device that a card was about, as it is now, and the one that took its place where it was replaced."""

@@ -213,8 +213,8 @@ class Devices(Importing, Finding):
             a, b = await self.device(actor, one), await self.device(actor, other)
             if a.mac == b.mac:
                 raise SameDevice
-            fresh_a = replace(a, location=b.location, technician=b.technician, stray=None)
-            fresh_b = replace(b, location=a.location, technician=a.technician, stray=None)
+            fresh_a = replace(a, location=b.location, technician=b.technician, stray=None, request=None)
+            fresh_b = replace(b, location=a.location, technician=a.technician, stray=None, request=None)
             facts = (
                 DevicesSwapped(at=self.now(), actor=actor.id, subject=a.mac, other=b.mac),
                 DevicesSwapped(at=self.now(), actor=actor.id, subject=b.mac, other=a.mac),

@@ -86,7 +86,7 @@ class Handover(Lookup):
         fact = DeviceAssigned(
             at=now, actor=actor.id, subject=device.mac, technician=technician, former=device.technician
         )
-        return Change(puts=(replace(device, technician=technician),), events=(fact,))
+        return Change(puts=(replace(device, technician=technician, request=None),), events=(fact,))
 
     async def assign(self, actor: Actor, target: Target, technician: Person, beside: Beside | None = None) -> int:
         """The target's open devices go to this technician, codes and all; returns how many changed hands."""
@@ -172,11 +172,17 @@ class Handover(Lookup):
                 return Change(), device
             fact = CodeShown(at=self.now(), actor=actor.id, subject=mac, issue=code.issue, reader=actor.id)
             change = Change(events=(fact,))
-            if person and person.current != mac:
-                change += Change(puts=(replace(person, current=mac), *await self._codes_to_hide(actor, mac)))
+            if person:
+                change += Change(puts=await self._phone_turns_to(actor, person, mac))
             return change, device
 
         return await self._unsealed(await self.unit(replace(actor, operation=""), decide))
+
+    async def _phone_turns_to(self, actor: Actor, person: Person, mac: str) -> tuple[Person | OutboxMessage, ...]:
+        """From now on their phone shows this device's code and no other; nothing where it does already."""
+        if person.current == mac:
+            return ()
+        return (replace(person, current=mac), *await self._codes_to_hide(actor, mac))
 
     async def _codes_to_hide(self, actor: Actor, mac: str) -> tuple[OutboxMessage, ...]:
         """Edits for the actor's cards that still show another device's code."""

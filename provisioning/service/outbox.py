@@ -28,6 +28,8 @@ class Outbox(People):
         await self._settle(done, post)
         if message.kind is MessageKind.NEW_JOBS:
             await self.redraw(message.recipient)
+        if message.kind is MessageKind.CODE_WANTED and message.due_at > message.created_at:
+            await self.redraw(message.subject)  # whoever waits reads that the next admin was asked
 
     async def dropped(self, message: OutboxMessage) -> None:
         """There was nothing to say any more when its turn came."""

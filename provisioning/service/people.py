@@ -352,7 +352,7 @@ class People(Handover):
         now = self.now()
         change = lifecycle.revoke_code(device, now, actor) if renew else Change(puts=(device,))
         bare = next(record for record in change.puts if isinstance(record, Device))
-        moved = replace(bare, technician=heir.id if heir else "")
+        moved = replace(bare, technician=heir.id if heir else "", request=None)
         events: tuple[Event, ...] = change.events
         if heir and renew:
             step = lifecycle.issue_code(moved, self.fresh_code(moved, actor), actor)

@@ -27,9 +27,9 @@ from cards.views.issuing import Choices
 from provisioning.codes import Key, Keyring
 from provisioning.errors import Choice, MacWrongLength
 from provisioning.model import Actor, Batch, Conversation, ConversationKind, Device, Person, Role, State
-from provisioning.onsite import Answered, Installation, Problem
+from provisioning.onsite import Answered, CodeRequest, Installation, Problem
 from provisioning.service.codes import CodePage, Revoked
-from provisioning.service.day import Day, Job
+from provisioning.service.day import Asked, Day, Job
 from provisioning.service.devices import Added, Undone
 from provisioning.service.finding import DeviceFacts, Listing, Nothing
 from provisioning.service.handover import Delivery, InHand
@@ -94,6 +94,7 @@ class _Cards:
         self.troubled = replace(self.live, problem=trouble)
         answer = Answered(words, "dana", "Dana Admin", NOW)
         self.answered = replace(self.live, problem=replace(trouble, answer=answer))
+        self.refused = CodeRequest("sam", sam.name, NOW, ("dana",), "Dana Admin", NOW)
         self.row = [self.device(f"Oslo/{2 + n // 5}/{2 + n // 5}.{14 + n % 5}", n) for n in range(10)]
         self.batch = Batch(id="b1", kind="issue", by="dana", by_name="Dana Admin", at=NOW, macs=(), expires_at=SOON)
 
@@ -158,6 +159,9 @@ class _Cards:
             "assigned": issuing.assigned_card(12, self.sam, "Oslo"),
             "locked": codes.locked_card(self.bare),
             "wanted": codes.wanted_card(self.bare, self.sam.name),
+            "wanted-refused": codes.answered_card(replace(self.bare, request=self.refused), NOW),
+            "wanted-issued": codes.answered_card(self.live, NOW),
+            "wanted-over": codes.answered_card(self.called, NOW),
         }  # fmt: skip
 
     def devices(self) -> dict[str, View]:
@@ -239,7 +243,7 @@ class _Cards:
 
     def onsite(self) -> dict[str, View]:
         def job(device: Device, digits: str = "", **more: Any) -> View:
-            asked = more.pop("asked", False)
+            asked = more.pop("asked", None)
             held = Job(InHand(device, digits, self.sam.name), 1, 12, asked=asked)
             return day.job_card(held, NOW, "Contoso", readers=("29:sam",), **more)
 
@@ -256,7 +260,9 @@ class _Cards:
             "job-hidden": job(self.live),
             "job-without-code": job(self.bare),
             "job-ended": job(self.ended),
-            "job-asked": job(self.ended, asked=True),
+            "job-asked": job(self.ended, asked=Asked(DANA.name, NOW)),
+            "job-refused": job(self.ended, asked=Asked(DANA.name, NOW, refused=True)),
+            "job-nobody-to-ask": job(self.ended, asked=Asked("", NOW)),
             "job-locked": job(replace(self.bare, locked_at=NOW)),
             "job-called-in": job(self.called),
             "job-installed": job(self.installed),
@@ -264,7 +270,7 @@ class _Cards:
             "job-answered": job(self.answered),
             "job-teams": job(self.teams, "482913", upcoming=True),
             "job-teams-ended": job(self.teams_ended),
-            "job-teams-asked": job(self.teams_ended, asked=True),
+            "job-teams-asked": job(self.teams_ended, asked=Asked(DANA.name, NOW)),
             "job-teams-seen": job(self.teams_seen),
             "jobs-none": day.no_jobs(Day((), 0)),
             "jobs-all-done": day.no_jobs(Day((), 12)),

@@ -31,7 +31,7 @@ from provisioning.model import (
 )
 from provisioning.onsite import Answered, Installation, Problem
 from provisioning.service.codes import CodePage, Revoked
-from provisioning.service.day import Day, Job
+from provisioning.service.day import Asked, Day, Job
 from provisioning.service.devices import Added, Undone
 from provisioning.service.finding import DeviceFacts, Listing, Nothing
 from provisioning.service.handover import Delivery, InHand
@@ -103,7 +103,8 @@ def cards_of(device: Device, user: str) -> Iterator[View]:
     fault, unseen = TextTooLong(length=201, limit=200), ScreenNotSeen(organisation=user)
     for actor in (ADMIN, TECHNICIAN, BOTH):
         yield devices.device_card(facts, actor, NOW, "Moved.")
-    for hand, asked, upcoming in itertools.product((held, bare), (False, True), (False, True)):
+    asks = (None, Asked(user, NOW), Asked(user, NOW, refused=True), Asked("", NOW))
+    for hand, asked, upcoming in itertools.product((held, bare), asks, (False, True)):
         yield day_cards.job_card(Job(hand, 3, 12, asked), NOW, user or "x", upcoming=upcoming, readers=("29:s",))
     yield codes.code_card(held, NOW)
     yield codes.code_card(bare, NOW, "x")

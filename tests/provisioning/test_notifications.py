@@ -10,10 +10,10 @@ from provisioning.errors import DeliveryError, PostGone, Rejected, Throttled, Tr
 from provisioning.events import (
     AccessAsked,
     AccessGranted,
+    CodeDenied,
     CodeIssued,
     CodeLocked,
     CodeReceived,
-    CodeRequested,
     DeviceAssigned,
     DeviceHandedOver,
     DeviceProvisioned,
@@ -72,7 +72,9 @@ CASES: list[tuple[Callable[..., Event], str, set[tuple[MessageKind, str]]]] = [
     (lambda **e: CodeIssued(issue=1, expires_at=NOW, **e), "sam", set()),
     (lambda **e: CodeReceived(issue=1, expires_at=NOW, **e), "dana", {(told.NEW_JOBS, "sam")}),
     (lambda **e: DeviceAssigned(technician="sam", **e), "dana", {(told.NEW_JOBS, "sam")}),
-    (CodeRequested, "sam", {(told.CODE_WANTED, "dana"), (told.CODE_WANTED, "lee")}),
+    (lambda **e: CodeIssued(issue=1, expires_at=NOW, asked_by="sam", **e), "dana", {(told.CODE_ANSWERED, "sam")}),
+    (lambda **e: CodeIssued(issue=1, expires_at=NOW, asked_by="kim", **e), "dana", {(told.NEW_JOBS, "sam")}),
+    (CodeDenied, "dana", {(told.CODE_ANSWERED, "sam")}),
     (
         lambda **e: CodeLocked(issue=1, failures=100, **e),
         "service",
@@ -117,7 +119,7 @@ def test_every_fact_that_is_told_has_its_case() -> None:
 
 
 def test_an_admin_is_not_told_of_their_own_doing() -> None:
-    out = messages([CodeRequested(at=NOW, actor="dana", subject=MAC)], HEARERS, NOW)
+    out = messages([AccessAsked(at=NOW, actor="dana", subject=MAC)], HEARERS, NOW)
     assert [message.recipient for message in out] == ["lee"]
 
 

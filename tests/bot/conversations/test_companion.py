@@ -129,7 +129,7 @@ async def test_an_ended_code_asks_the_admin_who_reads_where_a_new_one_is_made(
     assert "An admin has to make a new one in the Teams admin centre." in card.texts
     assert card.buttons == ["Ask admin", "Confirm", "Problem"]
     told = await sam.presses("Ask admin")
-    assert told.title == "An admin was asked 07:31"
+    assert told.title == "Asked Dana 07:31, you get it here."
     assert dana.card.title == "Sam needs a code, Oslo, floor 2, room 2.14"
     assert "Make a new one in the Teams admin centre, then upload the file here." in dana.card.texts
     assert "Issue" not in dana.card.buttons
