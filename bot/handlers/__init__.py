@@ -9,6 +9,7 @@ from bot.handlers import (
     install,
     issuing,
     jobs,
+    offline,
     people,
     problems,
     rollouts,
@@ -25,5 +26,5 @@ def all_routes() -> Router:
     table = Router()
     table.include(guide(table), devices.router, uploads.router, finding.router, tags.router)
     table.include(issuing.router, codes.router, exports.router, jobs.router)
-    table.include(day.router, install.router, strays.router, problems.router, people.router)
+    table.include(day.router, install.router, strays.router, offline.router, problems.router, people.router)
     return table.include(rollouts.router)
