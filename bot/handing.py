@@ -98,6 +98,11 @@ async def _pdf(turn: Turn, take: Take, held: list[InHand]) -> bytes:
     return await asyncio.to_thread(files.sheet_to_print, take.title, held, turn.now, link)
 
 
+async def _pack(turn: Turn, context: Context) -> bytes:
+    pack, link = await turn.provisioning.make_pack(turn.actor), turn.provisioning.policy.chat_link
+    return await asyncio.to_thread(files.pack_to_print, turn.actor.name, pack, turn.now, link)
+
+
 MAKERS: Mapping[str, Maker] = {
     "template": _template,
     "errors": _errors,
@@ -105,6 +110,7 @@ MAKERS: Mapping[str, Maker] = {
     "codes": _codes,
     "print": _printed,
     "print_codes": _printed_codes,
+    "pack": _pack,
 }
 
 

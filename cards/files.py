@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from urllib.parse import quote
 
 from cards.views.common import BADGES
-from cards.words import clock, code_groups, mac_dashed
+from cards.words import clock, code_groups, mac_dashed, stamp
 from provisioning.documents.printable import Block, printable
 from provisioning.mac import vendor
 from provisioning.model import Authority, Device
 from provisioning.service.handover import InHand
+from provisioning.service.offline import Pack
 from provisioning.sheets.columns import Column, recognised
 from provisioning.sheets.faults import say
 from provisioning.sheets.writing import Form, Heading, errors, table
-from provisioning.texts import _, current_speech
+from provisioning.texts import _, current_speech, ngettext
 from provisioning.uploads import BadRow, Upload
 
 # Titles are those of the upload, in English: what was exported can be sent back.
@@ -108,6 +110,39 @@ def sheet_to_print(title: str, held: Sequence[InHand], now: datetime, chat_link:
     """One block a device; `chat_link` opens the chat with the bot, with what stands behind it typed already."""
     lines = [_("Scan a code to open the chat with the install command typed.")] if chat_link else []
     return printable(title, lines, [_block(one, now, chat_link) for one in held], _moment(now))
+
+
+def pack_to_print(name: str, pack: Pack, now: datetime, chat_link: str) -> bytes:
+    """A technician's sheet for where there is no signal. Its number and signature stand on each page."""
+    live = sum(bool(one.digits) for one in pack.held)
+    lines = [
+        ngettext("{n} device, {live} with a code.", "{n} devices, {live} with a code.", len(pack.held), live=live),
+        _("Works without a signal on your phone: type the code on the device, and tick what is mounted."),
+        _("Devices that called in stand on your list by themselves. Then say: install all"),
+        _("Codes are secrets, these are for you alone. Shred the sheet when the work is done."),
+    ]
+    if pack.left_out:
+        lines.append(
+            ngettext("{n} more device is not on it.", "{n} more devices are not on it.", pack.left_out)
+            + " "
+            + _("Make another sheet when these are done.")
+        )
+    lines.append(_("Is it genuine? Type: sheet {seal}", seal=pack.seal))
+    title = _("Offline sheet of {name}, {date}", name=name, date=stamp(pack.made_at))
+    footer = f"{pack.seal} · {_moment(pack.made_at)}"
+    return printable(title, lines, [_pack_block(one, now, chat_link) for one in pack.held], footer, seal=pack.seal)
+
+
+def _pack_block(held: InHand, now: datetime, chat_link: str) -> Block:
+    """Why a device has no code stands where the code would be."""
+    block, device = _block(held, now, chat_link), held.device
+    if block.code:
+        return block
+    if device.provisioned and device.provisioned_at:
+        why = _("called in {time}", time=clock(device.provisioned_at, now))
+    else:
+        why = _("no code: ask an admin")
+    return replace(block, location=f"{block.location} · {why}")
 
 
 def _block(held: InHand, now: datetime, chat_link: str) -> Block:

@@ -140,6 +140,15 @@ class CodesExported(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SheetMade(Event):
+    """A signed sheet of a technician's own devices. The subject is the person; `digest` is of the MACs, keyed."""
+
+    sheet: str  # its number
+    count: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CodeShown(Event):
     """Committed before the code is unsealed."""
 

@@ -300,7 +300,7 @@ class Batch:
     """
 
     id: str = field(default_factory=lambda: secrets.token_hex(8))
-    kind: str  # "add", "issue" or "import"
+    kind: str  # "add", "issue", "import" or "sheet"
     by: str
     by_name: str
     at: datetime

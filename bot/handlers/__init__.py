@@ -10,6 +10,7 @@ from bot.handlers import (
     issuing,
     jobs,
     languages,
+    offline,
     people,
     problems,
     rollouts,
@@ -26,5 +27,6 @@ def all_routes() -> Router:
     table = Router()
     table.include(guide(table), devices.router, uploads.router, finding.router, tags.router)
     table.include(issuing.router, codes.router, exports.router, jobs.router)
-    table.include(day.router, install.router, strays.router, problems.router, people.router, languages.router)
+    table.include(day.router, install.router, strays.router, offline.router, problems.router)
+    table.include(people.router, languages.router)
     return table.include(rollouts.router)

@@ -141,7 +141,7 @@ def plain_name(title: str) -> str:
     return "".join(c if c.isalnum() or c in " -_.#" else "-" for c in title)[:60].strip(" .") or _("all")
 
 
-@router.action("file_again", needs=SEE)
+@router.action("file_again", needs=(*SEE, Permission.WORK_ON_SITE))
 async def file_again(
     turn: Turn, name: str, kind: str, upload: str = "", target: str = "", person: str = "", form: str = ""
 ) -> Reply:
@@ -157,6 +157,7 @@ INSTEAD: Mapping[str, tuple[str, str, str]] = {
     "codes": ("codes", N_("Codes"), "site"),
     "print": ("devices", N_("Devices"), "words"),
     "print_codes": ("codes", N_("Codes"), "site"),
+    "pack": ("jobs", N_("List"), ""),
 }
 
 

@@ -21,6 +21,7 @@ from cards.words import clock, code_groups, escape, mac_end
 from provisioning.lifecycle import awaits_word, companion
 from provisioning.model import Device, Person
 from provisioning.service.day import Asked, Day, Job
+from provisioning.service.offline import to_confirm
 from provisioning.texts import N_, _, ngettext
 
 PAGE = 10
@@ -226,13 +227,35 @@ def jobs_card(day: Day, now: datetime, start: int = 0) -> ListCard:
             )
             for device in rows
         ),
+        lines=_called_in_words(day),
         buttons=(
             Button("next", _("Next device"), style=Style.POSITIVE),
+            *_confirm_all(day),
             *more("jobs", following, start, PAGE),
         ),
-        small=(_("Type a room, like {place}, for its code.", place=escape(rows[0].place)),) if rows else (),
+        small=(
+            (
+                _("Type a room, like {place}, for its code.", place=escape(rows[0].place)),
+                _("No signal there? offline makes a sheet. install all confirms what called in."),
+            )
+            if rows
+            else ()
+        ),
         empty="" if rows else _("No devices today. I will write when there are."),
     )
+
+
+def _called_in_words(day: Day) -> tuple[str, ...]:
+    """What happened while nobody was looking, on a sheet for instance, and waits for a word."""
+    count = sum(map(to_confirm, day.open))
+    if not count:
+        return ()
+    return (ngettext("{n} called in, not confirmed.", "{n} called in, not confirmed.", count),)
+
+
+def _confirm_all(day: Day) -> tuple[Button, ...]:
+    count = sum(map(to_confirm, day.open))
+    return (Button("install_all", _("Confirm all {n}", n=count)),) if count > 1 else ()
 
 
 def _job_state(device: Device, now: datetime) -> str:

@@ -19,6 +19,7 @@ TOP, BOTTOM = 16.0, 281.0  # from the upper edge; Letter shows 17.6 less of it
 HEADER, FOOTER = 9.0, 6.0
 LINE = 4.6
 BLOCK = 31.0
+SEAL = 26.0  # the QR code that proves the sheet, with its white edge
 QR = 29.0  # with its white edge; a link of 150 characters is then 25 mm of modules of half a millimetre
 CODE = 62.0
 GAP = 4.0
@@ -42,10 +43,11 @@ class Block:
 
 
 def printable(
-    title: str, lines: Sequence[str], blocks: Sequence[Block], footer: str, font: Path | None = None
+    title: str, lines: Sequence[str], blocks: Sequence[Block], footer: str, font: Path | None = None, seal: str = ""
 ) -> bytes:
     """A PDF: `lines` stand below the title of the first page, `footer` (with the date) on each page.
 
+    A `seal` proves where the sheet comes from: a QR code beside the title of the first page, to be read by us.
     Signs that the font has not are shown as a replacement, and the footer says so. `font` is a TrueType file for
     places that are named in other scripts than Latin, Greek and Cyrillic.
     """
@@ -56,12 +58,21 @@ def printable(
     shown = [_shown(paper, block) for block in blocks]
     if paper.lacks:
         footer = f"{footer} · {_('{sign}: this font lacks the sign.', sign=paper.replacement)}"
-    pages = _pages(shown, TOP + HEADER + LINE * len(lines))
+    pages = _pages(shown, max(TOP + HEADER + LINE * len(lines), TOP + SEAL if seal else 0))
+    width = WIDTH - (SEAL + GAP if seal else 0)
     for number, (start, page) in enumerate(pages, start=1):
         paper.add_page()
-        _frame(paper, title, footer, _("Page {page} of {pages}", page=number, pages=len(pages)))
+        _frame(
+            paper,
+            title,
+            width if number == 1 else WIDTH,
+            footer,
+            _("Page {page} of {pages}", page=number, pages=len(pages)),
+        )
         for line, text in enumerate(lines if number == 1 else ()):
-            paper.put(text, (LEFT, TOP + HEADER - 1.5 + LINE * line), (WIDTH, LINE), (9.5, 8, 7))
+            paper.put(text, (LEFT, TOP + HEADER - 1.5 + LINE * line), (width, LINE), (9.5, 8, 7))
+        if seal and number == 1:
+            paper.put_code(seal, (RIGHT - SEAL, TOP - 2), SEAL)
         for place, block in enumerate(page):
             _draw(paper, block, start + place * BLOCK)
     return bytes(paper.output())
@@ -80,10 +91,10 @@ def _pages(blocks: Sequence[Block], first: float) -> list[tuple[float, Sequence[
     return [(first, blocks[:fits]), *((TOP + HEADER, blocks[start : start + later]) for start in rest)]
 
 
-def _frame(paper: Paper, title: str, footer: str, page: str) -> None:
+def _frame(paper: Paper, title: str, width: float, footer: str, page: str) -> None:
     """What stands on every page around the blocks."""
     paper.set_line_width(0.2)
-    paper.put(title, (LEFT, TOP), (WIDTH, HEADER - 2), (15, 13, 11, 9), Face.BOLD)
+    paper.put(title, (LEFT, TOP), (width, HEADER - 2), (15, 13, 11, 9), Face.BOLD)
     paper.put(footer, (LEFT, BOTTOM - FOOTER + 2), (WIDTH - 30, FOOTER), (8, 7, 6))
     paper.put(page, (RIGHT - 30, BOTTOM - FOOTER + 2), (30, FOOTER), (8, 7, 6), right=True)
 

@@ -6,6 +6,7 @@ from provisioning.service.exporting import Exporting
 from provisioning.service.housekeeping import Housekeeping
 from provisioning.service.installing import Installing
 from provisioning.service.nearmiss import NearMisses
+from provisioning.service.offline import Offline
 from provisioning.service.outbox import Outbox
 from provisioning.service.problems import Problems
 from provisioning.service.renewing import Renewing
@@ -17,6 +18,17 @@ __all__ = ["Policy", "Provisioning"]
 
 
 class Provisioning(
-    NearMisses, Devices, Working, Exporting, Renewing, Installing, Problems, Outbox, Rollouts, Activation, Housekeeping
+    NearMisses,
+    Devices,
+    Working,
+    Exporting,
+    Offline,
+    Renewing,
+    Installing,
+    Problems,
+    Outbox,
+    Rollouts,
+    Activation,
+    Housekeeping,
 ):
     """Everything the product can do; the doors call nothing else."""

@@ -276,6 +276,7 @@ class _Cards:
             "jobs-all-done": day.no_jobs(Day((), 12)),
             "jobs-stuck": day.no_jobs(Day((self.troubled,), 11)),
             "jobs": day.jobs_card(Day((self.troubled, self.called, *open_, self.bare), 3), NOW),
+            "jobs-called-in": day.jobs_card(Day((*(self.called,) * 5, *open_), 3), NOW),
             "install": install.install_form(self.called, "Contoso", mounting_only=False),
             "install-another-room": install.install_form(
                 self.called, "Contoso", mounting_only=False, room="2.16",

@@ -1,4 +1,4 @@
-"""The cards of near misses in each of their states; the texts are those of the devices and of `name`."""
+"""The cards of near misses and of sheets taken along, each in all its states; `name` is whatever people typed."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from cards.view import View
-from cards.views import strays
+from cards.views import offline, strays
 from provisioning.model import Device, State
 from provisioning.onsite import Stray
 from provisioning.service.day import Job
 from provisioning.service.handover import InHand
 from provisioning.service.nearmiss import Astray, RoomMissing, StrayRequest
+from provisioning.service.offline import Confirmed, SheetFacts
 
 NOW = datetime(2026, 11, 21, 7, 52, tzinfo=UTC)
 DIGITS = "482913760257"
@@ -48,6 +49,10 @@ def stray_cards(live: Device, ended: Device, name: str) -> dict[str, View]:
         "stray-refused-admin": question(refused),
         "stray-granted": question(granted, caller),
         "stray-settled": question(None),
+        "sheet-genuine": offline.sheet_card(SheetFacts(NOW, name, True, 12, 9), NOW),
+        "sheet-of-another": offline.sheet_card(SheetFacts(NOW, name, False, 12, 9), NOW),
+        "confirmed": offline.confirmed_card(Confirmed((caller,) * 14)),
+        "confirmed-none": offline.confirmed_card(Confirmed(())),
         "stray-add": strays.add_form(form),
         "stray-add-refused": strays.add_form(form, live.location[:50] + "/", RoomMissing()),
     }

@@ -153,6 +153,17 @@ def test_the_qr_code_has_its_white_edge() -> None:
     assert RIGHT - right == pytest.approx(4 * float(scale) * POINT, abs=0.01)
 
 
+def test_a_seal_stands_beside_the_title_of_the_first_page_alone() -> None:
+    seal = "PBS1.K7F3Q2MA.9F3A0C1D2E3B4A5F6071"
+    bare = [replace(PHONE, link="")] * 9
+    first, second = pages_of(printable("W" * 300, ["line " * 40], bare, FOOTER, seal=seal))
+    ((matrix, module),) = codes_of(first)
+    assert matrix == tuple(tuple(map(int, row)) for row in segno.make(seal, error="m", micro=False).matrix)
+    assert module >= 0.6 and codes_of(second) == []
+    for _face, _text, x, y in texts_of(printable("W" * 300, ["line " * 40], bare, FOOTER, seal=seal))[0]:
+        assert x < RIGHT - 26 or y > TOP + 24
+
+
 def test_no_link_no_qr_code() -> None:
     (page,) = pages_of(printable("Oslo", [], [replace(PHONE, link="")], FOOTER))
     assert codes_of(page) == []
