@@ -102,6 +102,8 @@ class Stage:
         """Time passes, once nothing is on its way any more: a message does not take a day."""
         await self._quiet()
         await self.clock.advance(by)
+        while not self.feed.empty():  # what was on its way is there by now, before anybody presses on
+            self._arrived(self.feed.get_nowait())
         if aside:
             self.terminal.aside(aside)
 

@@ -123,6 +123,14 @@ async def install(cast: Cast) -> None:
     code_of(await cast.sam.gets("2.16", "22:34", verb="install_form"))
 
 
+async def wrong_phone(cast: Cast) -> None:
+    code = cast.sam.code_in_hand
+    cast.stage.terminal.aside(_("Sam stands before another phone; it learns nothing, Sam does"))
+    await cast.device(THIRD, "3.01").refused(code, "code_refused")
+    await cast.sam.sees_edited("22:34", "22:35", verb="stray_swap")
+    code_of(await cast.sam.presses("stray_dismiss"))
+
+
 async def problem(cast: Cast) -> None:
     await cast.sam.presses("problem_form")
     await cast.sam.presses("problem_save", {"kind": "network", "note": _("Port 12 is dead")})
@@ -147,7 +155,9 @@ async def expired(cast: Cast) -> None:
 
 
 async def complete(cast: Cast) -> None:
-    cast.stage.terminal.aside(_("the network port of 2.16 works again"))
+    await cast.dana.presses("answer_form")
+    await cast.dana.presses("answer_save", {"words": _("Port 14 is live, use that one")})
+    await cast.sam.gets(_("Answer to your problem"), "2.16", verb="renew")
     await cast.sam.says("new code 2.16")
     code = code_of(await cast.sam.gets("2.16"))
     await cast.device(SECOND, "2.16").provisioned(code, ORGANISATION)
@@ -216,7 +226,8 @@ CHAPTERS: Final[tuple[tuple[str, int, Scene], ...]] = (  # title, minutes since 
     (N_("Codes for Oslo, to Sam"), 3, codes),
     (N_("Sam's first device"), 21, first_device),
     (N_("Sam confirms the install"), 6, install),
-    (N_("A problem on site"), 9, problem),
+    (N_("A code on the wrong phone"), 4, wrong_phone),
+    (N_("A problem on site"), 5, problem),
     (N_("A code ends before it was used"), 11, expired),
     (N_("All of Oslo"), 40, complete),
     (N_("Forty devices for Bergen, from a spreadsheet"), 30, spreadsheet),

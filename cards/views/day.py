@@ -71,7 +71,8 @@ def _headline(job: Job, now: datetime, organisation: str) -> tuple[str, Tone, tu
     if device.problem:
         answer = answer_words(device, now)
         title = _("Answer to your problem") if answer else _("Problem reported")
-        return title, Tone.ATTENTION, (problem_words(device), *((answer,) if answer else ()))
+        tone = Tone.ACCENT if answer else Tone.ATTENTION
+        return title, tone, (problem_words(device), *((answer,) if answer else ()))
     if device.provisioned_at and device.provisioned:
         title = _("Provisioned {time}", time=clock(device.provisioned_at, now))
         lines = [_("The screen should show {organisation}.", organisation=escape(organisation))]

@@ -93,8 +93,14 @@ class Outbox(People):
         moved = device and device.version != post.revision
         # work that goes on has its message edited now and then; only its end must not be missed
         ended = upload and not upload.unfinished and upload.version != post.revision
-        if moved or ended or (job and not job.running) or (not post.revision and await self._reached_since(post)):
+        reached = not post.revision and await self._reached_since(post)
+        if moved or ended or (job and not job.running) or reached or await self._shows_a_former_code(post):
             await self.store.save(Change(puts=(edit(post, self.now()),)))
+
+    async def _shows_a_former_code(self, post: Post) -> bool:
+        """Its reader's phone came to show another device's code while this card was on its way."""
+        reader = await self.store.get(Person, post.reader) if post.shows_code else None
+        return reader is not None and reader.current != post.subject
 
     async def _reached_since(self, post: Post) -> bool:
         """The ledger of a hand-over was drawn before its technician got the card that came with it."""
