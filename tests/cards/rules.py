@@ -284,7 +284,7 @@ def no_colour_alone(card: Card) -> Iterator[str]:
         inked = part["type"] == "TextBlock" and part.get("color", "Default") not in ("Default", "Dark", "Light")
         where = card if toned and any(_headings(part)) else part
         said = " ".join(block["text"] for block in of_type(where, "TextBlock"))
-        if (toned or inked) and not re.search(r"[^\W\d_]{2,}", said):
+        if (toned or inked) and not re.search(r"[^\W\d_]", said):
             yield f"{part['type']} is told by its colour alone"
 
 
