@@ -44,6 +44,8 @@ NOT_SET: Final = {
     "CODE_KEY_FILE": N_("CODE_KEYS counts"),
 }
 
+SOURCES: Final = {"default": N_("default"), "environment": N_("environment")}
+
 
 def doctor(
     environ: Mapping[str, str],
@@ -111,7 +113,7 @@ def _table(given: Mapping[str, Given], faults: list[str], local: bool) -> Table:
         table.add_row(
             name,
             escape(_shown(name, found.value)) if found else "",
-            found.source if found else "",
+            _(SOURCES.get(found.source, found.source)) if found else "",
             _state(name, found, faults, local),
         )
     return table

@@ -11,6 +11,7 @@ from aiohttp import web
 from bot.demo.connector import LocalConnector
 from bot.demo.page_texts import SUGGESTIONS, negotiated, page_texts
 from bot.demo.people import LOCAL_BOT, LOCAL_DEVICE_MACS, LOCAL_SERVICE_PATH, LOCAL_TENANT, LocalPerson
+from provisioning.languages import offered
 from provisioning.texts import Speech, speaking
 
 STATIC: Final = Path(__file__).with_name("static")
@@ -58,8 +59,8 @@ class Page:
         return _static_file(request.match_info["name"])
 
     async def config(self, request: web.Request) -> web.Response:
-        """In the language of whoever's browser asks."""
-        locale = negotiated(request.headers.get("Accept-Language", ""))
+        """In the language that was chosen on the page, or of whoever's browser asks."""
+        locale = negotiated(request.query.get("lang", "") or request.headers.get("Accept-Language", ""))
         with speaking(Speech.of(locale, None)):
             return web.json_response({"locale": locale, **self.table()}, headers={**PAGE_HEADERS, **BY_LANGUAGE})
 
@@ -76,6 +77,7 @@ class Page:
             "team": {"id": channel.team_id, "name": channel.team_name},
             "deviceMacs": list(LOCAL_DEVICE_MACS),
             "suggestions": dict(SUGGESTIONS),
+            "languages": [{"tag": tag, "name": name} for tag, name in offered()],
             "texts": page_texts(),
         }
 

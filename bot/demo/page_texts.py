@@ -24,6 +24,7 @@ TEXTS: Final = MappingProxyType(
         "product": N_("Provisioning Bot"),
         "tagline": N_("Roll out Teams devices from chat"),
         "banner": N_("Local mode: no sign-in check"),
+        "language": N_("Language"),
         "lost": N_("Connection lost. Trying again."),
         "pane.admin": N_("Admin"),
         "pane.technician": N_("Technician"),

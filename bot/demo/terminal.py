@@ -15,8 +15,8 @@ from rich.panel import Panel
 from rich.rule import Rule
 from rich.text import Text
 
-from cards.words import plain
-from provisioning.texts import _, current_speech
+from cards.words import plain, stamp
+from provisioning.texts import _
 
 WIDTH: Final = 80
 PANEL: Final = 60
@@ -46,10 +46,9 @@ class Terminal:
             self._print(Text(line, style="dim"))
 
     def chapter(self, number: int, title: str, now: datetime) -> None:
-        clock = now.astimezone(current_speech().timezone).strftime("%a %d %b %H:%M")
         self._print()
         self._print(
-            Rule(Text(f"{number}  {title}  ·  {clock}", style="bold"), characters="─", align="left", style="dim")
+            Rule(Text(f"{number}  {title}  ·  {stamp(now)}", style="bold"), characters="─", align="left", style="dim")
         )
 
     def aside(self, text: str) -> None:

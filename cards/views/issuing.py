@@ -168,7 +168,7 @@ def _begin_with(outlook: Outlook, count: int) -> str:
     floors = outlook.leading.floors
     one_site = len({device.site for device in outlook.leading.devices}) == 1
     if not (floors and all(floors) and one_site):
-        return _("Issue the first {n} now?", n=count)
+        return ngettext("Issue the first one now?", "Issue the first {n} now?", count)
     if len(floors) == 1:
         return _("Issue floor {floor} ({n}) now?", floor=escape(floors[0]), n=count)
     return _("Issue floors {floors} ({n}) now?", floors=listing([escape(floor) for floor in floors]), n=count)
@@ -267,7 +267,7 @@ def _issued_buttons(ledger: Ledger, invite: str) -> tuple[Button, ...]:
             buttons.append(Button("", _("Invite link"), url=invite))
         buttons.append(Button("assign_form", _("Choose another") if delivery else _("Choose technician"), data))
     if ledger.renewable:
-        buttons.append(Button("reissue_kept", _("Reissue the {n}", n=ledger.renewable), data))
+        buttons.append(Button("reissue_kept", ngettext("Reissue it", "Reissue the {n}", ledger.renewable), data))
     if batch.technician:
         buttons.append(Button("export_codes", _("Download"), {"person": batch.technician}))
     return tuple(buttons)

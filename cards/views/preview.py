@@ -134,7 +134,7 @@ def _decisions(upload: Upload) -> tuple[Button, ...]:
         buttons.append(Button("upload_add", _("Add {n}", n=amount(upload.new)), data, style=Style.POSITIVE))
     elif upload.codes:
         many = upload.codes >= 1000  # a number that would push the last button off a phone
-        take = _("Take codes") if many else _("Take {n} codes", n=amount(upload.codes))
+        take = _("Take codes") if many else ngettext("Take {n} code", "Take {n} codes", upload.codes)
         buttons.append(Button("upload_add", take, data, style=Style.POSITIVE))
     elif upload.different:
         update = {**data, "different": "update"}

@@ -190,7 +190,7 @@ class People(Handover):
             if person.language == tag:
                 return Change(), person
             fresh = replace(person, language=tag)
-            return Change(puts=(fresh,)), stored(fresh)
+            return Change(puts=(fresh, *await self._cards_of(person))), stored(fresh)
 
         return await self.unit(actor, decide)
 
@@ -332,7 +332,7 @@ class People(Handover):
             jobs=work.open,
             heir=heir.id if heir else "",
         )
-        return Change(puts=(fresh, *await self._cards_to_close(person)), events=(fact,)), None
+        return Change(puts=(fresh, *await self._cards_of(person)), events=(fact,)), None
 
     async def _decide_pass_on(
         self, actor: Actor, macs: Sequence[str], former: Person, heir: Person | None
@@ -360,11 +360,11 @@ class People(Handover):
             events += step.events
         return Change(puts=(moved,), events=events + self.assigned(device, heir.id if heir else "", actor, now).events)
 
-    async def _cards_to_close(self, person: Person) -> tuple[OutboxMessage, ...]:
-        """Every card this person still has open is edited: codes gone, access ended."""
+    async def _cards_of(self, person: Person) -> tuple[OutboxMessage, ...]:
+        """Every card this person still has open is edited: codes gone and access ended, or in another language."""
         showing = await self.store.find(Post, reader=person.id, shows_code=True, limit=1000)
-        latest = await self.store.find(Post, reader=person.id, limit=50)
-        posts = {post.key: post for post in (*showing.rows, *latest.rows)}
+        newest = await self.store.find(Post, reader=person.id, limit=50)
+        posts = {post.key: post for post in (*showing.rows, *newest.rows)}
         return tuple(edit(post, self.now()) for post in posts.values())
 
 

@@ -43,7 +43,7 @@ class NotYours(Refused):
 
 class Undecided(BadInput):
     code = "upload_undecided"
-    message = N_("{count} are here, but different. Choose one, or say: upload add keep, or upload add update.")
+    message = N_("Here, but different: {count}. Choose one, or say: upload add keep, or upload add update.")
 
 
 @dataclass(slots=True)

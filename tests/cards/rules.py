@@ -278,11 +278,12 @@ def pictures_have_words(card: Card) -> Iterator[str]:
 
 
 def no_colour_alone(card: Card) -> Iterator[str]:
-    """Whatever is coloured has a word in it that says the same; a symbol or a number is none."""
+    """Whatever is coloured has words that say the same; a symbol or a number is none. A title's may follow below it."""
     for part in parts(card):
         toned = part["type"] == "Container" and part.get("style", "default") not in ("default", "emphasis")
         inked = part["type"] == "TextBlock" and part.get("color", "Default") not in ("Default", "Dark", "Light")
-        said = " ".join(block["text"] for block in of_type(part, "TextBlock"))
+        where = card if toned and any(_headings(part)) else part
+        said = " ".join(block["text"] for block in of_type(where, "TextBlock"))
         if (toned or inked) and not re.search(r"[^\W\d_]", said):
             yield f"{part['type']} is told by its colour alone"
 

@@ -260,7 +260,8 @@ def test_no_word_is_forgotten_by_the_translators() -> None:
         device = next(iter(all_devices(PLAIN_USER)))
         views = [view for d in all_devices(PLAIN_USER) for view in cards_of(d, PLAIN_USER)]
         for view in (*views, *other_cards(device, PLAIN_USER)):
-            for text in untranslated(render(view, operation="op-1"), *known):
+            push = {"type": "TextBlock", "text": view.push}
+            for text in (*untranslated(render(view, operation="op-1"), *known), *untranslated(push, *known)):
                 forgotten[text] = view.title
     ours = {"x", "Issue codes", "Revoke?", "Revoke", "small", "Moved.", "all sites"}  # said by this test
     assert {text: title for text, title in forgotten.items() if text not in ours} == {}

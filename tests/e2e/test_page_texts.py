@@ -6,6 +6,7 @@ import pytest
 
 from bot.demo.page_texts import SUGGESTIONS
 from bot.demo.people import LOCAL_BOT, LOCAL_CHANNEL, LOCAL_PEOPLE
+from provisioning.languages import offered
 from tests.pseudo import CLOSE, OPEN
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: run make e2e")
@@ -24,6 +25,7 @@ DATA = [
     LOCAL_CHANNEL.team_name,
     *(person.name for person in LOCAL_PEOPLE),
     *(person.name.split()[0] for person in LOCAL_PEOPLE),
+    *(name for _tag, name in offered()),
     *(text for texts in SUGGESTIONS.values() for text in texts),
 ]
 

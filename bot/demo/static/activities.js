@@ -1,5 +1,7 @@
 // What Teams would send to the bot, and the one call that sends it.
 
+import { locale } from "./language.js";
+
 const TIMEOUT_MS = 20_000;
 const JSON_HEADERS = { "Content-Type": "application/json" };
 
@@ -104,7 +106,7 @@ function timezone() {
 }
 
 function clientInfo() {
-  const locale = navigator.language || "en-US";
-  const country = new Intl.Locale(locale).maximize().region;
-  return { type: "clientInfo", locale, country, platform: "Web", timezone: timezone() };
+  const told = locale();
+  const country = new Intl.Locale(told).maximize().region;
+  return { type: "clientInfo", locale: told, country, platform: "Web", timezone: timezone() };
 }

@@ -5,6 +5,7 @@ import { ChannelPane } from "./channel.js";
 import { DevicePane } from "./device.js";
 import { el, icon } from "./dom.js";
 import { listen } from "./events.js";
+import { inLanguage, languageList } from "./language.js";
 import { PhonePane } from "./phone.js";
 import { Store } from "./store.js";
 import { learn, words } from "./texts.js";
@@ -12,9 +13,10 @@ import { learn, words } from "./texts.js";
 const TABS = [["admin", "shield"], ["technician", "tool"], ["channel", "channel"], ["device", "device"]];
 
 async function start() {
-  const config = await (await fetch("/demo/config.json")).json();
+  const config = await (await fetch(inLanguage("/demo/config.json"))).json();
   learn(config.texts);
   label(config.locale);
+  document.querySelector(".top").append(languageList(config.languages, config.locale, words("language")));
   const store = new Store();
   const line = new BotLine(config);
   const admins = config.people.filter((person) => person.role === "admin");

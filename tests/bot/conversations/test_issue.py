@@ -43,7 +43,7 @@ async def test_live_codes_are_kept_until_they_are_reissued(house: House, dana: S
     issued = await dana.says("issue oslo to Sam")
     assert issued.title == "2 codes issued to Sam"
     assert "1 had a live code and keeps it." in issued.all
-    again = await dana.presses("Reissue the 1")
+    again = await dana.presses("Reissue it")
     assert again.title == "1 code issued to Sam"
     assert sam.card.code not in ("", old)
     assert (await house.device("80-5E-C0-11-22-33").provision(old)).code == "code_refused"

@@ -74,6 +74,15 @@ async def test_refusals_and_help_are_german_too(house: House, jana: Someone) -> 
     assert "kenne ich nicht" in (await jana.says("xyzzy plugh")).all
 
 
+async def test_open_cards_change_their_language_too(house: House, dana: Someone, sam: Someone) -> None:
+    await dana.says(OSLO)
+    await dana.says("issue oslo to Sam")
+    card = sam.card
+    assert card.title.startswith("Next:")
+    await sam.says("language de")
+    assert card.title.startswith("Als Nächstes:") and card.code and spoken(card) == "de"
+
+
 async def test_one_chooses_a_language_and_gets_it_at_once(house: House, dana: Someone, sam: Someone) -> None:
     answer = await sam.says("language german")
     assert (answer.title, spoken(answer)) == ("Ich spreche jetzt Deutsch mit Ihnen.", "de")
@@ -143,5 +152,7 @@ async def test_an_admins_search_and_file_speak_the_chosen_language(house: House,
     found = await dana.searches("2.14")
     assert "wartet auf Aktivierung" in " ".join(found.texts)
     assert found.cards[0]["lang"] == "de"
+    await dana.presses("Ohne Codes", on=await dana.says("print oslo"))
+    assert (await dana.accepts_file()).startswith(b"%PDF")
     await dana.presses("Geräte", on=await dana.says("export oslo"))
     assert dana.offered.offer and dana.offered.offer["name"].startswith("Geräte ")

@@ -306,7 +306,7 @@ async def test_without_a_choice_the_card_comes_back(house: House, dana: Someone,
     await previewed(dana, elsewhere())
     answer = await dana.presses("Add 1")
     assert answer.title == "2 ready. Nothing is saved yet."
-    assert "1 are here, but different. Choose one" in answer.all
+    assert "Here, but different: 1. Choose one" in answer.all
     said = await dana.says("upload add")
     assert "upload add keep, or upload add update" in said.all
     assert await listed(house) == 3

@@ -69,6 +69,14 @@ DATA = (
 )
 
 
+async def test_it_plays_in_german() -> None:
+    """Each word that a step waits for is one that the bot says in German as well."""
+    with texts.speaking(texts.Speech("de")):
+        status, said = await played()
+    assert status == 0, said[-2000:]
+    assert "Als Nächstes: Oslo, Etage 2, Raum 2.14" in said and "Di., 3. März" in said
+
+
 async def test_it_plays_in_any_language(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a language of brackets every step still finds what it looks for, and no word stands outside of them."""
     monkeypatch.setattr(texts, "_catalog", lambda _locale: Bracketed())
