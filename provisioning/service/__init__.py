@@ -7,7 +7,6 @@ from provisioning.service.housekeeping import Housekeeping
 from provisioning.service.installing import Installing
 from provisioning.service.outbox import Outbox
 from provisioning.service.problems import Problems
-from provisioning.service.renewing import Renewing
 from provisioning.service.rollouts import Rollouts
 from provisioning.service.unit import Policy
 from provisioning.service.working import Working
@@ -15,7 +14,5 @@ from provisioning.service.working import Working
 __all__ = ["Policy", "Provisioning"]
 
 
-class Provisioning(
-    Devices, Working, Exporting, Renewing, Installing, Problems, Outbox, Rollouts, Activation, Housekeeping
-):
+class Provisioning(Devices, Working, Exporting, Installing, Problems, Outbox, Rollouts, Activation, Housekeeping):
     """Everything the product can do; the doors call nothing else."""

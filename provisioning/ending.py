@@ -1,0 +1,30 @@
+"""When a code is near its end: what its card says then, and what one tap makes anew. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from provisioning.model import ActivationCode, Device
+
+AHEAD = timedelta(hours=1)  # before its end somebody is told of a code
+TOGETHER = timedelta(minutes=10)  # what ends so soon after that is told in the same message
+STAGES = tuple(timedelta(minutes=n) for n in (5, 15, 30, 60))  # in which a card counts down
+
+
+def stage(code: ActivationCode, now: datetime) -> timedelta | None:
+    """Less than this is left of it; None before its last hour."""
+    return next((left for left in STAGES if code.expires_at - now <= left), None)
+
+
+def ending(device: Device, now: datetime, told_since: datetime | None = None) -> bool:
+    """Whether it waits on site with a code that ends soon or ended unused; of those that somebody was told of since.
+
+    Where a problem is reported, a new code helps nobody before that is solved.
+    """
+    code = device.code
+    if code is None or not device.open_job or device.provisioned or device.problem:
+        return False
+    if told_since and not (code.told_at and code.told_at >= told_since):
+        return False
+    taken_back = code.sealed is None and code.expires_at > now
+    return not taken_back and code.expires_at <= now + AHEAD + TOGETHER
