@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 
 from provisioning.model import ActivationCode, Device
 
@@ -14,6 +14,12 @@ STAGES = tuple(timedelta(minutes=n) for n in (5, 15, 30, 60))  # in which a card
 def stage(code: ActivationCode, now: datetime) -> timedelta | None:
     """Less than this is left of it; None before its last hour."""
     return next((left for left in STAGES if code.expires_at - now <= left), None)
+
+
+def said_of(code: ActivationCode, now: datetime, zone: tzinfo) -> tuple[timedelta | None, int]:
+    """What the words for its end depend on: how little is left, and whether it is today, tomorrow or later."""
+    days = (code.expires_at.astimezone(zone).date() - now.astimezone(zone).date()).days
+    return stage(code, now), min(days, 2)
 
 
 def ending(device: Device, now: datetime, told_since: datetime | None = None) -> bool:

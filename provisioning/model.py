@@ -203,7 +203,7 @@ class Person:
     current: str = ""  # MAC of the one device whose code their phone shows
     photo_for: str = ""  # MAC whose install their next picture belongs to …
     photo_until: datetime | None = None  # … if it comes by then
-    greeted_on: str = ""  # the day, on their own calendar, of the latest morning message (ISO 8601)
+    greeted_on: str = ""  # the day, on their own calendar, that began last, with a message or without (ISO 8601)
     access_ended_at: datetime | None = None
     version: int = 0
 

@@ -10,7 +10,7 @@ from functools import partial
 
 from provisioning.access import Permission, require
 from provisioning.codes import hash_token
-from provisioning.ending import AHEAD, TOGETHER, ending, stage
+from provisioning.ending import AHEAD, TOGETHER, ending, said_of
 from provisioning.lifecycle import companion
 from provisioning.model import Actor, Batch, Change, Device, MessageKind, OutboxMessage, Person, Post, Record, Role
 from provisioning.notifications import edit, tell
@@ -43,19 +43,30 @@ class Radar(Renewing):
     # -------------------------------------------------------------- cards count down
 
     async def _count_down(self) -> None:
-        """Technicians' cards that show a code are drawn anew, without a push, when less is left than they say."""
+        """Technicians' cards that show a code are drawn anew, without a push, when they would say something else."""
         now, after = self.now(), None
         while True:
             page = await self.store.find(Post, shows_code=True, after=after, limit=CHUNK)
             devices = await self.store.get_many(Device, [post.subject for post in page.rows])
-            due = [post for post in page.rows if _says_too_much(post, devices.get(post.subject), now)]
-            readers = await self.store.get_many(Person, [post.reader for post in due])
-            reachable = [post for post in due if post.reader in readers and readers[post.reader].reachable]
-            if reachable:
-                await self.store.save(Change(puts=tuple(edit(post, now) for post in reachable)))
+            readers = await self.store.get_many(Person, [post.reader for post in page.rows])
+            due = [
+                post
+                for post in page.rows
+                if self._says_too_much(post, devices.get(post.subject), readers.get(post.reader), now)
+            ]
+            if due:
+                await self.store.save(Change(puts=tuple(edit(post, now) for post in due)))
             after = page.after
             if after is None:
                 return
+
+    def _says_too_much(self, post: Post, device: Device | None, reader: Person | None, now: datetime) -> bool:
+        """Whether what the card says of its code's end is not what one would say now: more is left, or "tomorrow"."""
+        if device is None or reader is None or not reader.reachable or device.technician != reader.id:
+            return False
+        code, zone = device.live_code(now), self.zone_of(reader)
+        drawn = post.edited_at or post.posted_at
+        return code is not None and said_of(code, drawn, zone) != said_of(code, now, zone)
 
     # -------------------------------------------------------------- who is told
 
@@ -161,14 +172,6 @@ class Radar(Renewing):
 
         done = await self.in_parts(actor, [device.mac for device in ends.devices], decide)
         return Renewed(**done)
-
-
-def _says_too_much(post: Post, device: Device | None, now: datetime) -> bool:
-    """Whether more time was left when the card was drawn than one would say now."""
-    if device is None or device.technician != post.reader:
-        return False
-    code = device.live_code(now)
-    return code is not None and stage(code, post.edited_at or post.posted_at) != stage(code, now)
 
 
 def _sees_it_already(person: Person, ends: Sequence[Device]) -> bool:

@@ -28,20 +28,22 @@ def valid(text: str) -> str:
 async def test_the_card_counts_down_without_a_push(house: House, sam: Someone, day: None) -> None:
     card, pushes = sam.card, []
     said = [valid(card.all)]
-    await house.passes(hours=22, minutes=59)
-    for _minute in range(60):
-        await house.passes(minutes=1)
+    await house.passes(hours=16, minutes=29)
+    assert valid(card.all) == said[-1]  # a minute to midnight
+    for minutes in (1, 6 * 60 + 29, *[1] * 60):
+        await house.passes(minutes=minutes)
         pushes += [post for post in sam.posts if "codes end" in post.title and post not in pushes]
         if valid(card.all) != said[-1]:
             said.append(valid(card.all))
     assert said == [
         "valid until 07:30 tomorrow",
+        "valid until 07:30",
         "ends 07:30, less than an hour left",
         "ends 07:30, less than 30 min left",
         "ends 07:30, less than 15 min left",
         "ends 07:30, less than 5 min left",
     ]
-    assert card.edits == 4 and card.code and len(pushes) == 1
+    assert card.edits == 5 and card.code and len(pushes) == 1
     await house.passes(minutes=1)
     assert card.title == "This code ended at 07:30." and card.buttons[0] == "Get new code"
 
