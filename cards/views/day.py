@@ -79,9 +79,9 @@ def _headline(job: Job, now: datetime, organisation: str) -> tuple[str, Tone, tu
         return title, Tone.GOOD, (_("Installed: {word}", word=installed_words(device, organisation)),)
     if job.asked:
         return _asked(job.asked, now)
-    if code is None:
+    if code is None and not device.installed:
         return "", Tone.PLAIN, (_("Code starts when you are at the device."),)
-    if code.sealed is None and code.expires_at > now:
+    if code is None or (code.sealed is None and code.expires_at > now):
         return "", Tone.PLAIN, (_("No code yet."),)
     if not code.live(now):
         ended = _("This code ended at {time}.", time=clock(code.expires_at, now))
