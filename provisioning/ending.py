@@ -11,6 +11,11 @@ TOGETHER = timedelta(minutes=10)  # what ends so soon after that is told in the 
 STAGES = tuple(timedelta(minutes=n) for n in (5, 15, 30, 60))  # in which a card counts down
 
 
+def near(code: ActivationCode, now: datetime, more: timedelta = timedelta()) -> bool:
+    """Whether it is time to tell of its end: an hour before, or in the second half of a life that is short."""
+    return code.expires_at - now <= min(AHEAD, (code.expires_at - code.issued_at) / 2) + more
+
+
 def stage(code: ActivationCode, now: datetime) -> timedelta | None:
     """Less than this is left of it; None before its last hour."""
     return next((left for left in STAGES if code.expires_at - now <= left), None)
@@ -33,4 +38,4 @@ def ending(device: Device, now: datetime, told_since: datetime | None = None) ->
     if told_since and not (code.told_at and code.told_at >= told_since):
         return False
     taken_back = code.sealed is None and code.expires_at > now
-    return not taken_back and code.expires_at <= now + AHEAD + TOGETHER
+    return not taken_back and near(code, now, TOGETHER)

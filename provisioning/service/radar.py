@@ -10,9 +10,21 @@ from functools import partial
 
 from provisioning.access import Permission, require
 from provisioning.codes import hash_token
-from provisioning.ending import AHEAD, TOGETHER, ending, said_of
+from provisioning.ending import AHEAD, TOGETHER, ending, near, said_of
 from provisioning.lifecycle import companion
-from provisioning.model import Actor, Batch, Change, Device, MessageKind, OutboxMessage, Person, Post, Record, Role
+from provisioning.model import (
+    ActivationCode,
+    Actor,
+    Batch,
+    Change,
+    Device,
+    MessageKind,
+    OutboxMessage,
+    Person,
+    Post,
+    Record,
+    Role,
+)
 from provisioning.notifications import edit, tell
 from provisioning.ports import Span
 from provisioning.service.extending import ENDING, Ends
@@ -77,16 +89,21 @@ class Radar(Renewing):
         """
         now, looked = self.now(), self._looked_until
         begin = looked if looked and now < looked <= now + AHEAD else now
-        near = await self._untold(begin, now + AHEAD)
-        if near:
-            near = await self._untold(now, now + AHEAD + TOGETHER)
-            told = await self._tellings(near, now)
-            parts = [near[start : start + CHUNK] for start in range(0, len(near), CHUNK)]
-            if len(parts) > 1:
-                told = [replace(r, due_at=r.due_at + SETTLING) if isinstance(r, OutboxMessage) else r for r in told]
-            for number, part in enumerate(parts):
-                await self.quietly(partial(self._decide_told, part, [] if number else told, now))
-        self._looked_until = now + AHEAD
+        found = await self._untold(begin, now + AHEAD)
+        if any(near(code, now) for code in _codes(found)):
+            await self._tell_of(await self._untold(now, now + AHEAD + TOGETHER), now)
+        early = any(not near(code, now) for code in _codes(found))  # too early yet: short lives are looked at again
+        self._looked_until = None if early else now + AHEAD
+
+    async def _tell_of(self, found: Sequence[Device], now: datetime) -> None:
+        """In units that are not too large; of a large look is told once all of them are saved."""
+        due = [device for device in found if ending(device, now)]
+        told = await self._tellings(due, now)
+        parts = [due[start : start + CHUNK] for start in range(0, len(due), CHUNK)]
+        if len(parts) > 1:
+            told = [replace(r, due_at=r.due_at + SETTLING) if isinstance(r, OutboxMessage) else r for r in told]
+        for number, part in enumerate(parts):
+            await self.quietly(partial(self._decide_told, part, [] if number else told, now))
 
     async def _untold(self, after: datetime, until: datetime) -> list[Device]:
         found, more = list[Device](), None
@@ -99,7 +116,7 @@ class Radar(Renewing):
                 after=more,
                 limit=CHUNK,
             )
-            found += [d for d in page.rows if d.code and d.code.told_at is None and ending(d, self.now())]
+            found += [d for d in page.rows if d.code and d.code.told_at is None and not (d.provisioned or d.problem)]
             more = page.after
             if more is None:
                 return found
@@ -110,14 +127,14 @@ class Radar(Renewing):
         marked = [replace(d, code=replace(d.code, told_at=now)) for d in fresh if d.code]
         return Change(puts=(*marked, *told) if marked else ()), None
 
-    async def _tellings(self, near: Sequence[Device], now: datetime) -> list[Record]:
+    async def _tellings(self, due: Sequence[Device], now: datetime) -> list[Record]:
         """The messages, and for admins the rows that keep which codes theirs is about."""
         people = await self.store.get_many(
-            Person, list({device.technician for device in near if device.technician})[:1000]
+            Person, list({device.technician for device in due if device.technician})[:1000]
         )
         able = {id_: p for id_, p in people.items() if p.reachable and Role.TECHNICIAN in self.roles_of(p)}
         mine = defaultdict[str, list[Device]](list)
-        for device in near:
+        for device in due:
             mine[device.technician].append(device)
         told = [
             replace(
@@ -127,13 +144,13 @@ class Radar(Renewing):
             for id_, person in able.items()
             if not _sees_it_already(person, mine[id_])
         ]
-        return [*await self.in_time(told), *await self._to_admins(near, able, now)]
+        return [*await self.in_time(told), *await self._to_admins(due, able, now)]
 
-    async def _to_admins(self, near: Sequence[Device], able: Mapping[str, Person], now: datetime) -> list[Record]:
+    async def _to_admins(self, due: Sequence[Device], able: Mapping[str, Person], now: datetime) -> list[Record]:
         """Each admin whose codes end: of many, or of those that their technician can do nothing about."""
         admins = {admin.id: admin for admin in await self.admins() if admin.reachable}
         theirs = defaultdict[str, list[Device]](list)
-        for device in near:
+        for device in due:
             makers = (device.code.issued_by if device.code else "", device.added_by)
             responsible = next(([maker] for maker in makers if maker in admins), list(admins))
             for admin in responsible:
@@ -172,6 +189,10 @@ class Radar(Renewing):
 
         done = await self.in_parts(actor, [device.mac for device in ends.devices], decide)
         return Renewed(**done)
+
+
+def _codes(devices: Sequence[Device]) -> list[ActivationCode]:
+    return [device.code for device in devices if device.code]
 
 
 def _sees_it_already(person: Person, ends: Sequence[Device]) -> bool:

@@ -140,13 +140,25 @@ async def test_in_the_quiet_hours_one_message_waits_for_all_of_the_night(site: W
     await site.core.sweep()
     site.later(hours=4)
     await site.issue("2.04", void=True, lifetime=timedelta(hours=1, minutes=5))
-    site.later(minutes=10)
+    site.later(minutes=40)
     await site.core.sweep()
     [message] = await site.told(MessageKind.CODES_ENDING)
     assert message.due_at.hour == 7
-    site.later(hours=1, minutes=50)
+    site.later(hours=1, minutes=20)
     ends = await site.core.my_ends(await site.sam(), _moment(message))
     assert {device.place for device in ends.devices} >= {"2.02", "2.03", "2.04"}
+
+
+async def test_of_a_code_that_lives_an_hour_is_told_in_the_second_half_of_it(site: World) -> None:
+    await site.issue("2.01", void=True, lifetime=timedelta(hours=1))
+    await site.delivers()
+    assert await told(site) == []
+    site.later(minutes=29)
+    assert await told(site) == []
+    site.later(minutes=1)
+    assert await told(site) == [(MessageKind.CODES_ENDING, SAM)]
+    site.later(minutes=1)
+    assert await told(site) == []
 
 
 async def test_what_is_over_is_told_to_nobody(site: World) -> None:
