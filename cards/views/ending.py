@@ -95,6 +95,10 @@ def _of_teams(count: int) -> str:
     )
 
 
+def _made(count: int) -> str:
+    return ngettext("{n} new code", "{n} new codes", count) if count else _("No new code could be made here")
+
+
 def renewed_card(done: Renewed) -> Notice:
     """To the technician: what one tap did, and what it could not."""
     lines = []
@@ -117,7 +121,7 @@ def renewed_card(done: Renewed) -> Notice:
     if not (done.done or lines):
         return nothing_ends(Button("next", _("Next device")))
     return Notice(
-        title=ngettext("{n} new code", "{n} new codes", done.done),
+        title=_made(done.done),
         tone=Tone.WARNING if lines else Tone.GOOD,
         lines=tuple(lines) or (_("The former ones are dead."),),
         buttons=(Button("next", _("Next device"), style=Style.POSITIVE), Button("jobs", _("List"))),
@@ -129,7 +133,7 @@ def extended_card(count: int, teams: int) -> Notice:
     if not (count or teams):
         return nothing_ends()
     return Notice(
-        title=ngettext("{n} new code", "{n} new codes", count),
+        title=_made(count),
         tone=Tone.GOOD if count else Tone.PLAIN,
         lines=(
             *([_("Technicians get the new codes by themselves.")] if count else []),

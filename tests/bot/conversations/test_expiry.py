@@ -101,6 +101,36 @@ async def test_the_same_tap_twice_renews_once(house: House, sam: Someone, day: N
     assert len(house.keys.digits) == 16
 
 
+async def test_devices_that_changed_hands_since_are_not_renewed_by_an_old_card(
+    house: House, dana: Someone, sam: Someone, day: None
+) -> None:
+    kim = await house.technician("Kim")
+    await house.passes(hours=23)
+    await dana.says("assign 2.14 to Kim")
+    assert (await sam.presses("Renew the 8")).title == "7 new codes"
+    assert (await kim.says("renew")).title == "1 new code"
+
+
+async def test_a_card_from_yesterday_renews_what_is_still_open(house: House, sam: Someone, day: None) -> None:
+    await house.passes(hours=23)
+    old = sam.card.copy()
+    await house.passes(hours=24)
+    await sam.says("start 2.14")
+    assert (await sam.presses("Renew the 8", on=old)).title == "7 new codes"
+    assert (await sam.presses("Renew the 8", on=old)).title == "No open code ends within the hour"
+
+
+async def test_whoever_is_admin_and_technician_reads_both_and_either_tap_does(house: House, dana: Someone) -> None:
+    house.provisioning.policy = replace(house.provisioning.policy, hours=Hours(quiet=None, workdays=frozenset()))
+    await dana.says("grant Dana technician")
+    await dana.says("add " + "\n".join(f"{mac} Oslo/{place[0]}/{place}" for place, mac in MACS.items()))
+    await dana.says("issue oslo to Dana")
+    await house.passes(hours=23)
+    assert {"Renew the 8", "Extend by new codes"} <= {button for post in dana.posts for button in post.buttons}
+    assert (await dana.presses("Extend by new codes")).title == "8 new codes"
+    assert (await dana.presses("Renew the 8")).title == "No open code ends within the hour"
+
+
 async def test_a_message_that_waited_too_long_is_not_sent(house: House, dana: Someone, sam: Someone, day: None) -> None:
     house.by_itself = False
     await house.passes(hours=23)
