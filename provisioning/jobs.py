@@ -20,6 +20,7 @@ class JobKind(StrEnum):
     REISSUE_KEPT = "reissue_kept"  # of a ledger row: the codes that it kept
     ASSIGN = "assign"
     ASSIGN_BATCH = "assign_batch"  # the devices of a ledger row
+    EXTEND = "extend"  # new codes for what ends
     REVOKE = "revoke"
     TAG = "tag"
     UNTAG = "untag"

@@ -99,6 +99,7 @@ class ActivationCode:
     digest: str | None  # HMAC-SHA-256, hex; kept past expiry so that only the right late code is told so
     failures: int = 0  # wrong codes presented for this MAC while this code was alive
     authority: Authority = Authority.OWN  # one of TEAMS has no digest: our device API never accepts it
+    told_at: datetime | None = None  # when somebody was told that it ends soon
     mark: str = ""  # of one of TEAMS: a keyed hash, kept when the seal is gone, so that the same file again is known
 
     def live(self, now: datetime) -> bool:
@@ -214,7 +215,7 @@ class Person:
     current: str = ""  # MAC of the one device whose code their phone shows
     photo_for: str = ""  # MAC whose install their next picture belongs to …
     photo_until: datetime | None = None  # … if it comes by then
-    greeted_on: str = ""  # the day, on their own calendar, of the latest morning message (ISO 8601)
+    greeted_on: str = ""  # the day, on their own calendar, that began last, with a message or without (ISO 8601)
     access_ended_at: datetime | None = None
     version: int = 0
 
@@ -345,6 +346,8 @@ class MessageKind(StrEnum):
     UNREACHABLE = "unreachable"  # to admins: somebody's chat answered 403
     ROLLOUT_STARTED = "rollout_started"  # thread
     MILESTONE = "milestone"  # thread
+    CODES_ENDING = "codes_ending"  # to a technician: theirs end within the hour
+    CODES_TO_EXTEND = "codes_to_extend"  # to admins: many end, or some that nobody on site can renew
     CODES_ENDED = "codes_ended"  # thread: more than five codes died
     CARD_GONE = "card_gone"  # to admins: the living card was deleted twice
 

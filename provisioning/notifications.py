@@ -33,7 +33,8 @@ from provisioning.onsite import CodeRequest
 PACE = timedelta(seconds=30)  # a living card in a channel is edited at most this often
 LONGEST_PAUSE = timedelta(minutes=5)
 GIVE_UP_AFTER = timedelta(hours=48)
-CAN_WAIT = frozenset({MessageKind.MORNING, MessageKind.NEW_JOBS})  # to technicians, unasked: not in their quiet hours
+# To technicians, unasked: not in their quiet hours.
+CAN_WAIT = frozenset({MessageKind.MORNING, MessageKind.NEW_JOBS, MessageKind.CODES_ENDING})
 QUIET_LANE = "quiet:{person}:{kind}"
 
 

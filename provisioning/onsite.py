@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+REQUEST_STANDS = timedelta(hours=24)  # then the technician may make codes by themselves again
 ASK_NEXT = timedelta(minutes=10)  # unanswered, after which the next admin is asked for a code
 
 
@@ -57,6 +58,10 @@ class CodeRequest:
     @property
     def open(self) -> bool:
         return self.refused_at is None
+
+    def stands(self, now: datetime) -> bool:
+        """Whether there is still something to say of it, answered or not."""
+        return now - self.at < REQUEST_STANDS
 
     @property
     def turns(self) -> tuple[tuple[str, datetime], ...]:

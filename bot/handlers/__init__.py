@@ -4,6 +4,7 @@ from bot.handlers import (
     codes,
     day,
     devices,
+    ending,
     exports,
     finding,
     install,
@@ -27,6 +28,6 @@ def all_routes() -> Router:
     table = Router()
     table.include(guide(table), devices.router, uploads.router, finding.router, tags.router)
     table.include(issuing.router, codes.router, exports.router, jobs.router)
-    table.include(day.router, install.router, strays.router, offline.router, problems.router)
+    table.include(ending.router, day.router, install.router, strays.router, offline.router, problems.router)
     table.include(people.router, languages.router)
     return table.include(rollouts.router)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from cards.view import Button, Notice, Style, Tone
 from cards.words import clock, escape, mac_dashed, mac_end, until
+from provisioning.ending import stage
 from provisioning.errors import Choice
 from provisioning.lifecycle import companion
 from provisioning.mac import vendor
@@ -86,7 +87,12 @@ def short(device: Device) -> str:
 
 def valid_words(device: Device, code: ActivationCode, now: datetime) -> str:
     """Under a code that is shown: who made it where we did not, and until when it works."""
-    time = until(code.expires_at, now)
+    time, left = until(code.expires_at, now), stage(code, now)
+    if left:
+        minutes = left // timedelta(minutes=1)
+        hour = _("ends {time}, less than an hour left", time=time)
+        words = hour if minutes == 60 else _("ends {time}, less than {n} min left", time=time, n=minutes)
+        return _("code from the Teams admin centre, {ends}", ends=words) if companion(device) else words
     if companion(device):
         return _("code from the Teams admin centre, valid until {time}", time=time)
     return _("valid until {time}", time=time)

@@ -88,9 +88,9 @@ def _headline(job: Job, now: datetime, organisation: str) -> tuple[str, Tone, tu
         title = _("Too many wrong codes: this code was ended {time}.", time=clock(device.locked_at, now))
         check = _("Get a new code, and type it on the device whose MAC ends {end}.", end=mac_end(device.mac))
         return title, Tone.WARNING, (check,)
-    if code is None:
+    if code is None and not device.installed:
         return "", Tone.PLAIN, (_("Code starts when you are at the device."),)
-    if code.sealed is None and code.expires_at > now:
+    if code is None or (code.sealed is None and code.expires_at > now):
         return "", Tone.PLAIN, (_("No code yet."),)
     if not code.live(now):
         ended = _("This code ended at {time}.", time=clock(code.expires_at, now))

@@ -9,7 +9,6 @@ from provisioning.service.nearmiss import NearMisses
 from provisioning.service.offline import Offline
 from provisioning.service.outbox import Outbox
 from provisioning.service.problems import Problems
-from provisioning.service.renewing import Renewing
 from provisioning.service.rollouts import Rollouts
 from provisioning.service.unit import Policy
 from provisioning.service.working import Working
@@ -23,7 +22,6 @@ class Provisioning(
     Working,
     Exporting,
     Offline,
-    Renewing,
     Installing,
     Problems,
     Outbox,

@@ -74,7 +74,7 @@ class Days(Handover):
         now = self.now()
         begun = [device for device in free if device.provisioned]
         ready = [device for device in free if device.live_code(now)]
-        stuck = [device for device in free if device.request]
+        stuck = [device for device in free if device.request and device.request.stands(now)]
         return next(iter((*begun, *ready, *(device for device in free if device not in stuck), *stuck)), None)
 
     async def job(self, actor: Actor, text: str) -> Job:
@@ -92,7 +92,7 @@ class Days(Handover):
 
     async def _asked(self, device: Device) -> Asked | None:
         request = device.request
-        if request is None:
+        if request is None or not request.stands(self.now()):
             return None
         if request.refused_at:
             return Asked(request.refused_by, request.refused_at, refused=True)

@@ -21,6 +21,7 @@ from provisioning.notifications import folded, follows, tell
 from provisioning.ports import Page, Span
 from provisioning.service.mornings import Mornings
 from provisioning.service.people import SERVICE
+from provisioning.service.radar import Radar
 from provisioning.uploads import Upload, UploadPart, UploadState
 
 R = TypeVar("R", bound=Record)
@@ -47,7 +48,7 @@ BELIEVED = timedelta(days=2)  # how far a clock may have gone on since a moment 
 VERIFY_LEASE = timedelta(hours=20)  # whoever verified spares the others that day
 
 
-class Housekeeping(Mornings):
+class Housekeeping(Radar, Mornings):
     _cared_at: datetime | None = None  # when this instance last had nothing left to seal or to drop
     _more = False  # there was too much for one sweep
     verified_at: datetime | None = None  # when this instance last found the whole store in order
@@ -95,6 +96,7 @@ class Housekeeping(Mornings):
         if not await self.holds(SWEEP, SWEEP_LEASE):
             return 0
         ended = await self._end_codes()
+        await self.watch_codes()
         await self.greet()
         await self._forget_hashes()
         await self._prune()

@@ -77,9 +77,10 @@ class Renewing(Days):
 
     async def _requested(self, actor: Actor, device: Device) -> Change:
         """One admin is asked after the other; nothing where they are being asked already."""
-        if device.request and device.request.open:
+        now = self.now()
+        if device.request and device.request.open and device.request.stands(now):
             return Change()
-        now, admins = self.now(), await self._to_ask(actor, device)
+        admins = await self._to_ask(actor, device)
         request = CodeRequest(by=actor.id, by_name=actor.name, at=now, admins=tuple(admin.id for admin in admins))
         person = await self.store.get(Person, actor.id)
         fact = CodeRequested(at=now, actor=actor.id, subject=device.mac)

@@ -13,6 +13,7 @@ from provisioning.errors import NotFound, PersonNotFound, ProvisioningError, Ref
 from provisioning.jobs import Job, JobKind, JobState
 from provisioning.model import Actor, Batch, Change, Device, Person, State, stored
 from provisioning.service.codes import Codes
+from provisioning.service.extending import Extending
 from provisioning.service.handover import Beside
 from provisioning.service.issuing import IssueOrder
 from provisioning.service.lookup import Target
@@ -49,7 +50,7 @@ class Outcome:
     batches: Sequence[Batch] = ()
 
 
-class Working(Tags, Codes):
+class Working(Tags, Codes, Extending):
     async def begin_job(self, actor: Actor, kind: JobKind, params: Mapping[str, str]) -> Job:
         """An order for many devices is on its way; the same press finds the job it began.
 
@@ -199,6 +200,10 @@ class Working(Tags, Codes):
         batch = await self.assign_batch(actor, await self._batch_of(job), await self._receiver_of(job), beside)
         return Outcome({}, (batch,))
 
+    async def _extend_job(self, actor: Actor, job: Job, beside: Beside) -> Outcome:
+        await self.extend(actor, target_of(job), job.given.get("batch", ""), beside)
+        return Outcome({})
+
     async def _revoke_job(self, actor: Actor, job: Job, beside: Beside) -> Outcome:
         await self.revoke(actor, target_of(job), beside=beside)
         return Outcome({})
@@ -228,6 +233,7 @@ _WORK: Mapping[JobKind, Work] = {
     JobKind.REISSUE_KEPT: Working._reissue_kept_job,
     JobKind.ASSIGN: Working._assign_job,
     JobKind.ASSIGN_BATCH: Working._assign_batch_job,
+    JobKind.EXTEND: Working._extend_job,
     JobKind.REVOKE: Working._revoke_job,
     JobKind.TAG: Working._tag_job,
     JobKind.UNTAG: Working._untag_job,

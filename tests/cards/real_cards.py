@@ -12,6 +12,7 @@ from cards.views import (
     codes,
     day,
     devices,
+    ending,
     finding,
     general,
     install,
@@ -26,11 +27,12 @@ from cards.views.common import did_you_mean, note, question
 from cards.views.issuing import Choices
 from provisioning.codes import Key, Keyring
 from provisioning.errors import Choice, MacWrongLength
-from provisioning.model import Actor, Batch, Conversation, ConversationKind, Device, Person, Role, State
+from provisioning.model import Actor, Authority, Batch, Conversation, ConversationKind, Device, Person, Role, State
 from provisioning.onsite import Answered, CodeRequest, Installation, Problem
 from provisioning.service.codes import CodePage, Revoked
 from provisioning.service.day import Asked, Day, Job
 from provisioning.service.devices import Added, Undone
+from provisioning.service.extending import Ends
 from provisioning.service.finding import DeviceFacts, Listing, Nothing
 from provisioning.service.handover import Delivery, InHand
 from provisioning.service.installing import RoomOfAnother, Saved, ScreenNotSeen
@@ -38,6 +40,7 @@ from provisioning.service.issuing import Issued, IssueOrder, Ledger, Outlook
 from provisioning.service.lookup import Target
 from provisioning.service.people import Ended, Roster, Workload
 from provisioning.service.problems import NoAnswer, UnknownProblem
+from provisioning.service.radar import Renewed
 from provisioning.service.reading import Part
 from provisioning.service.rollouts import Progress
 from provisioning.service.tags import Tagged
@@ -241,6 +244,38 @@ class _Cards:
             "language-chosen": languages.chosen_card(Speech(), chosen=True),
         }  # fmt: skip
 
+    def ending(self) -> dict[str, View]:
+        """Codes in their last hour, and what one tap did about them."""
+        assert self.live.code
+        soon = replace(self.live.code, expires_at=NOW + timedelta(minutes=40))
+        near = tuple(replace(device, code=soon) for device in self.row[1:])
+        late = tuple(replace(device, code=self.ended.code) for device in self.row[:2])
+        held = {
+            left: replace(self.live, code=replace(soon, expires_at=NOW + timedelta(minutes=left))) for left in (60, 5)
+        }
+
+        def card(device: Device, digits: str) -> View:
+            return day.job_card(Job(InHand(device, digits), 1, 12), NOW, "Contoso")
+
+        since, names = NOW.isoformat(), {"sam": self.sam.name}
+        teams = replace(self.teams, code=replace(soon, authority=Authority.TEAMS))
+        return {
+            **{f"job-ends-{left}": card(device, DIGITS) for left, device in held.items()},
+            "job-teams-ends": card(teams, "482913"),
+            "ending": ending.ending_card(Ends(near, 2), since, NOW),
+            "ending-mixed": ending.ending_card(Ends((*late, *near)), since, NOW),
+            "ending-one": ending.ending_card(Ends(near[:1]), since, NOW),
+            "ending-helpless": ending.ending_card(Ends(late, 2), since, NOW),
+            "extend": ending.to_extend_card(Ends((*near, teams), 3), "b1", names, NOW),
+            "extend-sites": ending.to_extend_card(Ends((*late, self.bare, self.row[2])), "b1", {}, NOW),
+            "extend-teams": ending.to_extend_card(Ends((teams,), 1), "b1", names, NOW),
+            "renewed": ending.renewed_card(Renewed(12)),
+            "renewed-some": ending.renewed_card(Renewed(8, 3, 1)),
+            "renewed-none": ending.renewed_card(Renewed()),
+            "extended": ending.extended_card(38, 2),
+            "extended-none": ending.extended_card(0, 0),
+        }  # fmt: skip
+
     def onsite(self) -> dict[str, View]:
         def job(device: Device, digits: str = "", **more: Any) -> View:
             asked = more.pop("asked", None)
@@ -272,7 +307,9 @@ class _Cards:
             "job-teams-ended": job(self.teams_ended),
             "job-teams-asked": job(self.teams_ended, asked=Asked(DANA.name, NOW)),
             "job-teams-seen": job(self.teams_seen),
+            **self.ending(),
             "jobs-none": day.no_jobs(Day((), 0)),
+            "morning": day.job_card(Job(InHand(self.bare), 1, 12), NOW, "Contoso", upcoming=True),
             "jobs-all-done": day.no_jobs(Day((), 12)),
             "jobs-stuck": day.no_jobs(Day((self.troubled,), 11)),
             "jobs": day.jobs_card(Day((self.troubled, self.called, *open_, self.bare), 3), NOW),

@@ -198,3 +198,33 @@ async def test_failures_at_our_door_never_end_it_and_slow_down_alike(
     assert "CodeLocked" not in facts and "CodeRevoked" not in facts
     assert (await house.record(A)).live_code(house.clock.now())
     assert not [post for post in dana.posts if post.title.startswith("Too many wrong codes")]
+
+
+async def test_before_the_end_the_admin_reads_where_new_ones_are_made(
+    house: House, dana: Someone, sam: Someone, companion: None
+) -> None:
+    await brings(house, B, "771204")
+    await house.passes(hours=23)
+    assert (
+        "code from the Teams admin centre, ends 07:30, less than an hour left"
+        in sam.titled("Next: Oslo, floor 2, room 2.14").texts
+    )
+    assert sam.card.title == "2 codes end by 07:30" and "2 need an admin." in sam.card.texts
+    assert sam.card.buttons == ["List"]
+    assert dana.card.summary == "Oslo: 2 codes end by 07:30" and not dana.card.buttons
+    assert "2 come from the Teams admin centre: make new ones there and upload the file." in dana.card.texts
+    told = await sam.says("renew")
+    assert told.title == "No new code could be made here" and told.texts[-1].startswith("2 come from the Teams")
+    assert (await dana.says("extend")).title == "No new code could be made here"
+
+
+async def test_at_the_device_an_ended_code_asks_the_admin(
+    house: House, dana: Someone, sam: Someone, companion: None
+) -> None:
+    assert (await sam.says("start 2.14")).code == "482913"
+    await house.passes(hours=24)
+    assert (await sam.says("start 2.14")).title == "Asked Dana 07:30, you get it here."
+    assert "Make a new one in the Teams admin centre, then upload the file here." in dana.card.texts
+    refused = await dana.presses("Refuse")
+    assert refused.title.startswith("Dana refused a new code for Oslo, floor 2, room 2.14")
+    assert sam.card.title == "Dana refused a new code 07:30"

@@ -147,6 +147,16 @@ async def test_an_admin_refuses_and_the_technician_reads_what_to_do(
     assert (await sam.says("new code 2.14")).title.startswith("Asked Dana")  # who asks again is asked for again
 
 
+async def test_a_day_later_a_wish_is_over_and_the_technician_helps_themselves(
+    house: House, sam: Someone, used_up: None
+) -> None:
+    await sam.says("new code 2.14")
+    await house.passes(hours=24)
+    card = await sam.says("2.14")
+    assert card.buttons[0] == "I'm at the device"
+    assert (await sam.presses("I'm at the device")).code == house.keys.digits[-1]
+
+
 async def test_refuse_can_be_typed(house: House, dana: Someone, sam: Someone, used_up: None) -> None:
     await sam.says("new code 2.14")
     assert (await dana.says("refuse 2.14")).title.startswith("Dana refused")

@@ -76,7 +76,18 @@ DOORS_OWN = {
     "thread_of",
 }
 RELAY = {"claim", "sent", "dropped", "failed", "post", "remember", "forget", "opened", "redraw", "card_gone"}
-ITSELF = {"sweep", "holds", "let_go", "rest", "verify", "verify_in_turn", "unfinished", "go_on", "greet"}  # unasked
+ITSELF = {
+    "sweep",
+    "holds",
+    "let_go",
+    "rest",
+    "verify",
+    "verify_in_turn",
+    "unfinished",
+    "go_on",
+    "greet",
+    "watch_codes",
+}  # unasked
 ORDERS = {"running_jobs", "carry_out"}  # in the name of whoever began it, whose rights are asked about anew
 UPLOADS = {  # steps of what somebody with the right began
     *("read_upload", "fail_upload", "wrong_rows", "step_of", "redrawn", "in_state", "batch_of", "clear", "unmake"),
