@@ -114,7 +114,7 @@ class Offline(Renewing):
     async def _decide_sheet(self, actor: Actor, devices: Sequence[Device], now: datetime) -> tuple[Change, Batch]:
         number = "".join(secrets.choice(SIGNS) for _ in range(NUMBER))
         macs = tuple(device.mac for device in devices)
-        sheet = Batch(id=number, kind="sheet", by=actor.id, by_name=actor.name, at=now, macs=macs, technician=actor.id)
+        sheet = Batch(id=number, kind="sheet", by=actor.id, by_name=actor.name, at=now, macs=macs)
         live = sum(device.live_code(now) is not None for device in devices)
         facts = (
             CodesExported(at=now, actor=actor.id, subject=actor.id, count=live, form="pdf"),
