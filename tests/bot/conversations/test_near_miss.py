@@ -245,7 +245,7 @@ async def test_an_unknown_device_is_added_by_an_admin_and_goes_on(
     card = sam.card
     house.clock.advance(house.clock.now().replace(minute=52) - house.clock.now())
     await house.device(UNKNOWN).provision(card.code)
-    assert card.title == "This device is not on the list" and "(ends 77:10, Yealink)" in card.texts
+    assert card.title == "This device is not on the list" and "(ends 77:10, Yealink)" in card.all
     assert card.buttons == ["Ask admin", "Not mine"]
 
     house.clock.advance(house.clock.now().replace(minute=55) - house.clock.now())
