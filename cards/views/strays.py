@@ -116,7 +116,7 @@ def _typed(found: Astray) -> str:
 def asked_card(request: StrayRequest) -> Notice:
     """A technician stands before a device that is not theirs to install; or what was answered."""
     stray = request.stray
-    if stray is None or (stray.over and not stray.answered_by):
+    if stray is None:
         return Notice(title=_("This is settled: the device that called is not asked for any more."))
     if stray.answered_at:
         return _answered_card(request)
