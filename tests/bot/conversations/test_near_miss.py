@@ -1,5 +1,7 @@
 """Conversation 6: the right code on the wrong device; its technician learns which is which, and nobody else."""
 
+from typing import Any
+
 import pytest
 
 from provisioning.model import OutboxMessage, Post
@@ -234,6 +236,32 @@ async def test_the_answer_is_the_same_byte_for_byte(house: House, sam: Someone, 
         await house.after_step()
     assert answers.count(answers[0]) == 4
     assert (await house.record(A)).stray
+
+
+async def test_the_store_is_asked_no_more_before_the_answer(
+    house: House, sam: Someone, day: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, counts, asked = sam.card.code, list[list[str]](), list[str]()
+    for name in ("get", "get_many", "find", "count", "save"):
+        work = getattr(house.store, name)
+
+        async def noted(*args: Any, _name: str = name, _work: Any = work, **fields: Any) -> Any:
+            asked.append(_name)
+            return await _work(*args, **fields)
+
+        monkeypatch.setattr(house.store, name, noted)
+    begin = house.diagnoses.begin
+
+    def begun(mac: str, code: str, source: str) -> None:
+        counts.append([*asked])
+        begin(mac, code, source)
+
+    monkeypatch.setattr(house.diagnoses, "begin", begun)
+    for mac, digits in ((B, wrong(code)), (B, code), (UNKNOWN, wrong(code)), (UNKNOWN, code)):
+        asked.clear()
+        await house.device(mac).provision(digits)
+    assert counts == [counts[0]] * 4 and "find" not in counts[0]
+    assert sam.card.title == "This device is not on the list"
 
 
 # ------------------------------------------------------------------ not on the list
