@@ -26,9 +26,7 @@ def stray_card(job: Job, found: Astray, now: datetime, readers: tuple[str, ...] 
         summary=_("{place}: its code was typed on another device", place=escape(device.place)),
         tone=Tone.WARNING,
         lines=(*lines, *_answer_so_far(found)),
-        device=_("The code of {place}, MAC ends {end}:", place=place_words(device), end=mac_end(device.mac))
-        if shows
-        else place_words(device),
+        device=_whose(found),
         code=code_groups(job.held.digits) if shows else "",
         valid=valid_words(device, live, now) if shows and live else "",
         buttons=_answers(found),
@@ -55,10 +53,19 @@ def _told(found: Astray) -> tuple[str, tuple[str, ...]]:
     if found.listed:
         title = _("That code is for MAC ending {end}. The device that called ends {caller}.", end=end, caller=caller)
         return title, (_("That one is not with you."),)
-    maker = escape(vendor(found.stray.mac))
+    return _("This device is not on the list"), ()
+
+
+def _whose(found: Astray) -> str:
+    """Above the code: which device it is for; of a stranger first what can be read on it."""
+    whose = _(
+        "The code is for {place}, MAC ends {end}.", place=place_words(found.device), end=mac_end(found.device.mac)
+    )
+    if found.listed:
+        return whose
+    caller, maker = mac_end(found.stray.mac), escape(vendor(found.stray.mac))
     called = _("ends {caller}, {maker}", caller=caller, maker=maker) if maker else _("ends {caller}", caller=caller)
-    where = _("The code that was typed on it is for {room}, MAC ending {end}.", room=_room(found.device), end=end)
-    return _("This device is not on the list"), (f"*({called})*", where)
+    return f"*({called})* {whose}"
 
 
 def _room(device: Device) -> str:
@@ -109,7 +116,7 @@ def _typed(found: Astray) -> str:
 def asked_card(request: StrayRequest) -> Notice:
     """A technician stands before a device that is not theirs to install; or what was answered."""
     stray = request.stray
-    if stray is None or (stray.over and not stray.answered_by):
+    if stray is None:
         return Notice(title=_("This is settled: the device that called is not asked for any more."))
     if stray.answered_at:
         return _answered_card(request)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from provisioning import codes, lifecycle
 from provisioning.access import Permission, may_see, require
@@ -27,15 +27,20 @@ from provisioning.onsite import Stray
 from provisioning.service.activation import DEVICE, REMEMBER_EXPIRED
 from provisioning.service.day import Days
 from provisioning.service.devices import Devices, Wanted
-from provisioning.service.lookup import SITE_PAGE
 from provisioning.service.unit import POSTS_PER_SUBJECT
 from provisioning.texts import N_
 
 SHOWN_LATELY = timedelta(minutes=30)
 MOST_SHOWN = 500  # devices whose code was shown lately that are looked at
 AT_ONCE = 50  # codes that are compared before others get their turns
+PAGE = 100  # rows that are read at once, so that a device that calls meanwhile waits some milliseconds at most
 MOST_IGNORED = 20  # callers that one technician said are not theirs, for one code
 CARD = "job_again"  # the view of a technician's card of one device
+
+
+class NothingAstray(OutOfDate):
+    code = "nothing_astray"
+    message = N_("Nothing is open about another device and the code of {place}. For help, type: problem {place}")
 
 
 class RoomMissing(BadInput):
@@ -99,7 +104,7 @@ class NearMisses(Devices, Days):
                 state=State.WAITING_FOR_ACTIVATION,
                 removed=False,
                 after=after,
-                limit=SITE_PAGE,
+                limit=PAGE,
             )
             for device in page.rows:
                 yield device
@@ -108,13 +113,17 @@ class NearMisses(Devices, Days):
 
     async def _shown_lately(self) -> AsyncIterator[Device]:
         """Devices whose code stands on a card that was drawn in the last half hour, the newest first."""
-        posts = (await self.store.find(Post, shows_code=True, limit=1000)).rows
-        drawn = sorted(((post.edited_at or post.posted_at, post.subject) for post in posts), reverse=True)
-        since = self.now() - SHOWN_LATELY
-        macs = list(dict.fromkeys(subject for at, subject in drawn if at >= since))[:MOST_SHOWN]
-        found = await self.store.get_many(Device, macs)
-        for mac in macs:
-            if mac in found:
+        since, drawn, after = self.now() - SHOWN_LATELY, list[tuple[datetime, str]](), ""
+        while True:
+            page = await self.store.find(Post, shows_code=True, after=after or None, limit=PAGE)
+            drawn += ((post.edited_at or post.posted_at, post.subject) for post in page.rows)
+            after = page.after or ""
+            if not after or len(drawn) >= 2 * MOST_SHOWN:  # an older card may have been drawn anew
+                break
+        macs = list(dict.fromkeys(mac for at, mac in sorted(drawn, reverse=True) if at >= since))[:MOST_SHOWN]
+        for start in range(0, len(macs), PAGE):
+            found = await self.store.get_many(Device, macs[start : start + PAGE])
+            for mac in filter(found.__contains__, macs[start : start + PAGE]):
                 yield found[mac]
 
     def _could_be(self, device: Device, caller: str) -> bool:
@@ -168,10 +177,11 @@ class NearMisses(Devices, Days):
         return Astray(device, stray, seen, listed=True, free=not caller.technician)
 
     async def _as_told(self, actor: Actor, text: str) -> Astray:
-        """Errors: `OutOfDate` where the matter is settled."""
-        found = await self.astray(actor, await self.device(actor, text))
+        """Errors: `NothingAstray` where the matter is settled."""
+        device = await self.device(actor, text)
+        found = await self.astray(actor, device)
         if found is None:
-            raise OutOfDate
+            raise NothingAstray(place=device.place)
         return found
 
     async def follow_stray(self, actor: Actor, text: str) -> Device:
@@ -236,7 +246,8 @@ class NearMisses(Devices, Days):
         """What a technician asks for, and how it stands."""
         require(actor, Permission.EDIT_DEVICES)
         device = await self.device(actor, text)
-        stray = device.stray if device.stray and device.stray.asked_at else None
+        stray = device.stray
+        stray = stray if stray and stray.asked_at and (stray.answered_at or _open(device)) else None
         caller = await self.store.get(Device, stray.mac) if stray else None
         names = await self.names((stray.told,)) if stray else {}
         listed = caller if caller and not caller.removed else None
@@ -271,7 +282,7 @@ class NearMisses(Devices, Days):
         device = await self.device(actor, text)
         stray = device.stray
         if stray is None or not _open(device) or stray.asked_at is None or stray.answered_at:
-            raise OutOfDate
+            raise NothingAstray(place=device.place)
         asker = await self.store.get(Person, device.technician)
         if asker is None:
             raise PersonNotFound(text=device.technician)

@@ -114,7 +114,7 @@ class Offline(Renewing):
     async def _decide_sheet(self, actor: Actor, devices: Sequence[Device], now: datetime) -> tuple[Change, Batch]:
         number = "".join(secrets.choice(SIGNS) for _ in range(NUMBER))
         macs = tuple(device.mac for device in devices)
-        sheet = Batch(id=number, kind="sheet", by=actor.id, by_name=actor.name, at=now, macs=macs, technician=actor.id)
+        sheet = Batch(id=number, kind="sheet", by=actor.id, by_name=actor.name, at=now, macs=macs)
         live = sum(device.live_code(now) is not None for device in devices)
         facts = (
             CodesExported(at=now, actor=actor.id, subject=actor.id, count=live, form="pdf"),
@@ -125,12 +125,13 @@ class Offline(Renewing):
         return Change(puts=(sheet,), events=facts), stored(sheet)
 
     async def _shown(self, actor: Actor, devices: Sequence[Device], now: datetime) -> list[InHand]:
-        """Audited, then unsealed; a code that died in between is not shown."""
+        """Audited, then unsealed; not the code of one that died or changed hands in between."""
         live = [device for device in devices if device.live_code(now)]
         facts = (CodeShown(at=now, actor=actor.id, subject=d.mac, issue=d.issued, reader=actor.id) for d in live)
         if live:
             await self.store.save(Change(events=tuple(facts)))
-        return [await self._unsealed(device) for device in devices]
+        held = [await self._unsealed(device) for device in devices]
+        return [one if one.device.technician == actor.id else InHand(one.device) for one in held]
 
     # -------------------------------------------------------------- is it one of ours
 

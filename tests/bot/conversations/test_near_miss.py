@@ -1,5 +1,7 @@
 """Conversation 6: the right code on the wrong device; its technician learns which is which, and nobody else."""
 
+from typing import Any
+
 import pytest
 
 from provisioning.model import OutboxMessage, Post
@@ -236,6 +238,32 @@ async def test_the_answer_is_the_same_byte_for_byte(house: House, sam: Someone, 
     assert (await house.record(A)).stray
 
 
+async def test_the_store_is_asked_no_more_before_the_answer(
+    house: House, sam: Someone, day: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, counts, asked = sam.card.code, list[list[str]](), list[str]()
+    for name in ("get", "get_many", "find", "count", "save"):
+        work = getattr(house.store, name)
+
+        async def noted(*args: Any, _name: str = name, _work: Any = work, **fields: Any) -> Any:
+            asked.append(_name)
+            return await _work(*args, **fields)
+
+        monkeypatch.setattr(house.store, name, noted)
+    begin = house.diagnoses.begin
+
+    def begun(mac: str, code: str, source: str) -> None:
+        counts.append([*asked])
+        begin(mac, code, source)
+
+    monkeypatch.setattr(house.diagnoses, "begin", begun)
+    for mac, digits in ((B, wrong(code)), (B, code), (UNKNOWN, wrong(code)), (UNKNOWN, code)):
+        asked.clear()
+        await house.device(mac).provision(digits)
+    assert counts == [counts[0]] * 4 and "find" not in counts[0]
+    assert sam.card.title == "This device is not on the list"
+
+
 # ------------------------------------------------------------------ not on the list
 
 
@@ -245,7 +273,7 @@ async def test_an_unknown_device_is_added_by_an_admin_and_goes_on(
     card = sam.card
     house.clock.advance(house.clock.now().replace(minute=52) - house.clock.now())
     await house.device(UNKNOWN).provision(card.code)
-    assert card.title == "This device is not on the list" and "(ends 77:10, Yealink)" in card.texts
+    assert card.title == "This device is not on the list" and "(ends 77:10, Yealink)" in card.all
     assert card.buttons == ["Ask admin", "Not mine"]
 
     house.clock.advance(house.clock.now().replace(minute=55) - house.clock.now())
@@ -369,3 +397,62 @@ async def test_no_digit_of_it_stays_anywhere(house: House, sam: Someone, day: No
     for kind in (OutboxMessage, Post):
         for row in (await house.store.find(kind, limit=100)).rows:
             house.no_code_in(repr(row), kind.__name__)
+
+
+# ------------------------------------------------------------------ odd ends
+
+
+async def test_with_nothing_open_it_says_so(house: House, dana: Someone, sam: Someone, day: None) -> None:
+    nothing = "Nothing is open about another device and the code of 2.14. For help, type: problem 2.14"
+    assert (await sam.says("ask admin 2.14")).text == nothing
+    assert (await dana.says("refuse stray 2.14")).text == nothing
+    kim = await house.technician("Kim")
+    for words in ("not mine 2.14", "ask admin 2.14"):
+        assert "I know no device" in (await kim.says(words)).all, words
+
+
+async def test_whoever_asked_has_no_access_any_more(house: House, dana: Someone, sam: Someone, day: None) -> None:
+    await house.device(UNKNOWN).provision(sam.card.code)
+    await sam.presses("Ask admin")
+    old, question = dana.card.copy(), dana.card
+    await dana.says("revoke access Sam")
+    await dana.presses("Revoke now")
+    assert question.title == "This is settled: the device that called is not asked for any more."
+    await dana.presses("Add and issue", on=old)
+    assert len((await house.everything("Device"))["Device"]) == 2
+    assert sam.card.title == "Access ended"
+    assert not sam.card.code
+
+
+async def test_somebody_who_is_admin_and_technician(house: House, dana: Someone, sam: Someone, day: None) -> None:
+    await dana.says("grant Sam admin")
+    code = (await sam.says("code 2.14")).code
+    await house.device(UNKNOWN).provision(code)
+    assert sam.card.title == "This device is not on the list"
+    await sam.presses("Ask admin")
+    assert "Asked 07:30. You get the answer here." in sam.card.all  # another admin answers, nobody asks themselves
+    assert dana.card.buttons == ["Add and issue", "Refuse"]
+
+
+async def test_two_devices_in_one_room(house: House, dana: Someone, sam: Someone) -> None:
+    await dana.says(f"add {A} Oslo/2/2.14\n{B} Oslo/2/2.14")
+    await dana.says("issue oslo to Sam")
+    await house.device(B).provision(sam.card.code)
+    assert sam.card.title == "That code is for MAC ending 22:33. The device that called ends 22:34 (room 2.14)."
+    assert (await sam.presses("Code for 22:34")).code
+
+
+async def test_the_unknown_device_was_once_on_the_list_and_needs_a_reset(
+    house: House, dana: Someone, sam: Someone, day: None
+) -> None:
+    await dana.says(f"add {C} Oslo/2/2.18")
+    await dana.says("issue 2.18 to Sam")
+    await house.device(C).provision((await sam.says("2.18")).code)
+    await dana.says("remove 2.18")
+    await dana.presses("Remove")
+    await house.device(C).provision((await sam.says("2.14")).code)
+    await sam.presses("Ask admin", on=sam.with_button("Ask admin"))
+    await dana.presses("Add and issue")
+    answer = await dana.presses("Add and issue", location="Oslo/2/2.18")
+    assert "it is reset" in answer.all or "factory reset" in answer.all
+    assert (await house.record(C)).removed
