@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from bot.handing import Handing
-from bot.handlers import exports, general, uploads
+from bot.handlers import exports, general, photos, uploads
 from bot.handlers.search import search
 from bot.jobs import Jobs
 from bot.routing import Half, Route, Router, Where
@@ -148,6 +148,8 @@ class Door:
                 if route is None:
                     raise OutOfDate
                 return await self._run(turn, route, values)
+            if (incoming.pictures or incoming.attachments) and (reply := await photos.take(turn, incoming)):
+                return reply
             if incoming.files:
                 return await uploads.take_files(turn, incoming.files)
             if uploads.is_pasted(incoming.text) and turn.actor.is_admin:
@@ -274,18 +276,18 @@ class Door:
         return Answer()
 
     async def _offered(self, turn: Turn, chat: Chat, reply: Reply) -> Reply:
-        """A file is a message of its own; where Teams takes none, the same comes as cards."""
-        if reply.offer is None:
+        """A file or a picture is a message of its own; where Teams takes none, a file comes as cards."""
+        if not (shown := reply.offer or reply.picture):
             return reply
-        message = Message(summary=reply.offer.name, offer=reply.offer)
+        message = Message(summary=shown.name, offer=reply.offer, picture=reply.picture)
         try:
             if not turn.in_channel:
                 await chat.send(message)
-                return Reply(toast=_("The file is below: allow it, and it is yours.")) if turn.pressed else Reply()
+                return Reply(toast=exports.below(reply)) if turn.pressed else Reply()
             own = await self._own_chat(turn, await self._provisioning.who(turn.actor.id))
             await self._messenger.send(own, message)
         except (Rejected, Unreachable):  # who asks in their own chat can be reached: it is the file that cannot
-            return exports.instead(reply.offer.context)
+            return exports.instead(reply.offer.context if reply.offer else {"kind": "photo"})
         said = _("I wrote to you in chat.")
         return Reply(toast=said) if turn.pressed else Reply(text=said)
 
@@ -311,6 +313,13 @@ class Door:
         else:
             activity_id = await chat.send(message)
         await self._keep(turn, activity_id, reply.living)
+        if reply.follows:
+            self._jobs.begin(f"follows:{activity_id}", self._follow(turn, activity_id, reply.follows))
+
+    async def _follow(self, turn: Turn, activity_id: str, coming: Awaitable[Reply]) -> None:
+        with suppress(DeliveryError):
+            await self._messenger.update(turn.conversation, activity_id, message_of(reply := await coming))
+            await self._keep(turn, activity_id, reply.living)
 
     async def _answer_press(self, turn: Turn, incoming: Incoming, chat: Chat, reply: Reply) -> Answer:
         if reply.card is None:

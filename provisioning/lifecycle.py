@@ -178,8 +178,8 @@ def remove(device: Device, now: datetime, actor: Actor, fact: Event | None = Non
     return Change(puts=(gone,), events=(event,))
 
 
-def confirm_install(device: Device, word: Installation) -> Change:
-    """The technician's word; a reported problem is over with it.
+def confirm_install(device: Device, word: Installation, *, photo: bool = False) -> Change:
+    """The technician's word; a reported problem is over with it. `photo`: one of it is to follow.
 
     Where they say that the screen showed the organisation, Microsoft's code was used: it is erased.
     """
@@ -188,7 +188,12 @@ def confirm_install(device: Device, word: Installation) -> Change:
         events.append(CodeUsed(at=word.at, actor=word.by, subject=device.mac, issue=code.issue))
         code = replace(code, sealed=None)
     fact = InstallConfirmed(
-        at=word.at, actor=word.by, subject=device.mac, mounting_only=word.mounting_only, screen=word.screen
+        at=word.at,
+        actor=word.by,
+        subject=device.mac,
+        mounting_only=word.mounting_only,
+        screen=word.screen,
+        photo=photo,
     )
     return Change(puts=(replace(device, installed=word, problem=None, code=code),), events=(*events, fact))
 

@@ -326,6 +326,7 @@ class MessageKind(StrEnum):
     ROLLOUT_STARTED = "rollout_started"  # thread
     MILESTONE = "milestone"  # thread
     CODES_ENDED = "codes_ended"  # thread: more than five codes died
+    PHOTO_MISSING = "photo_missing"  # to a technician: the photo of an install did not come
     CARD_GONE = "card_gone"  # to admins: the living card was deleted twice
 
 

@@ -21,6 +21,8 @@ from provisioning.events import (
     Event,
     InstallConfirmed,
     PersonUnreachable,
+    PhotoKept,
+    PhotoSkipped,
     ProblemReported,
     ProblemSolved,
 )
@@ -90,6 +92,12 @@ def _to_channels(event: Event, audience: Audience) -> Iterator[str]:
     return (rollout.key for rollout in audience.channels(event.subject))
 
 
+def _to_actor_unless_photo(event: Event, audience: Audience) -> Iterator[str]:
+    """The next device waits for the photo that follows: one thing at a time."""
+    follows = isinstance(event, InstallConfirmed) and event.photo
+    return iter(() if follows else (event.actor,))
+
+
 Readers = Callable[[Event, Audience], Iterator[str]]
 
 TOLD: Mapping[type[Event], tuple[tuple[MessageKind, Readers], ...]] = {
@@ -109,7 +117,9 @@ TOLD: Mapping[type[Event], tuple[tuple[MessageKind, Readers], ...]] = {
         (MessageKind.NEXT_DEVICE, _to_actor),
     ),
     ProblemSolved: ((MessageKind.NEW_JOBS, _to_technician),),
-    InstallConfirmed: ((MessageKind.NEXT_DEVICE, _to_actor),),
+    InstallConfirmed: ((MessageKind.NEXT_DEVICE, _to_actor_unless_photo),),
+    PhotoKept: ((MessageKind.NEXT_DEVICE, _to_actor),),
+    PhotoSkipped: ((MessageKind.NEXT_DEVICE, _to_actor),),
 }
 
 

@@ -10,6 +10,7 @@ from bot.handlers import (
     issuing,
     jobs,
     people,
+    photos,
     problems,
     rollouts,
     tags,
@@ -24,5 +25,5 @@ def all_routes() -> Router:
     table = Router()
     table.include(guide(table), devices.router, uploads.router, finding.router, tags.router)
     table.include(issuing.router, codes.router, exports.router, jobs.router)
-    table.include(day.router, install.router, problems.router, people.router)
+    table.include(day.router, install.router, photos.router, problems.router, people.router)
     return table.include(rollouts.router)

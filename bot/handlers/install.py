@@ -11,6 +11,7 @@ from cards.views import install as cards
 from provisioning.errors import BadInput
 from provisioning.lifecycle import awaits_word, companion
 from provisioning.model import Device
+from provisioning.service.installing import Saved
 
 router = Router()
 
@@ -58,10 +59,11 @@ async def install_save(
     checked: bool = False,
     screen: bool = False,
     mounting_only: bool = False,
+    photo: bool = False,
 ) -> Reply:
-    """Save the install."""
+    """Save the install; with a photo to follow where that was said."""
     found = await turn.provisioning.device(turn.actor, device)
-    return await _saved(turn, found, note, checked=checked, screen=screen, mounting_only=mounting_only)
+    return await _saved(turn, found, note, checked=checked, screen=screen, mounting_only=mounting_only, photo=photo)
 
 
 async def _saved(turn: Turn, found: Device, note: str = "", **word: bool) -> Reply:
@@ -69,4 +71,12 @@ async def _saved(turn: Turn, found: Device, note: str = "", **word: bool) -> Rep
     said = found.installed and not (word.get("screen") and awaits_word(found))
     actor = replace(turn.actor, operation="") if said else turn.actor
     saved = await turn.provisioning.confirm(actor, found.mac, note, **word)
-    return Reply(card=cards.saved_card(saved, turn.now, turn.actor.id, turn.provisioning.policy.organisation))
+    waits = bool(word.get("photo"))
+    if waits and saved.again:  # what was saved before gets its photo all the same
+        await turn.provisioning.await_photo(actor, found.mac)
+    return saved_reply(turn, saved, waits=waits)
+
+
+def saved_reply(turn: Turn, saved: Saved, *, waits: bool = False) -> Reply:
+    organisation = turn.provisioning.policy.organisation
+    return Reply(card=cards.saved_card(saved, turn.now, turn.actor.id, organisation, photo=waits))

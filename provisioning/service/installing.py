@@ -10,7 +10,7 @@ from provisioning.codes import masked
 from provisioning.errors import BadInput
 from provisioning.model import Actor, Change, Device, stored
 from provisioning.onsite import Installation
-from provisioning.service.handover import Handover
+from provisioning.service.photographing import Photographing
 from provisioning.texts import N_
 from provisioning.untrusted import clean
 
@@ -35,7 +35,7 @@ class Saved:
     again: bool = False
 
 
-class Installing(Handover):
+class Installing(Photographing):
     async def confirm(
         self,
         actor: Actor,
@@ -45,10 +45,12 @@ class Installing(Handover):
         checked: bool = False,
         screen: bool = False,
         mounting_only: bool = False,
+        photo: bool = False,
     ) -> Saved:
         """The technician's word that it is mounted, and of a companion device what its screen shows.
 
         A second time changes nothing and says who was first; the screen can still be confirmed after the mounting.
+        `photo`: until one came, or is skipped, the next device is not told.
         Errors: `NotCalledIn` where the device has not called in, `ScreenNotSeen` where the screen of a companion
         device was not confirmed, unless `mounting_only` was said.
         """
@@ -74,9 +76,9 @@ class Installing(Handover):
                 checked=checked,
                 screen=seen,
             )
-            change = lifecycle.confirm_install(device, word)
+            change = lifecycle.confirm_install(device, word, photo=photo)
             (fresh,) = (record for record in change.puts if isinstance(record, Device))
-            return change, Saved(stored(fresh), word)
+            return change + await self.photo_wait(actor, device.mac if photo else ""), Saved(stored(fresh), word)
 
         return await self.unit(actor, decide)
 

@@ -30,6 +30,8 @@ from provisioning.events import (
     Event,
     InstallConfirmed,
     PersonUnreachable,
+    PhotoShown,
+    PhotoSkipped,
     ProblemReported,
     ProblemSolved,
     ProvisionRefused,
@@ -59,7 +61,14 @@ SAMPLES = (
     ("0281B6100002", "Samples/1/1.02"),
     ("0281B6100003", "Samples/2/2.01"),
 )  # MACs that no maker gives out (IEEE 802: locally administered), so no real device is meant
-QUIET = (CodeShown, ProvisionRefused, ProvisionRepeated, PersonUnreachable)  # facts that change no card
+QUIET = (  # facts that change no card
+    CodeShown,
+    ProvisionRefused,
+    ProvisionRepeated,
+    PersonUnreachable,
+    PhotoShown,
+    PhotoSkipped,
+)
 MOVING = (
     AddUndone,
     DeviceAdded,

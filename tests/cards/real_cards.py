@@ -15,6 +15,7 @@ from provisioning.codes import Key, Keyring
 from provisioning.errors import Choice, MacWrongLength
 from provisioning.model import Actor, Batch, Conversation, ConversationKind, Device, Person, Role, State
 from provisioning.onsite import Installation, Problem
+from provisioning.photos import Photo
 from provisioning.service.codes import CodePage, Revoked
 from provisioning.service.day import Day, Job
 from provisioning.service.devices import Added, Undone
@@ -30,6 +31,7 @@ from provisioning.service.rollouts import Progress
 from provisioning.service.tags import Tagged
 from provisioning.shares import Leading
 from tests.cards.job_cards import job_cards
+from tests.cards.photo_cards import photo_cards
 from tests.cards.sheet_cards import sheet_cards
 
 NOW = datetime(2026, 11, 21, 7, 52, tzinfo=UTC)
@@ -51,6 +53,7 @@ def real_cards(
     """Named views; the texts are what people typed into places, names and notes."""
     made = _Cards(location, replace(SAM, name=name), words)
     ours = {**made.codes(), **made.devices(), **made.general(), **made.onsite(), **made.people(), **made.rollouts()}
+    ours |= made.photos()
     return {**ours, **sheet_cards(location.partition("/")[0], name), **job_cards(location.partition("/")[0])}
 
 
@@ -258,6 +261,19 @@ class _Cards:
             "problem-sent": problems.problem_sent(self.troubled),
             "problem-told": problems.problem_told(self.troubled, self.sam.name),
         }  # fmt: skip
+
+    def photos(self) -> dict[str, View]:
+        """Those of pictures, and the cards that a picture is waited for or kept with."""
+        photo = Photo(mac=_mac(0), life=1, by="sam", by_name=self.sam.name, at=NOW, width=1024, height=768, pieces=())
+        word = replace(self.word, photo=photo.key)
+        device = replace(self.installed, installed=word)
+        shown = DeviceFacts(device, self.sam.name, NOW, "Contoso", photo)
+        return {
+            "device-photo": devices.device_card(shown, ADMIN, NOW),
+            "device-photo-teams": devices.device_card(replace(shown, device=self.teams_seen), ADMIN, NOW),
+            "installed-photo": install.saved_card(Saved(device, word), NOW, "sam", "Contoso", photo=True),
+            **photo_cards(self.live, device, self.words),
+        }
 
     def people(self) -> dict[str, View]:
         asking = replace(KIM, asked_at=NOW)

@@ -21,6 +21,8 @@ from provisioning.events import (
     Event,
     InstallConfirmed,
     PersonUnreachable,
+    PhotoKept,
+    PhotoSkipped,
     ProblemReported,
     ProblemSolved,
 )
@@ -85,6 +87,9 @@ CASES: list[tuple[Callable[..., Event], str, set[tuple[MessageKind, str]]]] = [
     (lambda **e: DevicesSwapped(other=OTHER, **e), "dana", {(told.NEW_JOBS, "sam")}),
     (lambda **e: ProblemSolved(kind="broken", **e), "dana", {(told.NEW_JOBS, "sam")}),
     (lambda **e: InstallConfirmed(mounting_only=False, **e), "sam", {(told.NEXT_DEVICE, "sam")}),
+    (lambda **e: InstallConfirmed(mounting_only=False, photo=True, **e), "sam", set()),
+    (lambda **e: PhotoKept(life=1, **e), "sam", {(told.NEXT_DEVICE, "sam")}),
+    (PhotoSkipped, "sam", {(told.NEXT_DEVICE, "sam")}),
     (lambda **e: DeviceProvisioned(life=1, source="", **e), "device", set()),
 ]
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from provisioning.documents.evidence import Evidence
 from provisioning.errors import NoAccess
 from provisioning.model import Batch, Role
 from provisioning.service import Provisioning
@@ -31,7 +32,18 @@ ANYBODY = {
     "once": "marks that a wish was heard; what it wishes for requires its own right",
     "redraw_job": "answers None for whatever the actor may not see",
 }
-PARTS = {"unit", "in_parts", "assigned", "fresh_code", "require_technician", "departed", "roles_of", "actor_of", "now"}
+PARTS = {
+    "unit",
+    "in_parts",
+    "photo_wait",
+    "assigned",
+    "fresh_code",
+    "require_technician",
+    "departed",
+    "roles_of",
+    "actor_of",
+    "now",
+}
 LOOKUPS = {
     "heir_of",
     "admins",
@@ -121,6 +133,9 @@ async def test_somebody_without_a_role_is_refused(world: World, name: str) -> No
         "kind": "broken",
         "params": {},
         "channel": channel(),
+        "macs": (A,),
+        "picture": Evidence(b"", 1, 1),
+        "until": "",
     }
     required = [p for p in public()[name].parameters.values() if p.default is p.empty and p.name != "self"]
     before = await world.facts()
