@@ -65,7 +65,7 @@ def _looks(gray: Image.Image) -> Iterator[Image.Image]:
     yield small
     for source, radius, percent in ((gray, 2, 200), (gray, 2, 400), (small, 2, 200), (small, 4, 300), (gray, 4, 300)):
         yield _sharper(source, radius, percent)
-    for source in (gray, _sharper(gray, 3, 200)):
+    for source in (gray, _sharper(ImageOps.autocontrast(gray, cutoff=1), 3, 200)):
         for tilt in TILTS:
             yield source.rotate(tilt, Image.Resampling.BILINEAR, expand=True, fillcolor=255)
     if max(gray.size) * 2 <= SIDE:
@@ -74,8 +74,7 @@ def _looks(gray: Image.Image) -> Iterator[Image.Image]:
 
 def _sharper(picture: Image.Image, radius: int, percent: int) -> Image.Image:
     """What is out of focus, or shaken, gets some of its edges back."""
-    sharp = ImageOps.autocontrast(picture, cutoff=1)
-    return sharp.filter(ImageFilter.UnsharpMask(radius, percent, threshold=1))
+    return picture.filter(ImageFilter.UnsharpMask(radius, percent, threshold=0))
 
 
 def _barcodes(look: Image.Image) -> Iterator[Barcode]:
