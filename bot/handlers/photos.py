@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
 from bot.handlers import day, devices
 from bot.handlers.install import saved_reply
-from bot.routing import Router
+from bot.routing import Half, Match, Router
 from bot.turn import Incoming, Picture, Reply, Turn
 from cards.views import photos as cards
 from cards.views.common import note, question
@@ -30,14 +29,16 @@ from provisioning.texts import _
 router = Router()
 SITE, SEE = (Permission.WORK_ON_SITE,), (Permission.SEE_DEVICES, Permission.WORK_ON_SITE)
 PATIENCE = 2.0  # seconds that a message waits for its picture: what is seen by then is said at once
-_CAPTION = re.compile(r"/?photo\s+(\S.*)", re.IGNORECASE | re.DOTALL)
 
 
 # ------------------------------------------------------------------ what comes in
 
 
-async def take(turn: Turn, incoming: Incoming) -> Reply | None:
+async def take(turn: Turn, incoming: Incoming, said: Match | Half | None) -> Reply | None:
     """The answer to pictures, or to none where one was waited for; None where the words are what matters."""
+    caption = said.arguments if isinstance(said, Match) and said.route.name == photo.__name__ else {}
+    if isinstance(said, Match) and not caption:
+        return None
     if turn.in_channel:
         alone = incoming.pictures and not incoming.text
         return Reply(text=_("I read pictures in our own chat: please send it to me there.")) if alone else None
@@ -48,8 +49,8 @@ async def take(turn: Turn, incoming: Incoming) -> Reply | None:
     # Teams delivers a message again under another id; the picture in it stays where it was.
     actor = replace(turn.actor, operation=f"photo:{turn.actor.id}:{hash_token(first.url)}")
     await turn.provisioning.require_new(actor.operation)
-    if (caption := _CAPTION.fullmatch(incoming.text)) and turn.actor.is_technician:
-        await turn.provisioning.await_photo(replace(turn.actor, operation=""), caption[1])
+    if caption and turn.actor.is_technician:
+        await turn.provisioning.await_photo(replace(turn.actor, operation=""), caption["device"])
     waiting = await turn.provisioning.photo_awaited(turn.actor)
     work = _keep(replace(turn, actor=actor), first) if waiting else _read(turn, incoming.pictures)
     return await _in_time(work)

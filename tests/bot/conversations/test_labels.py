@@ -11,6 +11,11 @@ A, B, C = "80-5E-C0-11-22-33", "80-5E-C0-11-22-34", "80-5E-C0-44-55-66"
 UNKNOWN = "80-5E-C0-44-77-10"
 
 
+@pytest.fixture(autouse=True)
+def a_machine_that_is_never_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photos, "PATIENCE", 60.0)
+
+
 @pytest.fixture
 async def day(house: House, dana: Someone, sam: Someone) -> None:
     """Sam has 2.14 and 2.16; 3.01 is nobody's yet."""

@@ -18,6 +18,11 @@ KEY = A.replace("-", "")
 WALL = encoded(view_of_a_wall())
 
 
+@pytest.fixture(autouse=True)
+def a_machine_that_is_never_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photos, "PATIENCE", 60.0)
+
+
 @pytest.fixture
 async def saved(house: House, dana: Someone, sam: Someone) -> Post:
     """Sam confirmed 2.14 at 07:58 and wants to send a photo."""
@@ -90,6 +95,16 @@ async def test_whoever_moves_on_is_not_asked_again(house: House, sam: Someone, s
     await house.passes(minutes=20)
     assert len(sam.posts) == before
     assert (await sam.sends_picture(WALL)).title == "I read no barcode in this picture"
+
+
+async def test_a_problem_told_elsewhere_is_moving_on_too(house: House, sam: Someone, saved: Post) -> None:
+    await sam.says("problem 2.16 no power")
+    assert (await sam.sends_picture(WALL)).title == "I read no barcode in this picture"
+
+
+async def test_words_that_come_with_a_picture_are_not_lost(house: House, sam: Someone, saved: Post) -> None:
+    assert (await sam.sends_picture(WALL, text="problem 2.16 no power")).title == "Problem sent"
+    assert (await house.record(B)).problem
 
 
 async def test_a_second_wait_has_its_own_reminder(house: House, sam: Someone, saved: Post) -> None:
