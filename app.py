@@ -24,6 +24,8 @@ from storage.commands import cli as storage_commands
 if TYPE_CHECKING:
     from aiohttp import web
 
+    from bot.adapter import Adapter
+    from bot.files import Files
     from bot.settings import Settings
     from provisioning.ports import Clock, Store
     from provisioning.service import Provisioning
@@ -102,7 +104,6 @@ def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Ap
     from bot.adapter import Adapter, Credentials
     from bot.diagnosing import DIAGNOSES, Diagnoses
     from bot.door import Door
-    from bot.files import Files
     from bot.handing import Handing
     from bot.handlers import all_routes
     from bot.jobs import JOBS, Jobs
@@ -115,7 +116,7 @@ def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Ap
     credentials = Credentials(settings.client_id, settings.client_secret.get_secret_value(), settings.tenant_id)
     adapter = Adapter(None if settings.local else credentials, allowed_service_hosts=settings.allowed_service_hosts)
     messenger, routes = TeamsMessenger(adapter.connectors), all_routes()
-    files = Files(settings.allowed_file_hosts, local=settings.local, limit=settings.file_limit)
+    files = _files(settings, adapter)
     jobs = Jobs(provisioning, files)
     door = Door(provisioning, messenger, routes, jobs, Handing(messenger, files))
     bot = TeamsBot(door, messenger, local=settings.local)
@@ -136,6 +137,20 @@ def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Ap
     loops = workers.of(provisioning, Relay(provisioning, messenger, routes), jobs)
     app.cleanup_ctx.extend([_open_until_the_end(adapter), *loops])
     return app
+
+
+def _files(settings: Settings, adapter: Adapter) -> Files:
+    """The way of files in and out, and of pictures: to the hosts of the service alone the bot's token goes along."""
+    from bot.file_hosts import FileHosts
+    from bot.files import Files
+
+    return Files(
+        settings.allowed_file_hosts,
+        local=settings.local,
+        limit=settings.file_limit,
+        service=FileHosts(settings.allowed_service_hosts, local=False),
+        token=adapter.token,
+    )
 
 
 def _open_until_the_end(adapter: Any) -> Any:

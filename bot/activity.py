@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from bot.turn import FileConsent, Incoming, Sender, SharedFile, Trigger, UploadTarget
+from bot.turn import FileConsent, Incoming, Picture, Sender, SharedFile, Trigger, UploadTarget
 from provisioning.model import Conversation, ConversationKind
 
 Json = Mapping[str, Any]
@@ -17,6 +17,9 @@ CARD_INVOKE: Final = "adaptiveCard/action"
 CONSENT_INVOKE: Final = "fileConsent/invoke"
 SEARCH_INVOKE: Final = "composeExtension/query"
 FILE_TYPE: Final = "application/vnd.microsoft.teams.file.download.info"
+PICTURE_TYPE: Final = "image/"
+PICTURES: Final = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "heic", "heif")  # endings of names
+PICTURE_LIMIT: Final = 4  # of one message
 ID_LIMIT: Final = 1024  # ids are kept in memory for a while; Teams' longest are below 300 characters
 MENTION_LIMIT: Final = 50
 SEARCH_COUNT: Final = 25  # how many results Teams asks for, and the most it gets
@@ -181,8 +184,11 @@ def _message(raw: Json, local: bool) -> Incoming | None:
     text, mentions = _text_and_mentions(raw)
     # Teams adds every message once more as HTML; that is neither a file nor a picture.
     attachments = [item for item in raw.get("attachments") or () if item.get("contentType") != "text/html"]
-    files = tuple(_shared_file(item) for item in attachments if item.get("contentType") == FILE_TYPE)
-    if value is not None and not text and not files:
+    shared = tuple(_shared_file(item) for item in attachments if item.get("contentType") == FILE_TYPE)
+    files = tuple(file for file in shared if not _is_picture(file))
+    pictures = tuple(Picture(file.url, file.kind) for file in shared if _is_picture(file))
+    pictures += tuple(picture for item in attachments if (picture := _picture(item)))
+    if value is not None and not text and not shared and not pictures:
         return None  # the data of somebody else's button
     return _incoming(
         raw,
@@ -191,13 +197,25 @@ def _message(raw: Json, local: bool) -> Incoming | None:
         text=text,
         mentions=mentions,
         files=files,
-        attachments=len(attachments) - len(files),
+        pictures=pictures[:PICTURE_LIMIT],
+        attachments=len(attachments) - len(files) - len(pictures),
     )
 
 
 def _shared_file(attachment: Json) -> SharedFile:
     content = attachment["content"]
     return SharedFile(attachment["name"], content["downloadUrl"], _word(content, "fileType").lower())
+
+
+def _is_picture(file: SharedFile) -> bool:
+    """Who attaches a picture as a file: the ending of its name says what it is."""
+    return bool({file.kind, file.name.rpartition(".")[2].lower()} & {*PICTURES})
+
+
+def _picture(attachment: Json) -> Picture | None:
+    """One taken or pasted in the chat; Teams keeps it for the bot, which has to say who it is."""
+    kind, url = _word(attachment, "contentType").lower(), _word(attachment, "contentUrl")
+    return Picture(url, kind, needs_token=True) if kind.startswith(PICTURE_TYPE) and url else None
 
 
 def _card_invoke(raw: Json, local: bool) -> Incoming | None:

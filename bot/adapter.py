@@ -30,7 +30,7 @@ from botframework.connector.auth import (
 
 from bot.activity import CONSENT_INVOKE, SEARCH_INVOKE, Json, locale_of, tenant_of
 from bot.adapter_http import BODY_SECONDS, RefusedError, ServiceHosts, read_activity
-from bot.adapter_trust import KeysUnavailableError, SigningKeys, Tokens
+from bot.adapter_trust import KeysUnavailableError, ScopedToken, SigningKeys, Tokens
 from bot.messenger import CALL_SECONDS, Connectors, plain
 from provisioning.errors import DeliveryError, ProvisioningError, Unavailable
 from provisioning.texts import N_, Speech, _, speaking
@@ -108,7 +108,9 @@ class Adapter(CloudAdapterBase):
         self._keys = SigningKeys(cloud.openid_url, self.session)
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
-        self.connectors = Connectors(self.session, self._hosts, self._tokens(), cloud.scope)
+        tokens = self._tokens()
+        self.connectors = Connectors(self.session, self._hosts, tokens, cloud.scope)
+        self.token = ScopedToken(tokens, cloud.scope) if tokens else None  # for pictures, which the SDK cannot fetch
         super().__init__(_Authentication(self._checker(), self.connectors))
         self.on_turn_error = _turn_failed
 

@@ -106,6 +106,20 @@ def _number(text: str) -> int:
     return int.from_bytes(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), "big")
 
 
+@dataclass(frozen=True, slots=True)
+class ScopedToken:
+    """The token of one scope, for a caller that is no client of the SDK."""
+
+    tokens: Tokens
+    scope: str
+
+    async def get(self) -> str:
+        return await self.tokens.get(self.scope)
+
+    def forget(self, token: str) -> None:
+        self.tokens.forget(self.scope, token)
+
+
 @dataclass(slots=True)
 class _Token:
     value: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -11,16 +11,17 @@ from typing import Any
 import structlog
 
 from bot.handing import Handing
-from bot.handlers import exports, general, uploads
+from bot.handlers import exports, general, photos, uploads
 from bot.handlers.search import search
 from bot.jobs import Jobs
+from bot.posting import message_of, post_of
 from bot.routing import Half, Route, Router, Where
 from bot.turn import Answer, Chat, Incoming, Living, Reply, Trigger, Turn
 from cards.render import render
 from cards.view import View
 from cards.views.common import did_you_mean, note, question
 from cards.views.people import no_access
-from cards.words import escape, plain
+from cards.words import escape
 from provisioning.access import require
 from provisioning.errors import (
     AlreadyDone,
@@ -42,7 +43,7 @@ from provisioning.errors import (
     WrongPlace,
 )
 from provisioning.mac import looks_like_mac
-from provisioning.model import Conversation, Person, Post
+from provisioning.model import Conversation, Person
 from provisioning.ports import Member, Message, Messenger
 from provisioning.service import Provisioning
 from provisioning.service.people import NotYourTenant
@@ -150,11 +151,13 @@ class Door:
                 if route is None:
                     raise OutOfDate
                 return await self._run(turn, route, values)
+            match = self._routes.match(incoming.text)
+            if (incoming.pictures or incoming.attachments) and (reply := await photos.take(turn, incoming, match)):
+                return reply
             if incoming.files:
                 return await uploads.take_files(turn, incoming.files)
             if uploads.is_pasted(incoming.text) and turn.actor.is_admin:
                 return await uploads.take_rows(turn, incoming.text)
-            match = self._routes.match(incoming.text)
             if isinstance(match, Half):
                 return general.half(match)
             if match is None:
@@ -280,18 +283,18 @@ class Door:
         return Answer()
 
     async def _offered(self, turn: Turn, chat: Chat, reply: Reply) -> Reply:
-        """A file is a message of its own; where Teams takes none, the same comes as cards."""
-        if reply.offer is None:
+        """A file or a picture is a message of its own; where Teams takes none, a file comes as cards."""
+        if not (shown := reply.offer or reply.picture):
             return reply
-        message = Message(summary=reply.offer.name, offer=reply.offer)
+        message = Message(summary=shown.name, offer=reply.offer, picture=reply.picture)
         try:
             if not turn.in_channel:
                 await chat.send(message)
-                return Reply(toast=_("The file is below: allow it, and it is yours.")) if turn.pressed else Reply()
+                return Reply(toast=exports.below(reply)) if turn.pressed else Reply()
             own = await self._own_chat(turn, await self._provisioning.who(turn.actor.id))
             await self._messenger.send(own, message)
         except (Rejected, Unreachable):  # who asks in their own chat can be reached: it is the file that cannot
-            return exports.instead(reply.offer.context)
+            return exports.instead(reply.offer.context if reply.offer else {"kind": "photo"})
         said = _("I wrote to you in chat.")
         return Reply(toast=said) if turn.pressed else Reply(text=said)
 
@@ -317,6 +320,13 @@ class Door:
         else:
             activity_id = await chat.send(message)
         await self._keep(turn, activity_id, reply.living)
+        if reply.follows:
+            self._jobs.begin(f"follows:{activity_id}", self._follow(turn, activity_id, reply.follows))
+
+    async def _follow(self, turn: Turn, activity_id: str, coming: Awaitable[Reply]) -> None:
+        with suppress(DeliveryError):
+            await self._messenger.update(turn.conversation, activity_id, message_of(reply := await coming))
+            await self._keep(turn, activity_id, reply.living)
 
     async def _answer_press(self, turn: Turn, incoming: Incoming, chat: Chat, reply: Reply) -> Answer:
         if reply.card is None:
@@ -373,25 +383,3 @@ def _operation(incoming: Incoming, actor_id: str) -> str:
     if key := str(incoming.data.get("op", ""))[:64]:
         return f"{actor_id}:{key}:{incoming.verb}"
     return f"activity:{incoming.conversation.id}|{incoming.activity_id}" if incoming.activity_id else ""
-
-
-def message_of(reply: Reply) -> Message:
-    """What is posted for a reply, in the reader's language. A card's push line holds no code."""
-    if reply.card is None:
-        return Message(summary=plain(reply.text), text=reply.text, mentions=reply.mentions)
-    card = render(reply.card, operation=secrets.token_hex(8), locale=current_speech().language)
-    return Message(summary=reply.card.push, card=card)
-
-
-def post_of(turn: Turn, activity_id: str, living: Living, reader: str) -> Post:
-    return Post(
-        conversation=turn.conversation,
-        activity_id=activity_id,
-        reader=reader,
-        subject=living.subject,
-        view=living.view,
-        params=tuple(sorted(living.params.items())),
-        revision=living.revision,
-        shows_code=living.shows_code,
-        posted_at=turn.now,
-    )

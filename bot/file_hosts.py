@@ -102,6 +102,12 @@ class FileHosts:
             self.check_address(host, literal)
         return url
 
+    def names(self, text: str) -> bool:
+        """Whether `check` would let its host pass; says nothing in the log."""
+        match = _URL.fullmatch(text) if len(text) <= URL_LIMIT else None
+        host = match["host"].lower().strip("[]") if match else ""
+        return bool(host) and (self._is_allowed(host) or (self._local and is_loopback_name(host)))
+
     def check_address(self, host: str, address: Address) -> None:
         """Errors: `FileHostRefused`."""
         local = self._local and is_loopback_name(host)

@@ -1,6 +1,7 @@
 """Files in and out of Teams: fetched from and put to addresses that came from outside, each of which is a credential.
 
-Nothing of ours goes along: no token, no cookie, no proxy of the environment. Logs name hosts, never addresses.
+Nothing of ours goes along: no cookie, no proxy of the environment, and no token but to the service that keeps pictures
+for this bot alone. Logs name hosts, never addresses.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import aiohttp
 import structlog
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
+from bot.adapter_trust import TokenUnavailableError
 from bot.file_hosts import CheckedResolver, FileError, FileHostRefused, FileHosts
 from provisioning.texts import N_
 
@@ -59,6 +61,10 @@ class FileUnreachable(FileError):
     message = N_("The place where Teams keeps this file does not answer as it should. Please try again in a minute.")
 
 
+class TokenRefused(FileGone):
+    """The service does not take the bot's token."""
+
+
 class PlaceGone(FileError):
     """The upload address of an accepted file has ended."""
 
@@ -85,10 +91,23 @@ class Patience:
     pauses: Sequence[float] = (0.5, 2.0)
 
 
+class Pass(Protocol):
+    """What the bot shows to the service that keeps pictures for it."""
+
+    async def get(self) -> str:
+        """A token. Errors: `TokenUnavailableError`."""
+        ...
+
+    def forget(self, token: str) -> None:
+        """It was refused; the next call gets another."""
+        ...
+
+
 class Files:
     """Errors of both ways: the `FileError` tree, each with a sentence for whoever sent or took the file.
 
-    `limit` is in MiB, and of what a file is once it is unpacked. `resolver`, `tls` and `hosts` are for tests.
+    `limit` is in MiB, and of what a file is once it is unpacked. `service` are the hosts that the bot's own `token` may
+    go to. `resolver`, `tls` and `hosts` are for tests.
     """
 
     def __init__(
@@ -98,12 +117,15 @@ class Files:
         local: bool = False,
         limit: int = FILE_LIMIT,
         hosts: FileHosts | None = None,
+        service: FileHosts | None = None,
+        token: Pass | None = None,
         patience: Patience = Patience(),
         resolver: AbstractResolver | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.limit = limit
         self._hosts = hosts or FileHosts(allowed_hosts, local=local)
+        self._service, self._token = service, token
         self._patience, self._resolver, self._tls = patience, resolver, tls
 
     # ------------------------------------------------------------------ in
@@ -112,9 +134,30 @@ class Files:
         """The whole file. `progress` hears after each piece how many bytes are here, and of how many where known."""
         place = self._hosts.check(url)
         with _told(place, FileStalled):
-            async with self._session() as session, session.get(place, allow_redirects=False) as answer:
-                _check_status(answer.status, _FETCHING)
-                return await self._read(answer, progress)
+            return await self._get(self._hosts, place, {}, progress)
+
+    async def fetch_own(self, url: str) -> bytes:
+        """What the service keeps for this bot alone: with its token. From every other host as `fetch`, without."""
+        if self._service is None or self._token is None or not self._service.names(url):
+            return await self.fetch(url)
+        place = self._service.check(url)
+        with _told(place, FileStalled):
+            token = await self._token.get()
+            try:
+                return await self._get(self._service, place, {"Authorization": f"Bearer {token}"}, None)
+            except TokenRefused:
+                self._token.forget(token)
+            return await self._get(self._service, place, {"Authorization": f"Bearer {await self._token.get()}"}, None)
+
+    async def _get(self, hosts: FileHosts, place: URL, headers: Mapping[str, str], progress: Progress | None) -> bytes:
+        async with (
+            self._session(hosts) as session,
+            session.get(place, headers=headers, allow_redirects=False) as answer,
+        ):
+            if headers and answer.status == 401:
+                raise TokenRefused
+            _check_status(answer.status, _FETCHING)
+            return await self._read(answer, progress)
 
     async def _read(self, answer: aiohttp.ClientResponse, progress: Progress | None) -> bytes:
         announced = answer.content_length
@@ -141,7 +184,7 @@ class Files:
             raise ValueError("an upload session takes no empty file")
         place = self._hosts.check(url)
         with _told(place, FileUnreachable):
-            async with self._session() as session:
+            async with self._session(self._hosts) as session:
                 await self._put_parts(session, place, content)
 
     async def _put_parts(self, session: aiohttp.ClientSession, place: URL, content: bytes) -> None:
@@ -159,11 +202,11 @@ class Files:
     # ------------------------------------------------------------------ the wire
 
     @asynccontextmanager
-    async def _session(self) -> AsyncIterator[aiohttp.ClientSession]:
+    async def _session(self, hosts: FileHosts) -> AsyncIterator[aiohttp.ClientSession]:
         """For one file, so that nothing is left of it: neither a connection nor a cookie."""
         resolver = self._resolver or aiohttp.DefaultResolver()
         connector = aiohttp.TCPConnector(
-            resolver=CheckedResolver(self._hosts, resolver), use_dns_cache=False, ssl=self._tls or True
+            resolver=CheckedResolver(hosts, resolver), use_dns_cache=False, ssl=self._tls or True
         )
         idle = self._patience.idle
         try:
@@ -243,6 +286,9 @@ def _told(place: URL, late: type[FileError]) -> Iterator[None]:
     except TimeoutError:
         log.warning("a file did not pass", host=place.host, reason=FileStalled.code)
         raise late from None
+    except TokenUnavailableError:  # ours to repair: the operator reads it
+        log.error("no token for a picture", host=place.host)
+        raise FileUnreachable from None
     except (aiohttp.ClientError, OSError, UnicodeError) as error:  # the last: a name no resolver takes
         log.warning("a file did not pass", host=place.host, reason=type(error).__name__)
         raise FileUnreachable from None

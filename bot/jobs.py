@@ -14,6 +14,7 @@ from aiohttp import web
 
 from bot.files import Files
 from bot.parsing import read_sheet
+from bot.viewing import Pictures
 from provisioning.errors import ProvisioningError, StoreError
 from provisioning.service import Provisioning
 from provisioning.service.uploading import UploadOver
@@ -38,6 +39,7 @@ class Jobs:
 
     def __init__(self, provisioning: Provisioning, files: Files) -> None:
         self._provisioning, self._files = provisioning, files
+        self.pictures = Pictures(files)
         self._held_files = asyncio.Semaphore(FILES)
         self._readers = asyncio.Semaphore(READERS)
         self._under_way: dict[str, asyncio.Task[None]] = {}

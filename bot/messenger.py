@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import json
+from base64 import b64encode
 from collections import OrderedDict
 from collections.abc import Awaitable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import suppress
@@ -30,7 +31,7 @@ from bot.adapter_http import RefusedError, ServiceHosts
 from bot.adapter_trust import Sessions, Tokens, TokenUnavailableError
 from provisioning.errors import DeliveryError, PostGone, Rejected, Throttled, TryAgain, Unreachable
 from provisioning.model import Conversation, ConversationKind
-from provisioning.ports import FileLink, FileOffer, Member, Message
+from provisioning.ports import FileLink, FileOffer, InlinePicture, Member, Message
 
 log = structlog.get_logger(__name__)
 
@@ -324,6 +325,8 @@ def _attachments(message: Message) -> Iterator[dict[str, Any]]:
         yield _link(message.file)
     if message.offer is not None:
         yield _offer(message.offer)
+    if message.picture is not None:
+        yield _picture(message.picture)
     if message.card is not None:
         yield {"contentType": CARD_TYPE, "content": message.card}
 
@@ -342,6 +345,12 @@ def _offer(offer: FileOffer) -> dict[str, Any]:
 def _link(file: FileLink) -> dict[str, Any]:
     content = {"uniqueId": file.unique_id, "fileType": file.file_type}
     return {"contentType": LINK_TYPE, "contentUrl": file.content_url, "name": file.name, "content": content}
+
+
+def _picture(picture: InlinePicture) -> dict[str, Any]:
+    """In the message itself, so that it stands nowhere else; clients read the name out."""
+    content = f"data:image/jpeg;base64,{b64encode(picture.content).decode()}"
+    return {"contentType": "image/jpeg", "contentUrl": content, "name": picture.name}
 
 
 def _error(refused: CallRefusedError, missing: type[DeliveryError]) -> DeliveryError:

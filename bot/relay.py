@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import structlog
 
-from bot.door import message_of, post_of
+from bot.posting import message_of, post_of
 from bot.routing import Route, Router
 from bot.turn import Reply, Trigger, Turn
 from provisioning.errors import DeliveryError, PostGone, ProvisioningError, StoreError, TryAgain, Unreachable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -14,7 +14,7 @@ from provisioning.model import Actor, Conversation
 if TYPE_CHECKING:
     from bot.jobs import Jobs
     from cards.view import View
-    from provisioning.ports import FileOffer, Member, Message
+    from provisioning.ports import FileOffer, InlinePicture, Member, Message
     from provisioning.service import Provisioning
 
 
@@ -48,6 +48,18 @@ class SharedFile:
     name: str
     url: str = field(repr=False)
     kind: str = ""  # as Teams says: the ending of the name
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture somebody sent. `url` is a credential, as that of a file.
+
+    needs_token: Teams gives it to the bot alone, so our token has to go along, where it may go at all.
+    """
+
+    url: str = field(repr=False)
+    kind: str = ""  # `image/jpeg`, or the ending of the name
+    needs_token: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +100,8 @@ class Incoming:
     locale: str = ""
     timezone: str = ""
     files: tuple[SharedFile, ...] = ()
-    attachments: int = 0  # pictures and what else is no file
+    pictures: tuple[Picture, ...] = ()
+    attachments: int = 0  # what is neither a file nor a picture with an address
     consent: FileConsent | None = None
 
 
@@ -112,8 +125,10 @@ class Reply:
 
     private: it may only be read in the person's 1:1 chat; asked for elsewhere, it is written there and the
     asker is told so. toast: a short word over the pressed card, which stays as it is. thread: goes under the
-    channel's living card. offer: a file for the person to take or decline; in a 1:1 chat only. begins: called once
-    the reply stands, so that what it starts finds the card it is to change.
+    channel's living card. offer: a file for the person to take or decline; in a 1:1 chat only. picture: in a
+    message of its own, in the same chat only. begins: called once
+    the reply stands, so that what it starts finds the card it is to change. follows: takes the card's place in the
+    person's own chat, once it is there.
     """
 
     card: View | None = None
@@ -124,7 +139,9 @@ class Reply:
     mentions: tuple[tuple[str, str], ...] = ()
     thread: str = ""
     offer: FileOffer | None = None
+    picture: InlinePicture | None = None
     begins: Callable[[], None] | None = None
+    follows: Awaitable[Reply] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,9 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from bot.confined import End, confined, end_of
+from bot.file_hosts import FileError, FileHostRefused
+from bot.files import Files, FileTooLarge
+from bot.turn import Picture
 from provisioning.documents import evidence, labels, pictures
 from provisioning.documents.evidence import Evidence
 from provisioning.documents.labels import Barcode
@@ -24,9 +27,45 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 LONGEST_LINE: Final = 1024 * 1024  # bytes
-SILENCE: Final = 30.0  # seconds
+SILENCE: Final = 45.0  # seconds
 JPEG: Final = b"\xff\xd8\xff"
-_FORMAT = re.compile(r"[A-Za-z0-9 ]{0,40}")
+_FORMAT = re.compile(r"[A-Za-z0-9 /+-]{0,40}")
+
+
+COMING: Final = 8  # pictures fetched at once: each may take 20 MiB here
+VIEWERS: Final = 2  # looked at at once: each is a process that may take 400 MiB
+
+
+class Pictures:
+    """Fetched from where people sent them, and looked at. Errors: the `PictureError` tree."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._coming, self._viewers = asyncio.Semaphore(COMING), asyncio.Semaphore(VIEWERS)
+
+    async def labels(self, picture: Picture) -> tuple[Barcode, ...]:
+        """The barcodes in it."""
+        async with self._coming:
+            content = await self._fetched(picture)
+            async with self._viewers:
+                return await read_labels(content)
+
+    async def evidence(self, picture: Picture) -> Evidence:
+        """The picture as it is kept."""
+        async with self._coming:
+            content = await self._fetched(picture)
+            async with self._viewers:
+                return await redraw(content)
+
+    async def _fetched(self, picture: Picture) -> bytes:
+        try:
+            return await (self._files.fetch_own if picture.needs_token else self._files.fetch)(picture.url)
+        except FileTooLarge as error:
+            raise pictures.PictureTooLarge(limit=error.limit) from None
+        except FileHostRefused:
+            raise pictures.PictureElsewhere from None
+        except FileError:
+            raise pictures.PictureNotFetched from None
 
 
 class Distrusted(Exception):

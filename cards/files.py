@@ -34,6 +34,9 @@ DEVICES = (
     Heading("State", 24),
     Heading("Provisioned", 22),
     Heading("Installed", 22),
+    Heading("Confirmed by", 24),
+    Heading("Mounting only", 14),
+    Heading("Photo", 8),
 )
 CODES = (
     Heading(Column.MAC, 20),
@@ -60,6 +63,9 @@ def device_row(device: Device, upns: dict[str, str]) -> tuple[str, ...]:
         _(BADGES[device.state][0]),
         _moment(device.provisioned_at),
         _moment(installed.at) if installed else "",
+        installed.by_name if installed else "",
+        _("yes") if installed and installed.mounting_only else "",
+        "1" if installed and installed.photo else "",  # a number, so that a sheet adds them up
     )
 
 

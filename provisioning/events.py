@@ -268,6 +268,24 @@ class InstallConfirmed(Event):
     mounting_only: bool
     screen: bool = False  # it showed the organisation, as the technician says
     room: str = ""  # where it hangs, as the technician says, where the list says another room
+    photo: bool = False  # one is to follow: the next device waits for it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoKept(Event):
+    life: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoSkipped(Event):
+    """No photo comes with this install after all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoShown(Event):
+    """Committed before somebody gets to see it."""
+
+    life: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

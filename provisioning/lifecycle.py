@@ -186,8 +186,8 @@ def remove(device: Device, now: datetime, actor: Actor, fact: Event | None = Non
     return Change(puts=(gone,), events=(event,))
 
 
-def confirm_install(device: Device, word: Installation) -> Change:
-    """The technician's word; a reported problem is over with it.
+def confirm_install(device: Device, word: Installation, *, photo: bool = False) -> Change:
+    """The technician's word; a reported problem is over with it. `photo`: one of it is to follow.
 
     Where they say that the screen showed the organisation, Microsoft's code was used: it is erased.
     """
@@ -203,6 +203,7 @@ def confirm_install(device: Device, word: Installation) -> Change:
         mounting_only=word.mounting_only,
         screen=word.screen,
         room=fresh.elsewhere,
+        photo=photo,
     )
     return Change(puts=(fresh,), events=(*events, fact))
 

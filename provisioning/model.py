@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from provisioning.batches import Batch
 from provisioning.bookkeeping import Attempts, Lease, Operation, Segment
 from provisioning.jobs import Job
 from provisioning.onsite import CodeRequest, Installation, Problem, Stray
@@ -271,55 +272,6 @@ class Post:
         return f"{self.conversation.id}|{self.activity_id}"
 
 
-@dataclass(frozen=True, slots=True)
-class Former:
-    """What a device was like before an import changed it, and the version it has since."""
-
-    mac: str
-    version: int
-    location: str
-    issued: int = 0
-    type: str = ""
-    account: str = ""
-    technician: str = ""
-    tags: tuple[str, ...] = ()
-    asset_tag: str = ""
-    notes: str = ""
-    installed: Installation | None = None
-    problem: Problem | None = None
-    renewals: tuple[datetime, ...] = ()
-    removed_at: datetime | None = None
-    added_at: datetime | None = None
-    added_by: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """What one command did to many devices: the ground for undo, and for the ledger of a hand-over.
-
-    Devices of an import name it by their `batch` and do not stand in `macs`; while it `hides`, nobody sees them.
-    """
-
-    id: str = field(default_factory=lambda: secrets.token_hex(8))
-    kind: str  # "add", "issue", "import" or "sheet"
-    by: str
-    by_name: str
-    at: datetime
-    macs: tuple[str, ...]
-    kept: tuple[str, ...] = ()  # already there, left as they were
-    technician: str = ""
-    expires_at: datetime | None = None
-    undone_at: datetime | None = None
-    hides: bool = False  # of an import: it is not finished, or it was undone
-    before: tuple[Former, ...] = ()  # of an import: what it changed was like this
-    on_site: bool = False  # of an issue: no codes were made, their technicians start them
-    version: int = 0
-
-    @property
-    def key(self) -> str:
-        return self.id
-
-
 def stored(record: R) -> R:
     """The record as it stands once the unit that put it was saved."""
     return replace(record, version=record.version + 1)
@@ -349,6 +301,7 @@ class MessageKind(StrEnum):
     CODES_ENDING = "codes_ending"  # to a technician: theirs end within the hour
     CODES_TO_EXTEND = "codes_to_extend"  # to admins: many end, or some that nobody on site can renew
     CODES_ENDED = "codes_ended"  # thread: more than five codes died
+    PHOTO_MISSING = "photo_missing"  # to a technician: the photo of an install did not come
     CARD_GONE = "card_gone"  # to admins: the living card was deleted twice
 
 

@@ -22,6 +22,8 @@ from provisioning.events import (
     Event,
     InstallConfirmed,
     PersonUnreachable,
+    PhotoKept,
+    PhotoSkipped,
     ProblemAnswered,
     ProblemReported,
     ProblemSolved,
@@ -112,6 +114,12 @@ def _to_channels(event: Event, audience: Audience) -> Iterator[str]:
     return (rollout.key for rollout in audience.channels(event.subject))
 
 
+def _to_actor_unless_photo(event: Event, audience: Audience) -> Iterator[str]:
+    """The next device waits for the photo that follows: one thing at a time."""
+    follows = isinstance(event, InstallConfirmed) and event.photo
+    return iter(() if follows else (event.actor,))
+
+
 Readers = Callable[[Event, Audience], Iterator[str]]
 
 TOLD: Mapping[type[Event], tuple[tuple[MessageKind, Readers], ...]] = {
@@ -135,9 +143,11 @@ TOLD: Mapping[type[Event], tuple[tuple[MessageKind, Readers], ...]] = {
     ProblemAnswered: ((MessageKind.PROBLEM_ANSWERED, _to_technician),),
     ProblemSolved: ((MessageKind.NEW_JOBS, _to_technician),),
     InstallConfirmed: (
-        (MessageKind.NEXT_DEVICE, _to_actor),
+        (MessageKind.NEXT_DEVICE, _to_actor_unless_photo),
         (MessageKind.ROOM_DIFFERS, _to_admins_of_another_room),
     ),
+    PhotoKept: ((MessageKind.NEXT_DEVICE, _to_actor),),
+    PhotoSkipped: ((MessageKind.NEXT_DEVICE, _to_actor),),
 }
 
 

@@ -224,8 +224,16 @@ class FileLink:
 
 
 @dataclass(frozen=True, slots=True)
+class InlinePicture:
+    """A small JPEG that stands in the message itself; `name` says what it shows, also to those who do not see it."""
+
+    name: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """What is posted: a text, an adaptive card, or in a 1:1 chat a file that is offered or was put.
+    """What is posted: a text, an adaptive card, a picture, or in a 1:1 chat a file that is offered or was put.
 
     `summary` is the push line and never holds a code.
     """
@@ -236,6 +244,7 @@ class Message:
     mentions: tuple[tuple[str, str], ...] = ()  # (teams id, name); the text holds `<at>name</at>` for each
     offer: FileOffer | None = None
     file: FileLink | None = None
+    picture: InlinePicture | None = None
 
 
 class Head(Protocol):

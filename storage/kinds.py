@@ -10,11 +10,12 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from provisioning.batches import Batch
 from provisioning.bookkeeping import Attempts, Lease, Operation, Segment
 from provisioning.errors import TextTooLong
 from provisioning.jobs import Job
 from provisioning.mac import vendor
-from provisioning.model import Batch, Device, OutboxMessage, Person, Post, Rollout
+from provisioning.model import Device, OutboxMessage, Person, Post, Rollout
 from provisioning.photos import Photo
 from provisioning.ports import IndexValue, Span, TallyRow
 from provisioning.searching import text_of

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any, get_type_hints
 
-from provisioning.model import Batch, Device, OutboxMessage, Record
+from provisioning.batches import Batch
+from provisioning.model import Device, OutboxMessage, Record
 from storage.audit import digest
 from storage.kinds import KINDS, Kind, columns_of
 from storage.records import Plain, decode, decode_event, micros

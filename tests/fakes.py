@@ -12,10 +12,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, TypeVar
 
+from provisioning.batches import Batch
 from provisioning.bookkeeping import Segment
 from provisioning.errors import Conflict, Duplicate
 from provisioning.events import Event
-from provisioning.model import Batch, Change, Device, MessageStatus, OutboxMessage, Record
+from provisioning.model import Change, Device, MessageStatus, OutboxMessage, Record
 from provisioning.ports import AuditRow, IndexValue, Page, Span, TallyRow, Watch
 from storage.audit import Unsealed, digest, next_segment, without_rows
 from storage.kinds import KINDS, check_keys, check_question, columns_of, holds, names_asked, numbered, sees_hidden

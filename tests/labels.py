@@ -67,7 +67,7 @@ def photo(name: str, seed: int) -> bytes:
     room = (max(1, WIDTH - turned.width), max(1, HEIGHT - turned.height))
     picture.paste(turned, (chance.randrange(room[0]), chance.randrange(room[1])), mask)
     picture = ImageChops.multiply(picture, _light(chance))
-    picture = picture.filter(ImageFilter.GaussianBlur(chance.uniform(0.5, 1.8)))
+    picture = picture.filter(ImageFilter.GaussianBlur(chance.uniform(0.2, 0.5) * scale * 4))
     picture = Image.blend(picture, _noise(chance), chance.uniform(0.02, 0.08))
     content = io.BytesIO()
     picture.save(content, "JPEG", quality=chance.randrange(60, 90))

@@ -17,6 +17,7 @@ from bot.activity import FILE_TYPE
 Json = dict[str, Any]
 
 MIB: Final = 1024 * 1024
+CAMERA_TYPE: Final = "image/*"
 SENT_PATH: Final = "/demo/files"
 PLACE_PATH: Final = "/demo/places"
 SAVED_PATH: Final = "/demo/saved"
@@ -98,11 +99,10 @@ class LocalFiles:
             self._kept.pop(key, None)
             raise
         kept.size = len(kept.content)
-        content = {
-            "downloadUrl": f"{request.url.origin()}{SENT_PATH}/{key}",
-            "uniqueId": key,
-            "fileType": _ending(kept.name),
-        }
+        address = f"{request.url.origin()}{SENT_PATH}/{key}"
+        if "picture" in request.query:  # taken with the camera of the chat: its kind is all that is said of it
+            return web.json_response({"contentType": CAMERA_TYPE, "contentUrl": address}, status=201)
+        content = {"downloadUrl": address, "uniqueId": key, "fileType": _ending(kept.name)}
         return web.json_response({"contentType": FILE_TYPE, "name": kept.name, "content": content}, status=201)
 
     async def hand_out(self, request: web.Request) -> web.Response:

@@ -68,6 +68,7 @@ TEXTS: Final = MappingProxyType(
         "fieldWrong": N_("Check this field."),
         "attachment": N_("Attachment: {name}"),
         "file.attach": N_("Attach a file"),
+        "picture.take": N_("Take a picture"),
         "file.drop": N_("Drop the file to send it"),
         "file.allow": N_("Allow"),
         "file.decline": N_("Decline"),

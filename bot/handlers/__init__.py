@@ -13,6 +13,7 @@ from bot.handlers import (
     languages,
     offline,
     people,
+    photos,
     problems,
     rollouts,
     strays,
@@ -28,6 +29,6 @@ def all_routes() -> Router:
     table = Router()
     table.include(guide(table), devices.router, uploads.router, finding.router, tags.router)
     table.include(issuing.router, codes.router, exports.router, jobs.router)
-    table.include(ending.router, day.router, install.router, strays.router, offline.router, problems.router)
-    table.include(people.router, languages.router)
+    table.include(ending.router, day.router, install.router, photos.router, strays.router, offline.router)
+    table.include(problems.router, people.router, languages.router)
     return table.include(rollouts.router)

@@ -7,7 +7,7 @@ import dataclasses
 from bot.handlers.codes import code_of
 from bot.handlers.devices import gone, living
 from bot.routing import Router
-from bot.turn import Reply, Turn
+from bot.turn import Reply, Trigger, Turn
 from cards.views import day as cards
 from cards.views.people import access_ended
 from cards.views.strays import stray_card
@@ -41,6 +41,8 @@ async def job_reply(turn: Turn, job: Job, *, upcoming: bool = False) -> Reply:
 @router.notice(MessageKind.NEW_JOBS)
 async def next_device(turn: Turn, subject: str = "", former: str = "") -> Reply | None:
     """Show your next device with its place and code."""
+    if turn.trigger is not Trigger.NOTICE:
+        await turn.provisioning.forget_photo(turn.actor)
     job = await turn.provisioning.next_job(turn.actor)
     if job is None:
         return Reply(card=cards.no_jobs(await turn.provisioning.day(turn.actor)), private=True)
@@ -76,6 +78,7 @@ async def job_again(turn: Turn, mac: str, upcoming: bool = False) -> Reply | Non
 @router.action("job", needs=SITE)
 async def job(turn: Turn, device: str) -> Reply:
     """Back to a device's card."""
+    await turn.provisioning.forget_photo(turn.actor)
     return await job_reply(turn, await turn.provisioning.job(turn.actor, device))
 
 

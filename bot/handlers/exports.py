@@ -164,6 +164,8 @@ INSTEAD: Mapping[str, tuple[str, str, str]] = {
 def instead(context: Mapping[str, str]) -> Reply:
     """What is said where Teams takes no file."""
     name = context.get("name", "")
+    if context.get("kind") == "photo":
+        return Reply(text=_("Teams takes no picture in this chat."))
     if context.get("kind") not in INSTEAD:
         return Reply(card=cards.no_sheet_here(name), private=True)
     verb, title, parameter = INSTEAD[context["kind"]]
@@ -171,6 +173,11 @@ def instead(context: Mapping[str, str]) -> Reply:
     if parameter and context.get("target", "all") != "all":
         ids[parameter] = context["target"]
     return Reply(card=cards.no_files_here(name, verb, _(title), ids), private=True)
+
+
+def below(reply: Reply) -> str:
+    """Said where the button was pressed."""
+    return _("The file is below: allow it, and it is yours.") if reply.offer else _("The photo is below.")
 
 
 def declined() -> Reply:

@@ -13,6 +13,7 @@ from cards.views import install as cards
 from provisioning.errors import BadInput
 from provisioning.lifecycle import awaits_word, companion
 from provisioning.model import Device, MessageKind
+from provisioning.service.installing import Saved
 
 router = Router()
 
@@ -62,10 +63,12 @@ async def install_save(
     screen: bool = False,
     mounting_only: bool = False,
     room: str = "",
+    photo: bool = False,
 ) -> Reply:
-    """Save the install."""
+    """Save the install; with a photo to follow where that was said."""
     found = await turn.provisioning.device(turn.actor, device)
-    return await _saved(turn, found, note, room, checked=checked, screen=screen, mounting_only=mounting_only)
+    word = {"checked": checked, "screen": screen, "mounting_only": mounting_only, "photo": photo}
+    return await _saved(turn, found, note, room, **word)
 
 
 async def _saved(turn: Turn, found: Device, note: str = "", room: str = "", **word: bool) -> Reply:
@@ -73,7 +76,15 @@ async def _saved(turn: Turn, found: Device, note: str = "", room: str = "", **wo
     said = found.installed and not (word.get("screen") and awaits_word(found))
     actor = replace(turn.actor, operation="") if said else turn.actor
     saved = await turn.provisioning.confirm(actor, found.mac, note, room=room, **word)
-    return Reply(card=cards.saved_card(saved, turn.now, turn.actor.id, turn.provisioning.policy.organisation))
+    waits = bool(word.get("photo"))
+    if waits and saved.again:  # what was saved before gets its photo all the same
+        await turn.provisioning.await_photo(actor, found.mac)
+    return saved_reply(turn, saved, waits=waits)
+
+
+def saved_reply(turn: Turn, saved: Saved, *, waits: bool = False) -> Reply:
+    organisation = turn.provisioning.policy.organisation
+    return Reply(card=cards.saved_card(saved, turn.now, turn.actor.id, organisation, photo=waits))
 
 
 @router.notice(MessageKind.ROOM_DIFFERS)

@@ -12,10 +12,11 @@ from bot.turn import Living, Reply, Turn
 from cards.views import issuing as cards
 from cards.views.codes import ask_many
 from provisioning.access import Permission
+from provisioning.batches import Batch
 from provisioning.errors import BadInput, InvalidChoice, NotFound
 from provisioning.jobs import Job, JobKind
 from provisioning.lifecycle import companion
-from provisioning.model import Batch, Device, State
+from provisioning.model import Device, State
 from provisioning.service.issuing import Issued, IssueOrder
 from provisioning.service.lookup import Target
 from provisioning.service.working import order_of, params_of, params_of_order, target_of

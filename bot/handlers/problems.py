@@ -36,6 +36,7 @@ async def problem(turn: Turn, device: str, note: str = "") -> Reply:
 @router.action("problem_save", form=problem_form, needs=SITE)
 async def problem_save(turn: Turn, device: str, kind: str = "", note: str = "") -> Reply:
     """Send the problem."""
+    await turn.provisioning.forget_photo(turn.actor)
     return Reply(card=cards.problem_sent(await turn.provisioning.report(turn.actor, device, kind, note)))
 
 

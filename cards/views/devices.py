@@ -18,6 +18,7 @@ from cards.views.common import (
     tone_of,
     what,
 )
+from cards.views.photos import photo_words, with_photo
 from cards.words import age, clock, escape, mac_dashed, until
 from provisioning.access import Permission, allowed
 from provisioning.errors import BadInput, ProvisioningError
@@ -40,7 +41,7 @@ def device_card(facts: DeviceFacts, actor: Actor, now: datetime, notice: str = "
         tone=tone,
         notice=notice,
         facts=_facts(facts, now),
-        buttons=_device_buttons(device, actor, now),
+        buttons=with_photo(_device_buttons(device, actor, now), facts),
         small=(_("Or type: move {place} to …, replace {place} with …, remove {place}", place=escape(device.place)),)
         if allowed(actor, Permission.EDIT_DEVICES)
         else (),
@@ -66,6 +67,7 @@ def _facts(facts: DeviceFacts, now: datetime) -> tuple[Fact, ...]:
         (_("Called in"), _called_words(device, now)),
         (_("Last seen"), age(facts.last_seen, now) if facts.last_seen else ""),
         (_("Installed"), installed_words(device, facts.organisation)),
+        (_("Photo"), photo_words(facts.photo, now) if facts.photo else ""),
         (_("Problem"), problem_words(device)),
         (_("Answer"), answer_words(device, now)),
         (_("Tags"), tag_words(device)),

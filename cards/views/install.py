@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from cards.view import Button, Fact, FormCard, Input, Notice, Style, TextInput, ToggleInput, Tone
 from cards.views.common import installed_words, place_words, what_and_mac
+from cards.views.photos import skip
 from cards.words import clock, escape
 from provisioning.errors import BadInput
 from provisioning.lifecycle import companion
@@ -36,20 +38,36 @@ def install_form(
         TextInput(id="note", label=_("Note"), value=note, limit=200, lines=True, error=errors.get("note", "")),
         ToggleInput(id="checked", label=_("Check"), title=_("Mounted, cabled, screen on"), value=True),
     ]
-    buttons = [Button("install_save", _("Save"), data, style=Style.POSITIVE)]
     if companion(device):
         shows, error = _("The screen shows {organisation}", organisation=escape(organisation)), errors.get("screen", "")
         inputs.insert(1, ToggleInput(id="screen", label=_("Screen"), title=shows, value=screen, error=error))
-        buttons.append(Button("install_save", _("Mounting only"), {**data, "mounting_only": "true"}))
     return FormCard(
         title=_("Confirm install"),
         facts=(Fact(_("Device"), _known_words(device)),),
         inputs=tuple(inputs),
-        buttons=(*buttons, Button("job", _("Back"), {"device": device.mac}, inputs=False)),
-        small=(_("Or type: install {place} and a note", place=escape(device.place)),),
+        buttons=_save_buttons(device, data),
+        small=(_typed(device),),
         subject=device.mac,
         revision=device.version,
     )
+
+
+def _save_buttons(device: Device, data: Mapping[str, str]) -> tuple[Button, ...]:
+    """Three stand on a phone's card: of a companion device the way back is typed."""
+    save = (
+        Button("install_save", _("Save"), data, style=Style.POSITIVE),
+        Button("install_save", _("Save, add photo"), {**data, "photo": "true"}),
+    )
+    if companion(device):
+        return (*save, Button("install_save", _("Mounting only"), {**data, "mounting_only": "true"}))
+    return (*save, Button("job", _("Back"), {"device": device.mac}, inputs=False))
+
+
+def _typed(device: Device) -> str:
+    place = escape(device.place)
+    if companion(device):
+        return _("Or type: install {place} and a note, or {place} to go back", place=place)
+    return _("Or type: install {place} and a note", place=place)
 
 
 def _known_words(device: Device) -> str:
@@ -75,7 +93,8 @@ def not_called_in(device: Device, note: str = "") -> Notice:
     )
 
 
-def saved_card(saved: Saved, now: datetime, actor: str, organisation: str) -> Notice:
+def saved_card(saved: Saved, now: datetime, actor: str, organisation: str, *, photo: bool = False) -> Notice:
+    """`photo`: one is waited for now."""
     word = saved.word
     by = _("you") if word.by == actor else escape(word.by_name)
     time = clock(word.at, now)
@@ -87,8 +106,16 @@ def saved_card(saved: Saved, now: datetime, actor: str, organisation: str) -> No
         lines.append(_("Not ticked: mounted, cabled, screen on."))
     if word.note:
         lines.append(escape(word.note))
+    if photo:
+        lines.append(_("Send one photo now, or skip it."))
     return Notice(
-        title=title, tone=Tone.GOOD, lines=tuple(lines), subject=saved.device.mac, revision=saved.device.version
+        title=title,
+        tone=Tone.GOOD,
+        lines=tuple(lines),
+        buttons=(skip(),) if photo else (),
+        small=(_("Or type: skip"),) if photo else (),
+        subject=saved.device.mac,
+        revision=saved.device.version,
     )
 
 

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from cards.view import Button, ChoiceInput, FormCard, Input, ListCard, Notice, Row, Style, Tone
 from cards.views.common import CHOICES, cancel, names_to_choose, place_words
 from cards.words import clock, escape, listing, until
+from provisioning.batches import Batch
 from provisioning.errors import BadInput
-from provisioning.model import Batch, Device, Person
+from provisioning.model import Device, Person
 from provisioning.service.handover import Delivery
 from provisioning.service.issuing import MOST, Issued, IssueOrder, Ledger, Outlook
 from provisioning.texts import _, ngettext

@@ -19,7 +19,7 @@ from provisioning.mac import normalise
 MOST: Final = 50  # barcodes of one picture
 LONGEST: Final = 1_000  # characters of one
 SIDE: Final = 2_400  # pixels of the longer side; more cost time and show no more of a label
-LESS: Final = 1_300  # of a smaller copy, in which noise and blur are less
+LESS: Final = 1_100  # of a smaller copy, in which noise and blur are less
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]+")  # between the parts of what shippers and makers put into one code
 TILTS: Final = (15, 30, 45, 60, 75)  # degrees; a bar code is read within about 8 of straight, and 90 further
 
@@ -63,13 +63,18 @@ def _looks(gray: Image.Image) -> Iterator[Image.Image]:
     small = gray.copy()
     small.thumbnail((LESS, LESS))
     yield small
-    sharp = ImageOps.autocontrast(gray, cutoff=1).filter(ImageFilter.UnsharpMask(radius=3, percent=200, threshold=2))
-    yield sharp
-    for source in (gray, sharp):
+    for source, radius, percent in ((gray, 2, 200), (gray, 2, 400), (small, 2, 200), (small, 4, 300), (gray, 4, 300)):
+        yield _sharper(source, radius, percent)
+    for source in (gray, _sharper(ImageOps.autocontrast(gray, cutoff=1), 3, 200)):
         for tilt in TILTS:
             yield source.rotate(tilt, Image.Resampling.BILINEAR, expand=True, fillcolor=255)
     if max(gray.size) * 2 <= SIDE:
         yield gray.resize((gray.width * 2, gray.height * 2), Image.Resampling.BICUBIC)
+
+
+def _sharper(picture: Image.Image, radius: int, percent: int) -> Image.Image:
+    """What is out of focus, or shaken, gets some of its edges back."""
+    return picture.filter(ImageFilter.UnsharpMask(radius, percent, threshold=0))
 
 
 def _barcodes(look: Image.Image) -> Iterator[Barcode]:

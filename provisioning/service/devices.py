@@ -8,6 +8,7 @@ from datetime import datetime
 
 from provisioning import lifecycle
 from provisioning.access import Permission, require
+from provisioning.batches import Batch
 from provisioning.errors import (
     DeviceExists,
     MovedOn,
@@ -21,7 +22,7 @@ from provisioning.errors import (
 )
 from provisioning.events import AddUndone, DeviceAdded, DeviceMoved, DeviceReplaced, DevicesSwapped
 from provisioning.mac import normalise
-from provisioning.model import Actor, Batch, Change, Device, stored
+from provisioning.model import Actor, Change, Device, stored
 from provisioning.service.finding import DeviceFacts, Finding
 from provisioning.service.importing import Importing
 from provisioning.service.lookup import device_title

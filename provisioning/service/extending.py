@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 from provisioning import lifecycle
 from provisioning.access import Permission, require
+from provisioning.batches import Batch
 from provisioning.ending import ending
 from provisioning.errors import NotFound
-from provisioning.model import Actor, Batch, Change, Device
+from provisioning.model import Actor, Change, Device
 from provisioning.service.handover import Beside, Handover
 from provisioning.service.lookup import EVERYTHING, Target
 

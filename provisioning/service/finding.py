@@ -12,6 +12,7 @@ from rapidfuzz import fuzz, process
 from provisioning.access import Permission, allowed, require
 from provisioning.mac import vendor
 from provisioning.model import Actor, Device
+from provisioning.photos import Photo
 from provisioning.searching import MAKERS, text_of
 from provisioning.service.reading import Part, Reading
 from provisioning.untrusted import LIMIT, clean
@@ -57,6 +58,7 @@ class DeviceFacts:
     technician: str  # name
     last_seen: datetime | None
     organisation: str = ""  # whose name the screen shows
+    photo: Photo | None = None  # kept with its install
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +195,9 @@ class Finding(Reading):
     async def _facts(self, device: Device) -> DeviceFacts:
         seen = await self._last_calls((device.mac,))
         names = await self.names((device.technician,))
-        return DeviceFacts(device, names.get(device.technician, ""), seen.get(device.mac), self.policy.organisation)
+        photo = await self.store.get(Photo, device.installed.photo) if device.installed else None
+        technician = names.get(device.technician, "")
+        return DeviceFacts(device, technician, seen.get(device.mac), self.policy.organisation, photo)
 
 
 def _question(parts: Sequence[Part]) -> tuple[dict[str, Any], list[str]]:

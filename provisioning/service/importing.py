@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from provisioning import lifecycle
 from provisioning.access import Permission, require
+from provisioning.batches import Batch, Former
 from provisioning.errors import AlreadyDone, Refused
 from provisioning.events import (
     CodeReceived,
@@ -22,18 +23,7 @@ from provisioning.events import (
     Event,
     ImportFinished,
 )
-from provisioning.model import (
-    Actor,
-    Batch,
-    Change,
-    Device,
-    Former,
-    MessageKind,
-    OutboxMessage,
-    Person,
-    Role,
-    Rollout,
-)
+from provisioning.model import Actor, Change, Device, MessageKind, OutboxMessage, Person, Role, Rollout
 from provisioning.notifications import tell
 from provisioning.service.handover import NotATechnician
 from provisioning.service.unmaking import Unmaking

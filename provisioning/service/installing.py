@@ -10,7 +10,7 @@ from provisioning.codes import masked
 from provisioning.errors import BadInput
 from provisioning.model import Actor, Change, Device, stored
 from provisioning.onsite import Installation
-from provisioning.service.handover import Handover
+from provisioning.service.photographing import Photographing
 from provisioning.texts import N_
 from provisioning.untrusted import clean, clean_room
 
@@ -43,7 +43,7 @@ class Saved:
     again: bool = False
 
 
-class Installing(Handover):
+class Installing(Photographing):
     async def confirm(
         self,
         actor: Actor,
@@ -54,14 +54,14 @@ class Installing(Handover):
         screen: bool = False,
         mounting_only: bool = False,
         room: str = "",
+        photo: bool = False,
     ) -> Saved:
         """The technician's word that it is mounted, and of a companion device what its screen shows.
 
         A second time changes nothing and says who was first; the screen can still be confirmed after the mounting.
         `room` is where they see it hang: one that the list does not say is kept beside it, and the admins are told.
-        Errors: `RoomOfAnother` where another device of theirs belongs there, `NotCalledIn` where the device has not
-        called in, `ScreenNotSeen` where the screen of a companion device was not confirmed, unless `mounting_only` was
-        said.
+        `photo`: until one came, or is skipped, the next device is not told. Errors: `RoomOfAnother` where another
+        device of theirs belongs there, and those of `_not_known`, unless `mounting_only` was said.
         """
         require(actor, Permission.WORK_ON_SITE)
         note = masked(clean(note), self.policy.code_digits)
@@ -78,9 +78,9 @@ class Installing(Handover):
             await self._check_room(device, room)
             said = Installation(actor.id, actor.name, self.now(), note, checked=checked, screen=seen, room=room)
             word = replace(said, mounting_only=not known)
-            change = lifecycle.confirm_install(device, word)
+            change = lifecycle.confirm_install(device, word, photo=photo)
             (fresh,) = (record for record in change.puts if isinstance(record, Device))
-            return change, Saved(stored(fresh), word)
+            return change + await self.photo_wait(actor, device.mac if photo else ""), Saved(stored(fresh), word)
 
         return await self.unit(actor, decide)
 

@@ -12,11 +12,12 @@ from datetime import timedelta
 
 from provisioning import lifecycle, shares
 from provisioning.access import Permission, require
+from provisioning.batches import Batch
 from provisioning.codes import hash_token
 from provisioning.errors import AlreadyDone, Ambiguous, BadInput, Choice, PersonNotFound, ResetRequired
 from provisioning.events import DeviceHandedOver
 from provisioning.lifecycle import Step
-from provisioning.model import Actor, Batch, Change, Device, Person
+from provisioning.model import Actor, Change, Device, Person
 from provisioning.service.handover import Beside, Delivery, Handover, OfTeams
 from provisioning.service.lookup import Target
 from provisioning.texts import N_

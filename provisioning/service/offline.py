@@ -12,9 +12,10 @@ from datetime import datetime
 
 from provisioning import lifecycle
 from provisioning.access import Permission, require
+from provisioning.batches import Batch
 from provisioning.errors import BadInput
 from provisioning.events import CodesExported, CodeShown, SheetMade
-from provisioning.model import Actor, Batch, Change, Device, stored
+from provisioning.model import Actor, Change, Device, stored
 from provisioning.onsite import Installation
 from provisioning.service.handover import CHUNK, InHand
 from provisioning.service.renewing import RENEWAL_WINDOW, Renewing

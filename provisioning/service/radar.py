@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from provisioning.access import Permission, require
+from provisioning.batches import Batch
 from provisioning.codes import hash_token
 from provisioning.ending import AHEAD, TOGETHER, ending, near, said_of
 from provisioning.lifecycle import companion
 from provisioning.model import (
     ActivationCode,
     Actor,
-    Batch,
     Change,
     Device,
     MessageKind,

@@ -10,10 +10,11 @@ from functools import partial
 from typing import TypeVar
 
 from provisioning import lifecycle
+from provisioning.batches import Batch
 from provisioning.errors import Conflict
 from provisioning.events import CodeRevoked, Event, StoreRestored
 from provisioning.jobs import Job, JobState
-from provisioning.model import Batch, Change, Device, OutboxMessage, Post, Record, Rollout
+from provisioning.model import Change, Device, OutboxMessage, Post, Record, Rollout
 from provisioning.notifications import edit
 from provisioning.ports import Page, Span
 from provisioning.service.people import SERVICE

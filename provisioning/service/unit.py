@@ -30,6 +30,8 @@ from provisioning.events import (
     Event,
     InstallConfirmed,
     PersonUnreachable,
+    PhotoShown,
+    PhotoSkipped,
     ProblemReported,
     ProblemSolved,
     ProvisionRefused,
@@ -63,7 +65,14 @@ SAMPLES = (
     ("0281B6100003", "Samples/2/2.01"),
 )  # MACs that no maker gives out (IEEE 802: locally administered), so no real device is meant
 HOURS = Hours()
-QUIET = (CodeShown, ProvisionRefused, ProvisionRepeated, PersonUnreachable)  # facts that change no card
+QUIET = (  # facts that change no card
+    CodeShown,
+    ProvisionRefused,
+    ProvisionRepeated,
+    PersonUnreachable,
+    PhotoShown,
+    PhotoSkipped,
+)
 MOVING = (
     AddUndone,
     DeviceAdded,

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from provisioning.access import Permission, require
+from provisioning.batches import Batch
 from provisioning.codes import hash_token
 from provisioning.errors import NotFound, PersonNotFound, ProvisioningError, Refused, StoreError
 from provisioning.jobs import Job, JobKind, JobState
-from provisioning.model import Actor, Batch, Change, Device, Person, State, stored
+from provisioning.model import Actor, Change, Device, Person, State, stored
 from provisioning.service.codes import Codes
 from provisioning.service.extending import Extending
 from provisioning.service.handover import Beside

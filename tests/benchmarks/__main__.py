@@ -8,7 +8,19 @@ import sys
 import time
 from collections.abc import Sequence
 
-from tests.benchmarks import Row, Skipped, export, importing, postgres, sheets, slow_disk, storage, turns, uploads
+from tests.benchmarks import (
+    Row,
+    Skipped,
+    export,
+    importing,
+    labels,
+    postgres,
+    sheets,
+    slow_disk,
+    storage,
+    turns,
+    uploads,
+)
 
 HEAD = "| measured | ours | per second | anchor | ratio | target | |\n|---|---:|---:|---:|---:|---|---|"
 
@@ -45,9 +57,8 @@ def _ratio(ratio: float) -> str:
 async def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--small", action="store_true", help="the large store is half as large")
-    parser.add_argument(
-        "--only", choices=("storage", "importing", "slow_disk", "postgres", "export", "turns", "sheets", "uploads")
-    )
+    names = ("storage", "importing", "slow_disk", "postgres", "export", "turns", "sheets", "uploads", "labels")
+    parser.add_argument("--only", choices=names)
     asked = parser.parse_args()
     parts = {
         "storage": lambda: storage.run(small=asked.small),
@@ -58,6 +69,7 @@ async def main() -> int:
         "turns": turns.run,
         "sheets": sheets.run,
         "uploads": uploads.run,
+        "labels": labels.run,
     }
     began, rows = time.perf_counter(), []
     async with turns.quiet():

@@ -18,8 +18,9 @@ from itertools import islice
 from pathlib import Path
 from zlib import crc32
 
+from provisioning.batches import Batch
 from provisioning.events import DeviceAdded, DeviceMoved, ImportFinished
-from provisioning.model import Batch, Change, Device, stored
+from provisioning.model import Change, Device, stored
 from provisioning.ports import Store
 from storage import open_store
 from storage.tinydb_layout import LAYOUTS, Layout

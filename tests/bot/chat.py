@@ -13,6 +13,7 @@ is answered 5xx, and no digit of a code stands where it must not.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import re
@@ -127,6 +128,8 @@ class Post:
     at: datetime = MORNING
     offer: dict[str, Any] | None = None  # a file to take or to decline: name, description, sizeInBytes, contexts
     link: dict[str, Any] | None = None  # a file that was put: name, contentUrl, uniqueId, fileType
+    picture: bytes = b""  # that stands in the message
+    alt: str = ""  # what it shows, in words
 
     def copy(self) -> Post:
         """As it stands now on a client that is not told of changes."""
@@ -194,6 +197,17 @@ def _file_part(body: Mapping[str, Any], kind: str) -> dict[str, Any] | None:
         if found
         else None
     )
+
+
+def _picture_part(body: Mapping[str, Any]) -> tuple[bytes, str]:
+    """The picture in a message, and what it is called."""
+    found = [each for each in body.get("attachments", ()) if each["contentType"] == "image/jpeg"]
+    if not found:
+        return b"", ""
+    assert len(json.dumps(body)) < 100_000, "more than Teams takes"
+    head, _, content = found[0]["contentUrl"].partition(",")
+    assert head == "data:image/jpeg;base64"
+    return base64.b64decode(content), found[0]["name"]
 
 
 @dataclass
@@ -324,6 +338,19 @@ class Someone(Chat):
         raw = content.encode() if isinstance(content, str) else content
         place = url or self.house.files.shares(name, raw)
         return await self.says(text, attachments=[file_attachment(place, name)])
+
+    async def sends_picture(
+        self, *contents: bytes, text: str = "", name: str = "", url: str = "", where: Chat | None = None
+    ) -> Post:
+        """Takes pictures with the camera of the chat; with a `name`, attaches them as files of that name."""
+        places = [url] if url else [self.house.files.shares(name or "picture", content) for content in contents]
+        attachments = [
+            file_attachment(place, name) if name else {"contentType": "image/*", "contentUrl": place}
+            for place in places
+        ]
+        return await self._sends(
+            {**self._activity("message", where), "text": text, "attachments": attachments}, where or self
+        )
 
     async def accepts_file(self, offer: Post | None = None, *faults: int | str, url: str = "") -> bytes:
         """[Allow]: the client tells where the file may go; returns what was put there, nothing where nothing was.
@@ -662,6 +689,7 @@ class House:
             offer=_file_part(call.body, "consent"),
             link=_file_part(call.body, "info"),
         )
+        post.picture, post.alt = _picture_part(call.body)
         assert post.offer is None or not isinstance(self.chats.get(call.conversation), Channel)
         self.posts[call.conversation, post.id] = post
         chat = self.chats.get(call.conversation)

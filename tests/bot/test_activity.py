@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bot.activity import MalformedError, check, read
-from bot.turn import FileConsent, Incoming, Sender, SharedFile, Trigger
+from bot.turn import FileConsent, Incoming, Picture, Sender, SharedFile, Trigger
 from provisioning.model import ConversationKind
 from tests.connector import (
     BOT_ID,
@@ -146,8 +146,41 @@ def test_files_and_pictures_are_told_apart_from_the_html_copy() -> None:
     assert incoming.files == (
         SharedFile("Oslo.XLS", "https://contoso-my.sharepoint.com/download?tempauth=secret", "xls"),
     )
-    assert incoming.attachments == 1
-    assert "secret" not in repr(incoming)
+    (taken,) = incoming.pictures
+    assert taken == Picture("https://smba.trafficmanager.net/emea/v3/attachments/1", "image/png", needs_token=True)
+    assert incoming.attachments == 0
+    assert "secret" not in repr(incoming) and "attachments/1" not in repr(incoming)
+
+
+@pytest.mark.parametrize("name", ["label.jpg", "IMG 1.JPEG", "a.png", "b.webp", "c.heic", "d.gif", "e.bmp"])
+def test_a_picture_that_was_attached_as_a_file_is_a_picture(name: str) -> None:
+    incoming = said(text=None, attachments=[file_attachment("https://contoso-my.sharepoint.com/x?tempauth=1", name)])
+    assert incoming.files == ()
+    assert [(picture.url, picture.needs_token) for picture in incoming.pictures] == [
+        ("https://contoso-my.sharepoint.com/x?tempauth=1", False)
+    ]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"contentType": "image/png"},
+        {"contentType": "image/png", "contentUrl": ""},
+        {"contentType": "image/png", "contentUrl": 7},
+        {"contentType": None, "contentUrl": "https://smba.trafficmanager.net/1"},
+        {"contentType": "video/mp4", "contentUrl": "https://smba.trafficmanager.net/1"},
+        {},
+    ],
+)
+def test_what_is_no_picture_with_an_address_is_only_counted(odd: dict[str, Any]) -> None:
+    incoming = said(text=None, attachments=[odd])
+    assert (incoming.pictures, incoming.attachments) == ((), 1)
+
+
+def test_more_pictures_than_anybody_reads_are_counted_and_left() -> None:
+    picture = {"contentType": "image/png", "contentUrl": "https://smba.trafficmanager.net/1"}
+    incoming = said(text=None, attachments=[picture] * 9)
+    assert (len(incoming.pictures), incoming.attachments) == (4, 0)
 
 
 def test_a_file_counts_even_where_the_message_carries_a_value() -> None:

@@ -5,12 +5,14 @@ import gzip
 import socket
 import tracemalloc
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from ipaddress import ip_address
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 from structlog.testing import capture_logs
 
+from bot.adapter_trust import TokenUnavailableError
 from bot.file_hosts import FileError, FileHostRefused, FileHosts, is_public
 from bot.files import (
     MIB,
@@ -361,6 +363,124 @@ async def test_a_name_that_leads_somewhere_private_is_refused(address: str, besi
 async def test_a_name_that_no_resolver_takes(name: str) -> None:
     with pytest.raises(FileUnreachable):
         await Files(("sharepoint.com",), patience=QUICK).fetch(f"https://{name}/file")
+
+
+# ---------------------------------------------------------------------- what is kept for the bot alone
+
+
+KEEPER = "keeper.sharepoint.com"
+
+
+class Tokens:
+    """The bot's tokens, one after the other."""
+
+    def __init__(self, *tokens: str, fault: bool = False) -> None:
+        self.left, self.forgotten, self.fault = list(tokens), [], fault
+
+    async def get(self) -> str:
+        if self.fault:
+            raise TokenUnavailableError("invalid_client")
+        return self.left[0]
+
+    def forget(self, token: str) -> None:
+        self.forgotten.append(token)
+        self.left.remove(token)
+
+
+def with_token(names: Names, tokens: Tokens, *public: str) -> Files:
+    """As behind Teams: files at any host of sharepoint.com, pictures for the bot alone at one."""
+
+    def believed(address: object) -> bool:
+        return str(address) in public
+
+    return Files(
+        hosts=FileHosts(("sharepoint.com",), local=False, public=believed),
+        service=FileHosts((KEEPER,), local=False, public=believed),
+        token=tokens,
+        patience=QUICK,
+        resolver=names,
+        tls=client_tls(),
+    )
+
+
+async def test_a_picture_for_the_bot_is_fetched_with_its_token(behind_tls: FileHost) -> None:
+    files = with_token(Names(behind_tls.port, ["127.0.0.1"]), Tokens("bot-token"), "127.0.0.1")
+    assert await files.fetch_own(behind_tls.address("/file", KEEPER)) == behind_tls.content
+    (request,) = behind_tls.requests
+    assert request.headers["Authorization"] == "Bearer bot-token"
+    assert "Cookie" not in request.headers
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        NAME,
+        "sharepoint.com",
+        "notkeeper.sharepoint.com",
+        f"{KEEPER}.evil.example",
+        "evil.example",
+        f"evil.example\\@{KEEPER}",
+        f"{KEEPER}@evil.example",
+        "169.254.169.254",
+        "[::1]",
+        "127.0.0.1",
+    ],
+)
+async def test_the_token_goes_to_no_other_host(behind_tls: FileHost, name: str) -> None:
+    files = with_token(Names(behind_tls.port, ["127.0.0.1"]), Tokens("bot-token"), "127.0.0.1")
+    for address in (f"https://{name}/file", f"http://{name}/file", f"https://{name}:8443/file"):
+        with suppress(FileError):
+            await files.fetch_own(address)
+    assert not [request for request in behind_tls.requests if "Authorization" in request.headers]
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_nor_along_when_that_host_sends_it_elsewhere(behind_tls: FileHost, status: int) -> None:
+    files = with_token(Names(behind_tls.port, ["127.0.0.1"]), Tokens("bot-token"), "127.0.0.1")
+    elsewhere = behind_tls.address("/file")
+    with pytest.raises(FileHostRefused):
+        await files.fetch_own(behind_tls.address(f"/redirect?status={status}&to={elsewhere}", KEEPER))
+    assert behind_tls.paths == ["/redirect"]
+
+
+async def test_nor_over_a_plain_line_nor_to_an_address_that_is_private(behind_tls: FileHost) -> None:
+    files = with_token(Names(behind_tls.port, ["127.0.0.1"]), Tokens("bot-token"))
+    for address in (f"http://{KEEPER}/file", f"https://{KEEPER}/file"):
+        with pytest.raises(FileHostRefused):
+            await files.fetch_own(address)
+    assert behind_tls.requests == []
+
+
+async def test_no_file_is_fetched_with_the_token_unless_it_is_kept_for_the_bot(behind_tls: FileHost) -> None:
+    files = with_token(Names(behind_tls.port, ["127.0.0.1"]), Tokens("bot-token"), "127.0.0.1")
+    await files.fetch(behind_tls.address("/file", KEEPER))
+    (request,) = behind_tls.requests
+    assert "Authorization" not in request.headers
+
+
+async def test_a_token_that_is_refused_is_replaced_once(behind_tls: FileHost) -> None:
+    tokens = Tokens("old", "new")
+    files = with_token(Names(behind_tls.port, ["127.0.0.1"]), tokens, "127.0.0.1")
+    with pytest.raises(FileGone):
+        await files.fetch_own(behind_tls.address("/status/401", KEEPER))
+    assert [request.headers["Authorization"] for request in behind_tls.requests] == ["Bearer old", "Bearer new"]
+    assert tokens.forgotten == ["old"]
+
+
+async def test_without_a_token_to_be_had_nothing_is_asked(behind_tls: FileHost) -> None:
+    files = with_token(Names(behind_tls.port, ["127.0.0.1"]), Tokens(fault=True), "127.0.0.1")
+    with capture_logs() as logs, pytest.raises(FileUnreachable):
+        await files.fetch_own(behind_tls.address("/file", KEEPER))
+    assert behind_tls.requests == [] and "no token for a picture" in [entry["event"] for entry in logs]
+
+
+async def test_the_limit_holds_for_pictures_as_well(behind_tls: FileHost) -> None:
+    files = with_token(Names(behind_tls.port, ["127.0.0.1"]), Tokens("bot-token"), "127.0.0.1")
+    behind_tls.content = bytes(20 * MIB + 1)
+    with pytest.raises(FileTooLarge):
+        await files.fetch_own(behind_tls.address("/file", KEEPER))
+    with pytest.raises(FileTooLarge):
+        await files.fetch_own(behind_tls.address("/bomb", KEEPER))
 
 
 async def test_behind_teams_a_file_comes_over_tls(behind_tls: FileHost) -> None:

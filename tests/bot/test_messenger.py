@@ -1,7 +1,9 @@
 """Calls to Teams against a connector that throttles, refuses, hangs and drops."""
 
 import asyncio
+import json
 import time
+from base64 import b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +16,8 @@ from bot.adapter import Adapter, Credentials
 from bot.messenger import TeamsMessenger, retry_after
 from provisioning.errors import DeliveryError, PostGone, Rejected, Throttled, TryAgain, Unreachable
 from provisioning.model import Conversation, ConversationKind
-from provisioning.ports import FileLink, FileOffer, Member, Message, Messenger
+from provisioning.photos import LARGEST
+from provisioning.ports import FileLink, FileOffer, InlinePicture, Member, Message, Messenger
 from tests.connector import APP_ID, APP_PASSWORD, BOT_ID, TENANT, FakeConnector, FakeIdentity, Fault
 
 CARD = {"type": "AdaptiveCard", "version": "1.5", "body": []}
@@ -356,3 +359,17 @@ def test_retry_after_as_a_date() -> None:
     assert 27 < wait <= 30
     assert retry_after("Mon, 01 Jan 2001 00:00:00 GMT") == 0
     assert retry_after("Mon, 01 Jan 2001 00:00:00") in (None, 0)
+
+
+async def test_a_picture_stands_in_its_message_and_fits_into_what_teams_takes(
+    connector: FakeConnector, messenger: TeamsMessenger
+) -> None:
+    largest = b"\xff\xd8\xff" + bytes(LARGEST - 3)
+    message = Message(summary="Photo", picture=InlinePicture("Oslo 2.14, Sam 07:58.jpg", largest))
+    await messenger.send(chat(connector), message)
+    (call,) = connector.sends
+    (attachment,) = call.body["attachments"]
+    assert (attachment["contentType"], attachment["name"]) == ("image/jpeg", "Oslo 2.14, Sam 07:58.jpg")
+    assert b64decode(attachment["contentUrl"].removeprefix("data:image/jpeg;base64,")) == largest
+    assert len(json.dumps(call.body)) < 100_000
+    assert "xd8" not in repr(message)

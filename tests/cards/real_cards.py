@@ -25,10 +25,12 @@ from cards.views import (
 )
 from cards.views.common import did_you_mean, note, question
 from cards.views.issuing import Choices
+from provisioning.batches import Batch
 from provisioning.codes import Key, Keyring
 from provisioning.errors import Choice, MacWrongLength
-from provisioning.model import Actor, Authority, Batch, Conversation, ConversationKind, Device, Person, Role, State
+from provisioning.model import Actor, Authority, Conversation, ConversationKind, Device, Person, Role, State
 from provisioning.onsite import Answered, CodeRequest, Installation, Problem
+from provisioning.photos import Photo
 from provisioning.service.codes import CodePage, Revoked
 from provisioning.service.day import Asked, Day, Job
 from provisioning.service.devices import Added, Undone
@@ -47,6 +49,7 @@ from provisioning.service.tags import Tagged
 from provisioning.shares import Leading
 from provisioning.texts import Speech
 from tests.cards.job_cards import job_cards
+from tests.cards.photo_cards import photo_cards
 from tests.cards.sheet_cards import sheet_cards
 from tests.cards.stray_cards import stray_cards
 
@@ -69,7 +72,7 @@ def real_cards(
     """Named views; the texts are what people typed into places, names and notes."""
     made = _Cards(location, replace(SAM, name=name), words)
     ours = {**made.codes(), **made.devices(), **made.general(), **made.onsite(), **made.people(), **made.rollouts()}
-    ours |= stray_cards(made.live, made.ended, name)
+    ours |= {**stray_cards(made.live, made.ended, name), **made.photos()}
     return {**ours, **sheet_cards(location.partition("/")[0], name), **job_cards(location.partition("/")[0])}
 
 
@@ -339,6 +342,19 @@ class _Cards:
             "answer-form": problems.answer_form(self.troubled),
             "answer-refused": problems.answer_form(self.troubled, NoAnswer(), self.words),
         }  # fmt: skip
+
+    def photos(self) -> dict[str, View]:
+        """Those of pictures, and the cards that a picture is waited for or kept with."""
+        photo = Photo(mac=_mac(0), life=1, by="sam", by_name=self.sam.name, at=NOW, width=1024, height=768, pieces=())
+        word = replace(self.word, photo=photo.key)
+        device = replace(self.installed, installed=word)
+        shown = DeviceFacts(device, self.sam.name, NOW, "Contoso", photo)
+        return {
+            "device-photo": devices.device_card(shown, ADMIN, NOW),
+            "device-photo-teams": devices.device_card(replace(shown, device=self.teams_seen), ADMIN, NOW),
+            "installed-photo": install.saved_card(Saved(device, word), NOW, "sam", "Contoso", photo=True),
+            **photo_cards(self.live, device, self.words),
+        }
 
     def people(self) -> dict[str, View]:
         asking = replace(KIM, asked_at=NOW)

@@ -16,12 +16,12 @@ from cards.views import codes, devices, finding, general, install, issuing, peop
 from cards.views import day as day_cards
 from cards.views.common import question
 from cards.views.issuing import Choices
+from provisioning.batches import Batch
 from provisioning.errors import Choice, DeviceExists, InvalidChoice, InvalidLocation, InvalidMac, TextTooLong
 from provisioning.model import (
     ActivationCode,
     Actor,
     Authority,
-    Batch,
     Conversation,
     ConversationKind,
     Device,

@@ -16,9 +16,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from provisioning.batches import Batch
 from provisioning.errors import Unavailable
 from provisioning.events import DeviceAdded
-from provisioning.model import Batch, Change, Device, stored
+from provisioning.model import Change, Device, stored
 from tests.crash import Result, quiet, scratch
 from tests.crash.stories import opened
 from tests.storage.samples import NOW, device, import_of

@@ -382,6 +382,27 @@ def test_a_chosen_file_reaches_the_bot(me, service, tmp_path):
     sync_api.expect(me.pane("admin").locator(".mine .file-card")).to_contain_text("Flåte Oslo.csv")
 
 
+def test_a_picture_reaches_the_bot_as_a_phones_camera_sends_it(me, service, tmp_path):
+    path = tmp_path / "label.jpg"
+    path.write_bytes(b"\xff\xd8\xff" + b"x" * 2_000)
+    chooser = me.pane("technician").locator(".picture-chooser")
+    assert (chooser.get_attribute("accept"), chooser.get_attribute("capture")) == ("image/*", "environment")
+    with me.page.expect_file_chooser() as opened:
+        me.pane("technician").get_by_role("button", name="Take a picture").click()
+    opened.value.set_files(path)
+    me.sees("technician", "image/*: 2003 bytes")
+    sync_api.expect(me.pane("technician").locator(".mine .file-card")).to_contain_text("label.jpg")
+    [attachment] = service.sent("message")[-1]["attachments"]
+    assert attachment["contentType"] == "image/*" and attachment["contentUrl"].startswith("http://127.0.0.1")
+
+
+def test_a_picture_in_a_message_is_shown_with_its_words(me):
+    me.says("admin", "photo")
+    picture = me.pane("admin").get_by_role("img", name="Oslo 2.14, Sam 07:58.jpg")
+    sync_api.expect(picture).to_be_visible()
+    until(lambda: picture.evaluate("node => node.naturalWidth") == 320)
+
+
 def test_a_dropped_file_reaches_the_bot(me):
     transfer = me.page.evaluate_handle(
         "() => { const t = new DataTransfer(); t.items.add(new File(['abc'], 'dropped.csv')); return t; }"
@@ -424,7 +445,7 @@ def test_an_offer_that_failed_can_be_pressed_again(me, service):
 
 def test_a_file_too_large_for_the_page_is_not_sent(me, service):
     me.page.route("**/demo/files**", lambda route: route.fulfill(status=413))
-    me.pane("admin").locator("input[type=file]").set_input_files(
+    me.pane("admin").locator(".file-chooser").set_input_files(
         {"name": "big.csv", "mimeType": "text/csv", "buffer": b"x"}
     )
     me.sees("admin", "too large")

@@ -22,6 +22,8 @@ from provisioning.events import (
     Event,
     InstallConfirmed,
     PersonUnreachable,
+    PhotoKept,
+    PhotoSkipped,
     ProblemAnswered,
     ProblemReported,
     ProblemSolved,
@@ -102,6 +104,9 @@ CASES: list[tuple[Callable[..., Event], str, set[tuple[MessageKind, str]]]] = [
         "sam",
         {(told.NEXT_DEVICE, "sam"), (told.ROOM_DIFFERS, "dana"), (told.ROOM_DIFFERS, "lee")},
     ),
+    (lambda **e: InstallConfirmed(mounting_only=False, photo=True, **e), "sam", set()),
+    (lambda **e: PhotoKept(life=1, **e), "sam", {(told.NEXT_DEVICE, "sam")}),
+    (PhotoSkipped, "sam", {(told.NEXT_DEVICE, "sam")}),
     (lambda **e: DeviceProvisioned(life=1, source="", **e), "device", set()),
 ]
 

@@ -9,9 +9,10 @@ from functools import partial
 from itertools import cycle, islice
 from typing import Any
 
+from provisioning.batches import Batch
 from provisioning.bookkeeping import Operation
 from provisioning.codes import hash_token
-from provisioning.model import Batch, Device, OutboxMessage, Person, Post, Rollout, State
+from provisioning.model import Device, OutboxMessage, Person, Post, Rollout, State
 from provisioning.ports import Page, Span, Store
 from tests.provisioning.world import DANA
 from tests.scale.measuring import PAGE, TURN, Book

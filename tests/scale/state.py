@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import accumulate, islice
 
 from provisioning import codes
+from provisioning.batches import Batch
 from provisioning.bookkeeping import Attempts, Operation
 from provisioning.events import (
     CodeIssued,
@@ -29,7 +30,6 @@ from provisioning.events import (
 from provisioning.model import (
     ActivationCode,
     Actor,
-    Batch,
     Change,
     Conversation,
     ConversationKind,

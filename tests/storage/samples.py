@@ -3,15 +3,14 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from provisioning.batches import Batch, Former
 from provisioning.bookkeeping import Attempts, Lease, Operation, Segment
 from provisioning.jobs import Job, JobKind, JobState
 from provisioning.model import (
     ActivationCode,
-    Batch,
     Conversation,
     ConversationKind,
     Device,
-    Former,
     MessageKind,
     MessageStatus,
     OutboxMessage,

@@ -6,10 +6,11 @@ from datetime import UTC, timedelta
 
 import pytest
 
+from provisioning.batches import Batch
 from provisioning.bookkeeping import Attempts, Segment
 from provisioning.errors import Conflict, Duplicate, TextTooLong, UnreadableText
 from provisioning.events import DeviceAdded, DeviceMoved
-from provisioning.model import Batch, Change, Device, MessageStatus, OutboxMessage, Person, Post, State, stored
+from provisioning.model import Change, Device, MessageStatus, OutboxMessage, Person, Post, State, stored
 from provisioning.ports import Span, TallyRow
 from storage.audit import digest, head
 from storage.kinds import INDEXES

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from provisioning.batches import Batch
 from provisioning.errors import Conflict, Duplicate, UnreadableText
 from provisioning.mac import vendor
-from provisioning.model import Batch, Change, Device, Person, State, stored
+from provisioning.model import Change, Device, Person, State, stored
 from provisioning.ports import Span, TallyRow
 from provisioning.uploads import Upload
 from storage.kinds import KINDS

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
+from provisioning.batches import Batch
 from provisioning.bookkeeping import Segment
-from provisioning.model import Batch, Change, Device, stored
+from provisioning.model import Change, Device, stored
 from provisioning.uploads import Upload
 from storage import open_store
 from storage.kinds import KINDS

@@ -18,9 +18,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from provisioning.batches import Batch
 from provisioning.bookkeeping import Lease, Operation, Segment
 from provisioning.errors import Unavailable
-from provisioning.model import Batch, Change, Device, OutboxMessage, Person, stored
+from provisioning.model import Change, Device, OutboxMessage, Person, stored
 from provisioning.ports import Span
 from storage import open_store, tinydb_layout, tinydb_schema
 from storage.kinds import KINDS

@@ -47,16 +47,16 @@ export class Desk {
     }
   }
 
-  // A message that is nothing but a file; the chat shows its name and size, the bot gets its address.
-  async sayFile(file) {
+  // A message that is nothing but a file, or a picture just taken; the chat shows its name and size, the bot gets its address.
+  async sayFile(file, taken = false) {
     this.actedAt = Date.now();
     try {
-      const attachment = await keepFile(file);
+      const attachment = await keepFile(file, taken);
       if (!attachment) {
         this.pane.toast(words("file.tooLarge"), "bad");
         return;
       }
-      const shown = { contentType: attachment.contentType, name: attachment.name, size: file.size };
+      const shown = { contentType: attachment.contentType, name: attachment.name ?? file.name, size: file.size };
       const message = await postJson("/demo/messages", { conversation: this.place.conversation, person: this.me, attachments: [shown] });
       await this.deliver(message, this.place, [attachment]);
     } catch {

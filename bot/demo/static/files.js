@@ -7,14 +7,22 @@ import { words } from "./texts.js";
 const SENT = "application/vnd.microsoft.teams.file.download.info";
 const OFFERED = "application/vnd.microsoft.teams.card.file.consent";
 const PUT = "application/vnd.microsoft.teams.card.file.info";
+const TAKEN = "image/*";
+const INLINE = /^data:image\/(jpeg|png);base64,/;
 const BYTES = { "Content-Type": "application/octet-stream" };
 const UNITS = ["byte", "kilobyte", "megabyte"];
 
-const NODES = { [SENT]: sentFile, [OFFERED]: offeredFile, [PUT]: putFile };
+const NODES = { [SENT]: sentFile, [TAKEN]: sentFile, [OFFERED]: offeredFile, [PUT]: putFile };
 
 // The node of a file's attachment; null for any other attachment.
 export function fileNode(message, attachment, desk) {
+  if (INLINE.test(attachment?.contentUrl ?? "")) return picture(attachment);
   return NODES[attachment?.contentType]?.(attachment, message, desk) ?? null;
+}
+
+// One that stands in the message itself; its name says what it shows.
+function picture({ name, contentUrl }) {
+  return el("img", { class: "picture", src: contentUrl, alt: String(name ?? "") });
 }
 
 function sentFile({ name, size }) {
@@ -51,24 +59,32 @@ function measure(bytes) {
 }
 
 // Hands a file to the store of local mode: what Teams attaches to the message then.
-export async function store(file) {
-  const answer = await fetch(`/demo/files?name=${encodeURIComponent(file.name)}`, { method: "POST", headers: BYTES, body: file });
+export async function store(file, taken = false) {
+  const answer = await fetch(`/demo/files?name=${encodeURIComponent(file.name)}${taken ? "&picture" : ""}`, { method: "POST", headers: BYTES, body: file });
   if (answer.status === 413) return null;
   if (!answer.ok) throw new Error(`${answer.status}`);
   return answer.json();
 }
 
-// The button beside the text, and the chooser behind it.
+// The buttons beside the text, each with the chooser behind it: one for any file, one that opens a phone's camera.
 export function attachButton(onFile) {
-  const chooser = el("input", { type: "file", class: "file-chooser", tabindex: "-1", "aria-hidden": "true", hidden: true });
+  return chooserButton({ class: "file-chooser" }, "attach", words("file.attach"), onFile);
+}
+
+export function cameraButton(onPicture) {
+  return chooserButton({ class: "picture-chooser", accept: "image/*", capture: "environment" }, "camera", words("picture.take"), onPicture);
+}
+
+function chooserButton(kind, name, label, onFile) {
+  const chooser = el("input", { type: "file", ...kind, tabindex: "-1", "aria-hidden": "true", hidden: true });
   chooser.addEventListener("change", () => {
     const [file] = chooser.files;
     chooser.value = "";
     if (file) onFile(file);
   });
   const button = el("button", {
-    type: "button", class: "icon-button attach", "aria-label": words("file.attach"), title: words("file.attach"), onclick: () => chooser.click(),
-  }, icon("attach"));
+    type: "button", class: "icon-button attach", "aria-label": label, title: label, onclick: () => chooser.click(),
+  }, icon(name));
   return [button, chooser];
 }
 

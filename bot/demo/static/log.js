@@ -12,7 +12,9 @@ export class MessageLog {
     this.node = el("div", { class: "log", role: "log", "aria-label": label, tabindex: "0" }, this.list);
     this.following = true;
     this.node.addEventListener("scroll", () => { this.following = this.isAtEnd(); });
-    new ResizeObserver(() => { if (this.following) this.toEnd(); }).observe(this.node);
+    const growing = new ResizeObserver(() => { if (this.following) this.toEnd(); });
+    growing.observe(this.node);
+    growing.observe(this.list); // a picture takes its place once it is drawn
   }
 
   isAtEnd() {

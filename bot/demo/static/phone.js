@@ -3,7 +3,7 @@
 import { ChatPane } from "./chat-pane.js";
 import { Desk } from "./desk.js";
 import { avatar, clock, el, icon } from "./dom.js";
-import { attachButton, dropTarget } from "./files.js";
+import { attachButton, cameraButton, dropTarget } from "./files.js";
 import { words } from "./texts.js";
 
 const PUSH_MS = 5_000;
@@ -51,7 +51,7 @@ export class PhonePane extends ChatPane {
   }
 
   beside() {
-    return attachButton((file) => this.desk.sayFile(file));
+    return [...attachButton((file) => this.desk.sayFile(file)), ...cameraButton((file) => this.desk.sayFile(file, true))];
   }
 
   arrived(message) {

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from provisioning.model import Batch, Change, Device
+from provisioning.batches import Batch
+from provisioning.model import Change, Device
 from provisioning.onsite import Installation
 from tests.bot.chat import House, Someone
 from tests.bot.conversations.test_companion import brings

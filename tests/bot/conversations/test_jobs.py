@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from bot import jobs
+from provisioning.batches import Batch
 from provisioning.errors import Unavailable
 from provisioning.jobs import Job, JobState
-from provisioning.model import Batch, Change, Device
+from provisioning.model import Change, Device
 from provisioning.ports import Span
 from provisioning.service import handover
 from tests.bot.chat import House, Post, Someone, restarted

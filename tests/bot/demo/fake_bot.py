@@ -7,6 +7,7 @@ import asyncio
 import itertools
 import json
 import sys
+from base64 import b64encode
 from pathlib import Path
 
 from aiohttp import ClientSession, web
@@ -15,6 +16,7 @@ from bot.demo import page
 from bot.demo.connector import LocalConnector
 from bot.demo.people import LOCAL_PEOPLE
 from bot.files import Files
+from tests.labels import encoded, view_of_a_wall
 
 CARDS = json.loads((Path(__file__).parents[2] / "e2e" / "renderer_cards.json").read_text())
 OFFER_TYPE = "application/vnd.microsoft.teams.card.file.consent"
@@ -23,6 +25,7 @@ EXPORT = b"MAC id,Location\n" + b"80-5E-C0-11-22-33,Oslo/2/2.14\n" * 600
 FILES = Files(local=True)
 CARD_TYPE = "application/vnd.microsoft.card.adaptive"
 CODE = "482913760257"
+PHOTO = f"data:image/jpeg;base64,{b64encode(encoded(view_of_a_wall(320, 240))).decode()}"
 SAID = {"add": "add_form", "issue": "issue_form", "next": "next_device", "list": "list", "upload": "upload"}
 PRESSED = {"add_form": "add_form", "install": "install_form", "problem_form": "problem", "new_code": "next_device"}
 
@@ -91,8 +94,9 @@ class FakeBot:
         return web.Response()
 
     async def received(self, activity, file):
-        content = await FILES.fetch(file["content"]["downloadUrl"])
-        await self.reply(activity, {"type": "message", "text": f"{file['name']}: {len(content)} bytes"})
+        content = await FILES.fetch(file.get("contentUrl") or file["content"]["downloadUrl"])
+        text = f"{file.get('name', file['contentType'])}: {len(content)} bytes"
+        await self.reply(activity, {"type": "message", "text": text})
 
     async def answer(self, activity):
         files = activity.get("attachments", [])
@@ -118,6 +122,9 @@ class FakeBot:
             text = f"Oslo started. {at}, **Sam** has 12 devices today."
             await self.reply(activity, {"type": "message", "text": text, "entities": [mention]})
             return root
+        if words[:1] == ["photo"]:
+            photo = {"contentType": "image/jpeg", "contentUrl": PHOTO, "name": "Oslo 2.14, Sam 07:58.jpg"}
+            return await self.reply(activity, {"type": "message", "attachments": [photo]})
         if words[:1] == ["file"]:
             report = {"contentType": "text/csv", "contentUrl": "https://contoso.com/codes.csv", "name": "codes.csv"}
             picture = {"contentType": "image/png", "contentUrl": "https://contoso.com/label.png"}

@@ -77,6 +77,16 @@ async def test_what_is_sent_is_what_the_bot_fetches_once(client: Client, files: 
         await files.fetch(shared.url)
 
 
+async def test_a_picture_is_what_a_phones_camera_sends(client: Client, files: Files) -> None:
+    async with client.post("/demo/files?name=label.jpg&picture", data=b"\xff\xd8\xff", headers=BYTES) as answer:
+        attachment = await answer.json()
+    incoming = read(check(activity(FakeConnector(), serviceUrl="http://127.0.0.1", attachments=[attachment])))
+    assert incoming
+    (picture,) = incoming.pictures
+    assert (picture.kind, picture.needs_token, incoming.files) == ("image/*", True, ())
+    assert await files.fetch_own(picture.url) == b"\xff\xd8\xff"
+
+
 async def test_an_empty_file_is_a_file(client: Client, files: Files) -> None:
     attachment = await sends(client, b"")
     assert await files.fetch(attachment["content"]["downloadUrl"]) == b""

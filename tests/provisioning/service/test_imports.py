@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from provisioning.batches import Batch
 from provisioning.codes import Key, Keyring
 from provisioning.errors import (
     AlreadyDone,
@@ -17,7 +18,7 @@ from provisioning.errors import (
     Unavailable,
     UndoneAlready,
 )
-from provisioning.model import Batch, Device, MessageKind, Role, State
+from provisioning.model import Device, MessageKind, Role, State
 from provisioning.service.devices import Wanted
 from provisioning.service.handover import NotATechnician
 from provisioning.service.importing import TooManyChanges

@@ -8,9 +8,10 @@ from datetime import timedelta
 
 import pytest
 
+from provisioning.batches import Batch
 from provisioning.errors import InvalidTag
 from provisioning.jobs import Job, JobKind, JobState
-from provisioning.model import Batch, Change, Device, MessageKind, Post, Record, Role
+from provisioning.model import Change, Device, MessageKind, Post, Record, Role
 from provisioning.ports import Span
 from provisioning.service import Provisioning
 from provisioning.service.handover import NotATechnician

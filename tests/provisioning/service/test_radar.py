@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from provisioning.batches import Batch
 from provisioning.ending import STAGES, ending, stage
 from provisioning.errors import NotFound
 from provisioning.hours import Hours
-from provisioning.model import Batch, Change, MessageKind, OutboxMessage, Role
+from provisioning.model import Change, MessageKind, OutboxMessage, Role
 from provisioning.service import Provisioning
 from provisioning.service.issuing import IssueOrder
 from provisioning.service.radar import CHUNK, Renewed

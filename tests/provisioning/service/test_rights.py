@@ -5,8 +5,10 @@ from collections.abc import Mapping
 
 import pytest
 
+from provisioning.batches import Batch
+from provisioning.documents.evidence import Evidence
 from provisioning.errors import NoAccess
-from provisioning.model import Batch, Role
+from provisioning.model import Role
 from provisioning.service import Provisioning
 from provisioning.service.exporting import Take
 from provisioning.service.issuing import IssueOrder
@@ -33,7 +35,18 @@ ANYBODY = {
     "astray": "answers None for whatever is not in the actor's own hands",
     "redraw_job": "answers None for whatever the actor may not see",
 }
-PARTS = {"unit", "in_parts", "assigned", "fresh_code", "require_technician", "departed", "roles_of", "actor_of", "now"}
+PARTS = {
+    "unit",
+    "in_parts",
+    "photo_wait",
+    "assigned",
+    "fresh_code",
+    "require_technician",
+    "departed",
+    "roles_of",
+    "actor_of",
+    "now",
+}
 LOOKUPS = {
     "heir_of",
     "admins",
@@ -141,6 +154,9 @@ async def test_somebody_without_a_role_is_refused(world: World, name: str) -> No
         "params": {},
         "channel": channel(),
         "on_site": True,
+        "macs": (A,),
+        "picture": Evidence(b"", 1, 1),
+        "until": "",
     }
     required = [p for p in public()[name].parameters.values() if p.default is p.empty and p.name != "self"]
     before = await world.facts()
