@@ -36,7 +36,9 @@ PACE = timedelta(seconds=30)  # a living card in a channel is edited at most thi
 LONGEST_PAUSE = timedelta(minutes=5)
 GIVE_UP_AFTER = timedelta(hours=48)
 # To technicians, unasked: not in their quiet hours.
-CAN_WAIT = frozenset({MessageKind.MORNING, MessageKind.NEW_JOBS, MessageKind.CODES_ENDING})
+CAN_WAIT = frozenset(
+    {MessageKind.MORNING, MessageKind.NEW_JOBS, MessageKind.CODES_ENDING, MessageKind.PROBLEM_ANSWERED}
+)
 QUIET_LANE = "quiet:{person}:{kind}"
 
 

@@ -232,9 +232,19 @@ class UseCases:
         for message in messages:
             person = await self.store.get(Person, message.recipient) if message.kind in CAN_WAIT else None
             early = message.kind is MessageKind.NEW_JOBS
-            due = hours.told_at(now, self.speech_of(person).timezone, with_the_morning=early) if person else now
-            timed.append(held_back(message, due) if due > now else message)
+            zone = self.speech_of(person).timezone if person else UTC
+            due = hours.told_at(now, zone, with_the_morning=early) if person else now
+            waits = due > now and not await self._asked_this_night(message, zone)
+            timed.append(held_back(message, due) if waits else message)
         return tuple(timed)
+
+    async def _asked_this_night(self, message: OutboxMessage, zone: tzinfo) -> bool:
+        """It answers a problem that was reported within these quiet hours: whoever reported it is at work."""
+        device = await self.store.get(Device, message.subject) if message.kind is MessageKind.PROBLEM_ANSWERED else None
+        if device is None or device.problem is None:
+            return False
+        hours = self.policy.hours
+        return hours.quiet_until(device.problem.at, zone) == hours.quiet_until(self.now(), zone)
 
     async def _audience(self, change: Change, actor: Actor) -> notifications.Audience:
         devices = {record.mac: record for record in change.puts if isinstance(record, Device)}

@@ -1,9 +1,11 @@
 """A problem on site: told, and over once somebody has helped."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import time, timedelta
 
 import pytest
 
+from provisioning.hours import Hours
 from tests.bot.chat import House, Someone
 
 A, B = "80-5E-C0-11-22-33", "80-5E-C0-11-22-34"
@@ -110,3 +112,17 @@ async def test_a_late_answer_hears_that_the_problem_is_over(
 
 async def test_only_admins_answer(house: House, sam: Someone, trouble: None) -> None:
     assert "Only admins can do that" in (await sam.says("answer 2.14 do it yourself")).all
+
+
+async def test_an_answer_at_night_waits_unless_the_problem_is_of_this_night(
+    house: House, dana: Someone, sam: Someone, trouble: None
+) -> None:
+    house.provisioning.policy = replace(house.provisioning.policy, hours=Hours(quiet=(time(19), time(7))))
+    await dana.says("reissue 2.14 for 48h")
+    await sam.says("problem 2.14 dark screen")
+    house.clock.advance(timedelta(hours=14))  # 21:30
+    await dana.says("answer 2.14 use the left socket")
+    assert "use the left socket" not in sam.last.all
+    await sam.says("problem 2.14 still dark")
+    await dana.says("answer 2.14 then the right one")
+    assert sam.card.title == "Answer to your problem" and "Dana 21:30: then the right one" in sam.card.texts
