@@ -14,13 +14,14 @@ from bot.handing import Handing
 from bot.handlers import exports, general, uploads
 from bot.handlers.search import search
 from bot.jobs import Jobs
+from bot.posting import message_of, post_of
 from bot.routing import Half, Route, Router, Where
 from bot.turn import Answer, Chat, Incoming, Living, Reply, Trigger, Turn
 from cards.render import render
 from cards.view import View
 from cards.views.common import note, question
 from cards.views.people import no_access
-from cards.words import escape, plain
+from cards.words import escape
 from provisioning.access import require
 from provisioning.errors import (
     AlreadyDone,
@@ -42,7 +43,7 @@ from provisioning.errors import (
     WrongPlace,
 )
 from provisioning.mac import looks_like_mac
-from provisioning.model import Conversation, Person, Post
+from provisioning.model import Conversation, Person
 from provisioning.ports import Member, Message, Messenger
 from provisioning.service import Provisioning
 from provisioning.service.people import NotYourTenant
@@ -72,7 +73,7 @@ class Door:
             except NotYourTenant as stranger:
                 return await self._say(incoming, chat, stranger.sentence)
             if person.id:
-                speak_on(person.speech)
+                speak_on(self._provisioning.speech_of(person))
             if incoming.trigger is Trigger.LEFT:
                 if incoming.conversation.personal:  # whoever takes the bot out of a team stays reachable
                     await self._provisioning.left(person.id)
@@ -369,25 +370,3 @@ def _operation(incoming: Incoming, actor_id: str) -> str:
     if key := str(incoming.data.get("op", ""))[:64]:
         return f"{actor_id}:{key}:{incoming.verb}"
     return f"activity:{incoming.conversation.id}|{incoming.activity_id}" if incoming.activity_id else ""
-
-
-def message_of(reply: Reply) -> Message:
-    """What is posted for a reply, in the reader's language. A card's push line holds no code."""
-    if reply.card is None:
-        return Message(summary=plain(reply.text), text=reply.text, mentions=reply.mentions)
-    card = render(reply.card, operation=secrets.token_hex(8), locale=current_speech().language)
-    return Message(summary=reply.card.push, card=card)
-
-
-def post_of(turn: Turn, activity_id: str, living: Living, reader: str) -> Post:
-    return Post(
-        conversation=turn.conversation,
-        activity_id=activity_id,
-        reader=reader,
-        subject=living.subject,
-        view=living.view,
-        params=tuple(sorted(living.params.items())),
-        revision=living.revision,
-        shows_code=living.shows_code,
-        posted_at=turn.now,
-    )

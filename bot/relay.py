@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import structlog
 
-from bot.door import message_of, post_of
+from bot.posting import message_of, post_of
 from bot.routing import Route, Router
 from bot.turn import Reply, Trigger, Turn
 from provisioning.errors import DeliveryError, PostGone, ProvisioningError, StoreError, TryAgain, Unreachable
@@ -153,14 +153,14 @@ class Relay:
         """Where they read, who they are, and how to speak to them. Errors: `Unreachable`."""
         person = await self._provisioning.who(reader)
         if person:
-            return conversation or await self._chat_with(person), person, person.speech
+            return conversation or await self._chat_with(person), person, self._provisioning.speech_of(person)
         rollouts = {rollout.key: rollout for rollout in await self._provisioning.followers()}
         followed: Rollout | None = rollouts.get(reader)
         owner = await self._provisioning.who(followed.connected_by) if followed else None
         where = conversation or (followed.channel if followed else None)
         if where is None:
             raise Unreachable
-        return where, None, owner.speech if owner else Speech()
+        return where, None, self._provisioning.speech_of(owner) if owner else Speech()
 
     async def _chat_with(self, person: Person) -> Conversation:
         if person.chat:

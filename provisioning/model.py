@@ -12,7 +12,6 @@ from provisioning.bookkeeping import Attempts, Lease, Operation, Segment
 from provisioning.jobs import Job
 from provisioning.onsite import CodeRequest, Installation, Problem, Stray
 from provisioning.photos import Photo
-from provisioning.texts import Speech
 from provisioning.uploads import Upload, UploadPart
 
 if TYPE_CHECKING:
@@ -210,11 +209,6 @@ class Person:
     @property
     def key(self) -> str:
         return self.id
-
-    @property
-    def speech(self) -> Speech:
-        """How to speak to them, wherever they read: in the language they chose, else their client's; by their clock."""
-        return Speech.of(self.language or self.locale, self.timezone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

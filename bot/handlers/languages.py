@@ -20,5 +20,5 @@ async def language(turn: Turn, language: str = "") -> Reply:
         person = await turn.provisioning.who(turn.actor.id) or Person(id=turn.actor.id)
         return Reply(card=cards.choice_card(current_speech(), chosen=bool(person.language)), private=True)
     person = await turn.provisioning.choose_language(turn.actor, named(language))
-    speak_on(person.speech)
-    return Reply(card=cards.chosen_card(person.speech, chosen=bool(person.language)), private=True)
+    speak_on(turn.provisioning.speech_of(person))
+    return Reply(card=cards.chosen_card(current_speech(), chosen=bool(person.language)), private=True)

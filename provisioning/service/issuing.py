@@ -306,7 +306,7 @@ class Issuing(Handover):
 
     async def usual(self, person: Person) -> int:
         """Devices this person installs on a day that has any, today left out: it is not over yet."""
-        zone = person.speech.timezone
+        zone = self.speech_of(person).timezone
         today, days = self.now().astimezone(zone).date(), dict[object, int]()
         after: str | None = None
         for _ in range(LOOKED_AT // LOOKED_AT_ONCE):

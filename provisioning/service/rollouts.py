@@ -106,7 +106,7 @@ class Rollouts(Lookup):
     async def channel_speech(self, channel_id: str) -> Speech:
         """A channel is spoken to as whoever connected it. Errors: `NotConnected`."""
         owner = await self.store.get(Person, (await self.rollout_in(channel_id)).connected_by)
-        return owner.speech if owner else Speech()
+        return self.speech_of(owner) if owner else Speech()
 
     async def followers(self) -> Sequence[Rollout]:
         """Every channel that follows something."""

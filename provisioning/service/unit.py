@@ -49,6 +49,7 @@ from provisioning.model import (
     site_of,
 )
 from provisioning.ports import Clock, Store
+from provisioning.texts import Speech
 
 T = TypeVar("T")
 
@@ -106,6 +107,10 @@ class UseCases:
 
     def now(self) -> datetime:
         return self.clock.now()
+
+    def speech_of(self, person: Person) -> Speech:
+        """How to speak to them, wherever they read: in the language they chose, else their client's; by their clock."""
+        return Speech.of(person.language or person.locale, person.timezone)
 
     async def faults(self) -> list[str]:
         """What keeps the service from being ready, in sentences for the operator; empty: ready."""

@@ -33,6 +33,7 @@ ANYBODY = {
     "redraw_job": "answers None for whatever the actor may not see",
 }
 PARTS = {"unit", "in_parts", "assigned", "fresh_code", "require_technician", "departed", "roles_of", "actor_of", "now"}
+PARTS |= {"speech_of"}
 LOOKUPS = {
     "heir_of",
     "admins",
