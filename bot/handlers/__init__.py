@@ -25,5 +25,5 @@ def all_routes() -> Router:
     table = Router()
     table.include(guide(table), devices.router, uploads.router, finding.router, tags.router)
     table.include(issuing.router, codes.router, exports.router, jobs.router)
-    table.include(day.router, install.router, problems.router, people.router, languages.router)
-    return table.include(rollouts.router)
+    table.include(day.router, install.router, problems.router, people.router)
+    return table.include(rollouts.router, languages.router)

@@ -108,10 +108,6 @@ class UseCases:
     def now(self) -> datetime:
         return self.clock.now()
 
-    def speech_of(self, person: Person) -> Speech:
-        """How to speak to them, wherever they read: in the language they chose, else their client's; by their clock."""
-        return Speech.of(person.language or person.locale, person.timezone)
-
     async def faults(self) -> list[str]:
         """What keeps the service from being ready, in sentences for the operator; empty: ready."""
         try:
@@ -128,6 +124,10 @@ class UseCases:
 
     def actor_of(self, person: Person) -> Actor:
         return Actor(id=person.id, name=person.name, tenant=person.tenant, roles=self.roles_of(person))
+
+    def speech_of(self, person: Person) -> Speech:
+        """How to speak to them, wherever they read: in the language they chose, else their client's; by their clock."""
+        return Speech.of(person.language or person.locale, person.timezone)
 
     async def admins(self) -> list[Person]:
         """Everybody who is an admin now, by grant or by configuration, as far as they are known."""
