@@ -1,4 +1,4 @@
-"""From a reply to what is posted, and to what is remembered of it."""
+"""What is posted for a reply, and what is kept of a card that stays in a chat; both doors, in and out, use these."""
 
 from __future__ import annotations
 

@@ -30,5 +30,5 @@ def all_routes() -> Router:
     table.include(guide(table), devices.router, uploads.router, finding.router, tags.router)
     table.include(issuing.router, codes.router, exports.router, jobs.router)
     table.include(ending.router, day.router, install.router, photos.router, strays.router, offline.router)
-    table.include(problems.router, people.router, languages.router)
-    return table.include(rollouts.router)
+    table.include(problems.router, people.router)
+    return table.include(rollouts.router, languages.router)
