@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
+from provisioning.batches import Batch
 from provisioning.bookkeeping import Lease, Operation, Segment
 from provisioning.errors import Conflict, Duplicate
 from provisioning.events import CodeEnded
@@ -19,6 +20,7 @@ from provisioning.jobs import Job
 from provisioning.model import Change, Device, MessageKind, MessageStatus, OutboxMessage, Record, Rollout, stored
 from provisioning.notifications import folded, follows, tell
 from provisioning.ports import Page, Span
+from provisioning.service.extending import ENDING
 from provisioning.service.mornings import Mornings
 from provisioning.service.people import SERVICE
 from provisioning.service.radar import Radar
@@ -102,6 +104,7 @@ class Housekeeping(Radar, Mornings):
         await self._prune()
         await self._forget_uploads()
         await self._forget_jobs()
+        await self._forget_endings()
         await self._care_for_audit()
         return ended
 
@@ -178,6 +181,12 @@ class Housekeeping(Radar, Mornings):
         past = Span("at", until=self.now() - KEEP_UPLOAD)
         find = partial(self.store.find, Job, span=past, running=False, limit=CHUNK)
         await self._change(find, lambda row: Change(deletes=(row,)))
+
+    async def _forget_endings(self) -> None:
+        """Which codes an admin was told of before they ended: two days later its button has nothing to renew."""
+        rows = (await self.store.find(Batch, kind=ENDING, limit=CHUNK)).rows
+        old = tuple(row for row in rows if self.now() - row.at > REMEMBER_OPERATION)
+        await self._quietly(Change(deletes=old))
 
     async def _change(self, find: Callable[[], Awaitable[Page[R]]], change: Callable[[R], Change]) -> None:
         """Changes what is found, a chunk at a time, until there is no more of it or it is enough for one sweep."""

@@ -236,6 +236,8 @@ class Importing(Unmaking):
             if other := tuple(name for name in columns if name != "location"):
                 facts.append(DeviceChanged(at=now, actor=upload.by, subject=device.mac, columns=other))
             fresh = replace(fresh, **values_of(row, fresh))  # type: ignore[arg-type]
+            if fresh.technician != device.technician:  # who asked for a code, or whose code strayed, is another now
+                fresh = replace(fresh, request=None, stray=None)
         coded = self._coded(upload, row, fresh) if not fresh.provisioned else fresh
         if coded is not fresh:
             facts.append(_received(coded, upload, now, voided=device.live_code(now) is not None))

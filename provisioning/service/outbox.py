@@ -100,7 +100,7 @@ class Outbox(People):
     async def _shows_a_former_code(self, post: Post) -> bool:
         """Its reader's phone came to show another device's code while this card was on its way."""
         reader = await self.store.get(Person, post.reader) if post.shows_code else None
-        return reader is not None and reader.current != post.subject
+        return reader is not None and reader.current not in ("", post.subject)
 
     async def _reached_since(self, post: Post) -> bool:
         """The ledger of a hand-over was drawn before its technician got the card that came with it."""

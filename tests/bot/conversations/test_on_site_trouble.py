@@ -106,3 +106,18 @@ async def test_a_room_of_two_hundred_characters(house: House, dana: Someone, sam
     again = await sam.presses("Save", on=form, room="x" * 201, note="left wall")
     assert "That is too long: 201 characters" in again.all and again.inputs["note"]["value"] == "left wall"
     assert (await house.record(A)).installed is None
+
+
+async def test_a_sheet_that_names_another_technician_ends_the_wish_for_a_code(
+    house: House, dana: Someone, sam: Someone, day: None
+) -> None:
+    kim = await house.technician("Kim")
+    for _again in range(6):
+        await sam.says("new code 2.14")
+    await dana.says("revoke 2.14")
+    await sam.says("new code 2.14")
+    assert (await house.record(A)).request
+    await dana.sends_file("oslo.csv", f"MAC id,Location,Technician\n{A},Oslo/2/2.14,kim@contoso.com\n")
+    await dana.says("upload add update")
+    device = await house.record(A)
+    assert (device.technician, device.request) == (kim.object_id, None)

@@ -299,3 +299,15 @@ async def test_a_code_that_was_taken_back_does_not_end(site: World) -> None:
 
 def _moment(message: OutboxMessage) -> datetime:
     return datetime.fromisoformat(dict(message.params)["since"])
+
+
+async def test_what_an_admin_was_told_of_is_kept_for_two_days(site: World) -> None:
+    site.later(hours=23, minutes=10)
+    await told(site)
+    assert await site.store.count(Batch, kind="ending") == 1
+    site.later(hours=47)
+    await site.core.sweep()
+    assert await site.store.count(Batch, kind="ending") == 1
+    site.later(hours=2)
+    await site.core.sweep()
+    assert await site.store.count(Batch, kind="ending") == 0
