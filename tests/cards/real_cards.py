@@ -9,7 +9,7 @@ from typing import Any
 from bot.handlers import all_routes
 from cards.view import Button, View
 from cards.views import codes, day, devices, finding, general, install, issuing, people, problems, rollouts, tags
-from cards.views.common import did_you_mean, note, question
+from cards.views.common import note, question
 from cards.views.issuing import Choices
 from provisioning.codes import Key, Keyring
 from provisioning.errors import Choice, MacWrongLength
@@ -209,7 +209,6 @@ class _Cards:
             "help-command": general.command_help(("issue <target> [to <person>]", "issue"), "Issue codes.", ""),
             "unknown": general.unknown(self.words, "issue <target>"),
             "half": general.half(("move <device> to <location>",), "Change a device's location."),
-            "did-you-mean": did_you_mean("80-5E-C0-11-22-73", "code", "device", Choice(_mac(0), "x", self.words), {}),
             "question": question('"2.14" can be several. Which one?', "device", "device", choices, {}),
             "note": note("This device is off the list."),
         }  # fmt: skip
@@ -234,7 +233,6 @@ class _Cards:
             "job-without-code": job(self.bare),
             "job-ended": job(self.ended),
             "job-asked": job(self.ended, asked=True),
-            "job-locked": job(replace(self.bare, locked_at=NOW)),
             "job-called-in": job(self.called),
             "job-installed": job(self.installed),
             "job-problem": job(self.troubled),
@@ -246,7 +244,6 @@ class _Cards:
             "jobs-all-done": day.no_jobs(Day((), 12)),
             "jobs-stuck": day.no_jobs(Day((self.troubled,), 11)),
             "jobs": day.jobs_card(Day((self.troubled, self.called, *open_, self.bare), 3), NOW),
-            "jobs-called-in": day.jobs_card(Day((*(self.called,) * 5, *open_), 3), NOW),
             "install": install.install_form(self.called, "Contoso", mounting_only=False),
             "install-teams": install.install_form(self.teams, "Contoso", mounting_only=False),
             "install-not-called-in": install.not_called_in(self.live),
