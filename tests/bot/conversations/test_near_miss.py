@@ -385,9 +385,8 @@ async def test_the_code_died_and_the_technicians_card_says_what_to_do(
     time = f"{(await house.record(A)).locked_at:%H:%M}"
     assert card.title == f"Too many wrong codes: this code was ended {time}." and not card.code
     assert "Get a new code, and type it on the device whose MAC ends 22:33." in card.texts
-    assert card.buttons[0] == "Get new code"
     assert dana.card.title == "Too many wrong codes for Oslo, floor 2, room 2.14"
-    fresh = await sam.presses("Get new code", on=card)
+    fresh = await sam.presses(card.buttons[0], on=card)
     assert fresh.code and (await house.record(A)).locked_at is None
 
 
