@@ -120,6 +120,8 @@ def asked_card(request: StrayRequest) -> Notice:
         return Notice(title=_("This is settled: the device that called is not asked for any more."))
     if stray.answered_at:
         return _answered_card(request)
+    if request.caller and request.caller.technician:
+        return Notice(title=_("{place} has its technician now.", place=place_words(request.caller)), tone=Tone.GOOD)
     return _open_card(request)
 
 

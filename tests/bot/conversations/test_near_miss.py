@@ -337,9 +337,11 @@ async def test_the_admin_adds_it_by_hand_and_the_card_knows(
     card = sam.card
     await house.device(UNKNOWN).provision(card.code)
     await sam.presses("Ask admin")
+    question = dana.card
     await dana.says(f"add {UNKNOWN} Oslo/2/2.15")
     await dana.says(f"issue {UNKNOWN} to Sam")
-    await dana.says("refuse stray 2.14")
+    late = await dana.presses("Add and issue", on=question)
+    assert late.title == "Oslo, floor 2, room 2.15 has its technician now."
     assert (await sam.opens(card)).title.endswith("The device that called ends 77:10 (room 2.15).")
 
 
