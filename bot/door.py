@@ -19,7 +19,7 @@ from bot.routing import Half, Route, Router, Where
 from bot.turn import Answer, Chat, Incoming, Living, Reply, Trigger, Turn
 from cards.render import render
 from cards.view import View
-from cards.views.common import did_you_mean, note, question
+from cards.views.common import note, which_one
 from cards.views.people import no_access
 from cards.words import escape
 from provisioning.access import require
@@ -200,9 +200,7 @@ class Door:
             data = {name: str(value) for name, value in values.items() if name not in ("verb", "op", "rev", "subject")}
             if verb:
                 parameter = route.meant(values, error.text) or error.parameter
-                if isinstance(error, NearMiss) and len(error.choices) == 1:
-                    return Reply(card=did_you_mean(error.text, verb, parameter, error.choices[0], data))
-                return Reply(card=question(escape(error.sentence), verb, parameter, error.choices, data))
+                return Reply(card=which_one(error, verb, parameter, data))
         if isinstance(error, BadInput) and route and route.form and turn.pressed:
             arguments = Route(route.form.__name__, route.form, "").arguments(values)
             return await route.form(turn, **{**arguments, "fault": error}) or Reply(text=escape(error.sentence))

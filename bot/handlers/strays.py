@@ -8,7 +8,7 @@ from bot.routing import Router
 from bot.turn import Reply, Turn
 from cards.views import strays as cards
 from cards.views.common import note
-from provisioning.errors import BadInput, OutOfDate
+from provisioning.errors import BadInput
 from provisioning.model import MessageKind
 from provisioning.service.nearmiss import StrayRequest
 from provisioning.texts import _
@@ -90,8 +90,8 @@ async def stray_asked(turn: Turn, device: str) -> Reply | None:
 async def stray_add_form(turn: Turn, device: str, location: str = "", fault: BadInput | None = None) -> Reply:
     """A form: where the unknown device hangs."""
     request = await turn.provisioning.stray_request(turn.actor, device)
-    if request.stray is None or request.stray.answered_at or request.stray.over:
-        raise OutOfDate
+    if request.stray is None or request.stray.answered_at or request.caller:
+        return _asked(request)
     return Reply(card=cards.add_form(request, location, fault))
 
 

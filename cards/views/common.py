@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from cards.view import Button, Notice, Style, Tone
 from cards.words import clock, escape, mac_dashed, mac_end, until
 from provisioning.ending import stage
-from provisioning.errors import Choice
+from provisioning.errors import Ambiguous, Choice, NearMiss
 from provisioning.lifecycle import companion
 from provisioning.mac import vendor
 from provisioning.model import ActivationCode, Device, Person, State
@@ -154,6 +154,13 @@ def question(sentence: str, verb: str, parameter: str, choices: tuple[Choice, ..
     whole = few and sum(len(choice.title) for choice in shown) <= ROW
     lines = tuple(f"{number}. {escape(choice.title)}" for number, choice in enumerate(shown, 1))
     return Notice(title=sentence, lines=() if whole else ("\n".join(lines),), buttons=buttons)
+
+
+def which_one(error: Ambiguous | NearMiss, verb: str, parameter: str, data: Mapping[str, str]) -> Notice:
+    """Which one was meant: a choice, or yes and no where it can be one alone."""
+    if isinstance(error, NearMiss) and len(error.choices) == 1:
+        return did_you_mean(error.text, verb, parameter, error.choices[0], data)
+    return question(escape(error.sentence), verb, parameter, error.choices, data)
 
 
 def did_you_mean(mac: str, verb: str, parameter: str, choice: Choice, data: Mapping[str, str]) -> Notice:

@@ -89,7 +89,7 @@ def _answers(found: Astray) -> tuple[Button, ...]:
     mine = Button("stray_dismiss", _("Not mine"), data)
     if found.caller:
         code = Button("stray_code", _("Code for {end}", end=mac_end(found.caller.mac)), data, style=Style.POSITIVE)
-        swap = Button("stray_swap", _("They are swapped"), data)
+        swap = Button("stray_swap", _("Swapped"), data)
         return (swap, mine) if found.caller.provisioned else (code, swap, mine)
     if found.can_ask and not found.stray.asked_at:
         return (Button("stray_ask", _("Ask admin"), data, style=Style.POSITIVE), mine)
@@ -120,6 +120,8 @@ def asked_card(request: StrayRequest) -> Notice:
         return Notice(title=_("This is settled: the device that called is not asked for any more."))
     if stray.answered_at:
         return _answered_card(request)
+    if request.caller and request.caller.technician:
+        return Notice(title=_("{place} has its technician now.", place=place_words(request.caller)), tone=Tone.GOOD)
     return _open_card(request)
 
 

@@ -261,7 +261,7 @@ class NearMisses(Devices, Days):
         require(actor, Permission.EDIT_DEVICES)
 
         async def decide() -> tuple[Change, None]:
-            device, stray, asker = await self._asked_about(actor, text)
+            device, stray, asker = await self._question(actor, text)
             caller, facts = await self._brought_in(actor, stray, location)
             assigned = DeviceAssigned(
                 at=self.now(), actor=actor.id, subject=caller.mac, technician=asker.id, former=caller.technician
@@ -277,7 +277,7 @@ class NearMisses(Devices, Days):
         await self.unit(actor, decide, heard=heard)
         return await self.stray_request(actor, text)
 
-    async def _asked_about(self, actor: Actor, text: str) -> tuple[Device, Stray, Person]:
+    async def _question(self, actor: Actor, text: str) -> tuple[Device, Stray, Person]:
         """A question that waits for its answer, and whose it is. Errors: `OutOfDate`, `NotATechnician`."""
         device = await self.device(actor, text)
         stray = device.stray
@@ -306,7 +306,7 @@ class NearMisses(Devices, Days):
         require(actor, Permission.EDIT_DEVICES)
 
         async def decide() -> tuple[Change, Device]:
-            device, stray, _asker = await self._asked_about(actor, text)
+            device, stray, _asker = await self._question(actor, text)
             return self._answered(actor, device, stray, granted=False)
 
         await self.unit(actor, decide)

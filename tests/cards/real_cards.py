@@ -23,7 +23,7 @@ from cards.views import (
     rollouts,
     tags,
 )
-from cards.views.common import did_you_mean, note, question
+from cards.views.common import note, question
 from cards.views.issuing import Choices
 from provisioning.batches import Batch
 from provisioning.codes import Key, Keyring
@@ -240,7 +240,6 @@ class _Cards:
             "help-command": general.command_help(("issue <target> [to <person>]", "issue"), "Issue codes.", ""),
             "unknown": general.unknown(self.words, "issue <target>"),
             "half": general.half(("move <device> to <location>",), "Change a device's location."),
-            "did-you-mean": did_you_mean("80-5E-C0-11-22-73", "code", "device", Choice(_mac(0), "x", self.words), {}),
             "question": question('"2.14" can be several. Which one?', "device", "device", choices, {}),
             "note": note("This device is off the list."),
             "language": languages.choice_card(Speech(), chosen=False),
@@ -301,7 +300,6 @@ class _Cards:
             "job-asked": job(self.ended, asked=Asked(DANA.name, NOW)),
             "job-refused": job(self.ended, asked=Asked(DANA.name, NOW, refused=True)),
             "job-nobody-to-ask": job(self.ended, asked=Asked("", NOW)),
-            "job-locked": job(replace(self.bare, locked_at=NOW)),
             "job-called-in": job(self.called),
             "job-installed": job(self.installed),
             "job-problem": job(self.troubled),
@@ -316,7 +314,6 @@ class _Cards:
             "jobs-all-done": day.no_jobs(Day((), 12)),
             "jobs-stuck": day.no_jobs(Day((self.troubled,), 11)),
             "jobs": day.jobs_card(Day((self.troubled, self.called, *open_, self.bare), 3), NOW),
-            "jobs-called-in": day.jobs_card(Day((*(self.called,) * 5, *open_), 3), NOW),
             "install": install.install_form(self.called, "Contoso", mounting_only=False),
             "install-another-room": install.install_form(
                 self.called, "Contoso", mounting_only=False, room="2.16",

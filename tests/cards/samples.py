@@ -148,7 +148,7 @@ def _wrong_device(text: str) -> View:
         small=(text,),
         buttons=(
             Button("code", "Code for 22:34", {"mac": "805EC0112234"}),
-            Button("swap", "They are swapped", {"mac": MAC, "other": "805EC0112234"}),
+            Button("swap", "Swapped", {"mac": MAC, "other": "805EC0112234"}),
             Button("wrong.dismiss", "Not mine"),
         ),
         subject=MAC,

@@ -6,10 +6,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from cards.view import View
-from cards.views import offline, strays
+from cards.views import day, offline, strays
+from cards.views.common import did_you_mean
+from provisioning.errors import Choice
 from provisioning.model import Device, State
 from provisioning.onsite import Stray
-from provisioning.service.day import Job
+from provisioning.service.day import Day, Job
 from provisioning.service.handover import InHand
 from provisioning.service.nearmiss import Astray, RoomMissing, StrayRequest
 from provisioning.service.offline import Confirmed, SheetFacts
@@ -34,6 +36,8 @@ def stray_cards(live: Device, ended: Device, name: str) -> dict[str, View]:
     def question(stray: Stray | None, caller: Device | None = None) -> View:
         return strays.asked_card(StrayRequest(live, stray, caller, name))
 
+    locked = replace(live, code=None, locked_at=NOW)
+    choice = Choice(live.mac, "x", live.place)
     form = StrayRequest(live, asked, None, name)
     return {
         "stray": told(stray, caller=caller, listed=True),
@@ -45,10 +49,14 @@ def stray_cards(live: Device, ended: Device, name: str) -> dict[str, View]:
         "stray-asked": told(asked),
         "stray-refused": told(refused),
         "stray-question": question(asked),
-        "stray-question-listed": question(asked, caller),
+        "stray-question-listed": question(asked, replace(caller, technician="")),
+        "stray-question-over": question(asked, caller),
         "stray-refused-admin": question(refused),
         "stray-granted": question(granted, caller),
         "stray-settled": question(None),
+        "did-you-mean": did_you_mean("80-5E-C0-11-22-73", "code", "device", choice, {}),
+        "job-locked": day.job_card(Job(InHand(locked), 1, 12), NOW, "Contoso", readers=("29:sam",)),
+        "jobs-called-in": day.jobs_card(Day((*(known,) * 5, *(live,) * 6), 3), NOW),
         "sheet-genuine": offline.sheet_card(SheetFacts(NOW, name, True, 12, 9), NOW),
         "sheet-of-another": offline.sheet_card(SheetFacts(NOW, name, False, 12, 9), NOW),
         "confirmed": offline.confirmed_card(Confirmed((caller,) * 14)),
