@@ -151,13 +151,13 @@ class Door:
                 if route is None:
                     raise OutOfDate
                 return await self._run(turn, route, values)
-            match = self._routes.match(incoming.text)
-            if (incoming.pictures or incoming.attachments) and (reply := await photos.take(turn, incoming, match)):
+            if (reply := await photos.take(turn, incoming, self._routes)) is not None:
                 return reply
             if incoming.files:
                 return await uploads.take_files(turn, incoming.files)
             if uploads.is_pasted(incoming.text) and turn.actor.is_admin:
                 return await uploads.take_rows(turn, incoming.text)
+            match = self._routes.match(incoming.text)
             if isinstance(match, Half):
                 return general.half(match)
             if match is None:

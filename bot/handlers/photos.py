@@ -9,7 +9,7 @@ from typing import Any
 
 from bot.handlers import day, devices
 from bot.handlers.install import saved_reply
-from bot.routing import Half, Match, Router
+from bot.routing import Match, Router
 from bot.turn import Incoming, Picture, Reply, Turn
 from cards.views import photos as cards
 from cards.views.common import note, question
@@ -34,8 +34,11 @@ PATIENCE = 2.0  # seconds that a message waits for its picture: what is seen by 
 # ------------------------------------------------------------------ what comes in
 
 
-async def take(turn: Turn, incoming: Incoming, said: Match | Half | None) -> Reply | None:
+async def take(turn: Turn, incoming: Incoming, routes: Router) -> Reply | None:
     """The answer to pictures, or to none where one was waited for; None where the words are what matters."""
+    if not (incoming.pictures or incoming.attachments):
+        return None
+    said = routes.match(incoming.text)
     caption = said.arguments if isinstance(said, Match) and said.route.name == photo.__name__ else {}
     if isinstance(said, Match) and not caption:
         return None
@@ -151,7 +154,8 @@ async def _meant(turn: Turn, barcodes: Sequence[Barcode]) -> Reply:
         choices = tuple(Choice(device.mac, device_title(device)) for device in found)
         return Reply(card=question(cards.which(len(found), len(barcodes)), _verb(turn), "device", choices, {}))
     if not macs:
-        return Reply(card=cards.no_mac(barcodes) if barcodes else cards.nothing_read())
+        nothing = cards.nothing_read(on_site=turn.actor.is_technician)
+        return Reply(card=cards.no_mac(barcodes) if barcodes else nothing)
     try:  # as if it had been typed
         return await _device(turn, await turn.provisioning.device(turn.actor, macs[0]))
     except NearMiss as near:

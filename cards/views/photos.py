@@ -96,11 +96,12 @@ def which(devices: int, barcodes: int) -> str:
     )
 
 
-def nothing_read() -> Notice:
+def nothing_read(*, on_site: bool) -> Notice:
     return Notice(
         title=_("I read no barcode in this picture"),
         tone=Tone.WARNING,
         lines=(_closer(),),
+        small=(_("To keep a picture with an install, type photo and the room before you send it."),) if on_site else (),
     )
 
 

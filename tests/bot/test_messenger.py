@@ -373,3 +373,18 @@ async def test_a_picture_stands_in_its_message_and_fits_into_what_teams_takes(
     assert b64decode(attachment["contentUrl"].removeprefix("data:image/jpeg;base64,")) == largest
     assert len(json.dumps(call.body)) < 100_000
     assert "xd8" not in repr(message)
+
+
+async def test_pictures_are_fetched_with_the_token_that_posts_carry(connector: FakeConnector) -> None:
+    async with FakeIdentity() as identity:
+        adapter = Adapter(
+            Credentials(APP_ID, APP_PASSWORD, TENANT), allowed_service_hosts=("127.0.0.1",), cloud=identity.cloud()
+        )
+        await TeamsMessenger(adapter.connectors).send(chat(connector), TEXT)
+        assert adapter.token
+        token = await adapter.token.get()
+        assert connector.calls[0].authorization == f"Bearer {token}"
+        adapter.token.forget(token)
+        assert await adapter.token.get() != token
+        await adapter.close()
+    assert Adapter(None, allowed_service_hosts=()).token is None  # in local mode there is none to give away

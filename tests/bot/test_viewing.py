@@ -11,11 +11,14 @@ import zxingcpp
 from PIL import Image
 
 from bot import confined
-from bot.viewing import read_labels, redraw
+from bot.files import Files, Patience
+from bot.turn import Picture
+from bot.viewing import Pictures, read_labels, redraw
 from provisioning.documents import pictures
 from provisioning.documents.labels import macs_of
 from provisioning.documents.pictures import PictureError
 from provisioning.photos import LARGEST
+from tests.file_host import FileHost
 from tests.labels import encoded, jpeg_with_place, mac_of, photo, sheet_of
 
 A = "805EC0112233"
@@ -54,6 +57,23 @@ async def test_what_is_transparent_is_paper() -> None:
     clear.putalpha(label.point(lambda v: 255 - v))  # black bars on nothing
     assert macs_of(await read_labels(encoded(clear, "PNG"))) == (A,)
     assert max(Image.open(io.BytesIO((await redraw(encoded(clear, "PNG"))).content)).convert("L").getextrema()) > 240
+
+
+@pytest.mark.parametrize("path", ["/silent", "/stalls", "/drips", "/status/403", "/status/503", "/short"])
+async def test_a_picture_that_does_not_come_is_given_up_in_time(path: str) -> None:
+    async with FileHost() as host:
+        coming = Pictures(Files(local=True, patience=Patience(idle=0.3, total=1.0)))
+        began = time.monotonic()
+        with pytest.raises(pictures.PictureNotFetched):
+            await coming.labels(Picture(host.address(path), "image/*", needs_token=True))
+        assert time.monotonic() - began < 5
+
+
+async def test_what_a_host_sends_without_end_is_too_large() -> None:
+    async with FileHost() as host:
+        for path in ("/endless", "/bomb"):
+            with pytest.raises(pictures.PictureTooLarge, match="20 MiB"):
+                await Pictures(Files(local=True)).evidence(Picture(host.address(path)))
 
 
 # ------------------------------------------------------------------ what is kept

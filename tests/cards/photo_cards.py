@@ -24,7 +24,7 @@ def photo_cards(device: Device, installed: Device, user: str = "left of the door
         "photo-missing": photos.none_came(device.place),
         "photo-not-kept": photos.not_kept(HeicPicture().sentence),
         "photo-over": photos.over(PhotoNotKept(place=device.place).sentence),
-        "label-nothing": photos.nothing_read(),
+        "label-nothing": photos.nothing_read(on_site=True),
         "label-no-mac": photos.no_mac(codes),
         "label-unlisted": photos.unlisted("805EC0447710", admin=False),
         "label-unlisted-admin": photos.unlisted("805EC0447710", admin=True),

@@ -100,6 +100,7 @@ async def test_a_barcode_without_a_mac_is_said_and_harmless(house: House, sam: S
 async def test_nothing_to_read_says_what_to_do(house: House, sam: Someone, day: None) -> None:
     card = await sam.sends_picture(encoded(view_of_a_wall()))
     assert card.title == "I read no barcode in this picture"
+    assert "type photo and the room before you send it" in card.all
     assert "Go closer, with more light and without glare. Or type the last 4 digits of the MAC." in card.all
     assert (await sam.says("22:33")).title == "Oslo, floor 2, room 2.14"
 
