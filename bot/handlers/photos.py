@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
-from bot.handlers import day, devices
+from bot.handlers import day, devices, offline
 from bot.handlers.install import saved_reply
 from bot.routing import Match, Router
 from bot.turn import Incoming, Picture, Reply, Turn
@@ -23,6 +23,7 @@ from provisioning.model import Device, MessageKind
 from provisioning.ports import InlinePicture
 from provisioning.service.installing import Saved
 from provisioning.service.lookup import device_title
+from provisioning.service.offline import SEAL
 from provisioning.service.photographing import PhotoNotKept
 from provisioning.texts import _
 
@@ -146,6 +147,8 @@ async def _read(turn: Turn, pictures: Sequence[Picture]) -> Reply:
 
 
 async def _meant(turn: Turn, barcodes: Sequence[Barcode]) -> Reply:
+    if seal := next((code.text for code in barcodes if code.text.startswith(SEAL)), ""):
+        return await offline.sheet(turn, seal)
     macs = macs_of(barcodes)
     found = await turn.provisioning.labelled(turn.actor, (*macs, *numbers_of(barcodes)))
     if len(found) == 1:

@@ -25,7 +25,8 @@ MOST = 200  # devices on one sheet: more than anybody installs before there is a
 SIGNS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # no I, L, O, U: a number that is read aloud or typed from paper
 NUMBER = 8
 SIGNATURE = 20  # hexadecimal digits, 80 bits: it can be tried only here, by people with a role
-_SEAL = re.compile(rf"PBS1\.([{SIGNS}]{{{NUMBER}}})\.([0-9A-F]{{{SIGNATURE}}})")
+SEAL = "PBS1."  # how the text of a sheet's QR code begins
+_SEAL = re.compile(rf"{re.escape(SEAL)}([{SIGNS}]{{{NUMBER}}})\.([0-9A-F]{{{SIGNATURE}}})")
 
 
 class NotOurSheet(BadInput):
@@ -153,7 +154,7 @@ class Offline(Renewing):
     def _seal(self, sheet: Batch) -> str:
         """Over who, when and which devices: none of them can be another without the signature being another."""
         said = self.keys.fingerprint("sheet", sheet.id, sheet.by, sheet.at.isoformat(), *sheet.macs)
-        return f"PBS1.{sheet.id}.{said[:SIGNATURE].upper()}"
+        return f"{SEAL}{sheet.id}.{said[:SIGNATURE].upper()}"
 
     def _digest(self, macs: Sequence[str]) -> str:
         return self.keys.fingerprint("sheet devices", *macs)

@@ -14,6 +14,7 @@ from provisioning.service import offline
 from tests.bot.chat import House, Someone
 from tests.bot.conversations.test_companion import brings
 from tests.connector import Fault
+from tests.labels import scanned
 from tests.provisioning.test_documents import words_of
 
 A, B, C, D = "80-5E-C0-11-22-33", "80-5E-C0-11-22-34", "80-5E-C0-11-22-35", "80-5E-C0-11-22-36"
@@ -164,6 +165,8 @@ async def test_a_sheet_is_genuine_and_says_how_it_stands(house: House, dana: Som
     for someone in (sam, dana):
         answer = await someone.says(f"sheet {seal}")
         assert answer.title == "Genuine: made 07:30 for Sam" and "4 devices, 3 still open." in answer.texts
+    photo = await sam.sends_picture(scanned(seal, f"install {A}"))
+    assert photo.title == "Genuine: made 07:30 for Sam"
     typed = f"sheet {seal.lower().replace('.', '. ')}"
     assert (await sam.says(typed)).title == "Genuine: made 07:30 for Sam"
 
