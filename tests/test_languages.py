@@ -96,7 +96,7 @@ def test_what_is_compiled_is_what_was_translated(language: str) -> None:
 
 def test_one_place_says_how_a_person_is_spoken_to() -> None:
     """`speech_of(person)`: whoever asks for the client's locale alone forgets what the person chose."""
-    alone = re.compile(r"Speech\.of\((\w+)\.locale, *\1\.timezone\)")
+    alone = re.compile(r"Speech\.of\((\w+)\.locale, *\1\.timezone\b")
     sources = [path for folder in ("bot", "cards", "provisioning") for path in (HOUSE / folder).rglob("*.py")]
     found = {(path.name, name) for path in sources for name in alone.findall(path.read_text(encoding="utf-8"))}
     assert found == {("door.py", "incoming")}  # before it is known who that is

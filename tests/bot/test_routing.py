@@ -129,7 +129,7 @@ def test_help_lists_what_one_may_say() -> None:
              (("admin", ADMIN), ("technician", TECHNICIAN), ("stranger", STRANGER))}  # fmt: skip
     assert {"issue", "remove_ask", "grant"} <= names["admin"] and "install" not in names["admin"]
     assert {"next_device", "install", "swap"} <= names["technician"] and "issue" not in names["technician"]
-    assert names["stranger"] <= {"help", "hi", "whoami", "rollout"}
+    assert names["stranger"] <= {"help", "hi", "language", "whoami", "rollout"}
 
 
 def test_card_data_becomes_what_the_handler_takes() -> None:

@@ -33,7 +33,7 @@ WORDS = {
         "hello": "Sie haben dies für Contoso installiert",
         "saved": "2 Geräte gespeichert",
         "codes": "2 Codes an Sam Technician ausgegeben",
-        "rollout": "Rollout Oslo",
+        "rollout": "Rollout: Oslo",
         "next": "Als Nächstes: Oslo, Etage 2, Raum 2.14",
         "problem": "Problem",
         "wrong": "Was stimmt nicht?",

@@ -31,7 +31,7 @@ async def test_a_german_day_beside_an_english_admin(house: House, dana: Someone,
     card = jana.card
     assert (card.title, spoken(card)) == ("Als Nächstes: Oslo, Etage 2, Raum 2.14", "de")
     assert "gültig bis morgen 08:30" in card.all and "Am Gerät: Einstellungen, Gerät bereitstellen" in card.all
-    assert card.buttons == ["Installiert", "Problem", "Liste"]
+    assert card.buttons == ["Fertig melden", "Problem", "Liste"]
     assert card.summary == "Oslo, Etage 2, Raum 2.14: wartet auf Aktivierung"
     assert "Valid until 07:30 tomorrow" in dana.card.all and spoken(dana.card) == "en"
 
@@ -138,11 +138,11 @@ async def test_a_channel_keeps_the_language_of_whoever_connected_it(
     channel = house.channel()
     await channel.says("connect oslo", by=dana)
     card = channel.card
-    assert (card.title, spoken(card)) == ("Rollout Oslo", "de")
+    assert (card.title, spoken(card)) == ("Rollout: Oslo", "de")
     await house.device(A).provision(sam.card.code)
     await house.passes(seconds=60)
     assert channel.replies[0].text == "Oslo: das erste Gerät hat sich gemeldet. Der Rollout hat begonnen."
-    assert (await channel.says("rollout", by=sam)).title == "Rollout Oslo"  # asked by an English reader
+    assert (await channel.says("rollout", by=sam)).title == "Rollout: Oslo"  # asked by an English reader
     assert (await sam.presses("Einzelheiten", chat=channel, on=card)).buttons == ["Back"]  # for Sam's eyes alone
 
 
