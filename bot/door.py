@@ -219,7 +219,7 @@ class Door:
             reply = await self._subject(turn)
         if reply is None or reply.card is None:
             return Reply(toast=error.sentence)
-        if isinstance(error, NotFound) and reply.living is None:  # it says itself what became of it
+        if isinstance(error, DeviceNotFound) and reply.living is None:  # it says itself what became of it
             return reply
         return replace(reply, card=replace(reply.card, notice=escape(error.sentence)))
 

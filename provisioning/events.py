@@ -274,6 +274,7 @@ class InstallConfirmed(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhotoKept(Event):
     life: int
+    awaited: bool = True  # the next device waited for it; else they had moved on meanwhile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from provisioning.events import (
     CodeReceived,
     CodeRevoked,
     CodeUsed,
+    DeviceHandedOver,
     DeviceProvisioned,
     DeviceRemoved,
     DeviceReset,
@@ -58,8 +59,12 @@ def after(device: Device, step: Step) -> State:
 
 
 def _at_ease(device: Device) -> Device:
-    """Nobody asks for its code any more, no other device called with it, and no wrong ones are remembered."""
-    return replace(device, request=None, stray=None, locked_at=None)
+    """Nobody asks for its code any more, no other device called with it, and no wrong ones are remembered.
+
+    What an admin was asked about another device stays asked: it is about that one.
+    """
+    asked = device.stray if device.stray and device.stray.waits else None
+    return replace(device, request=None, stray=asked, locked_at=None)
 
 
 def issue_code(device: Device, code: ActivationCode, actor: Actor) -> Change:
@@ -77,6 +82,13 @@ def issue_code(device: Device, code: ActivationCode, actor: Actor) -> Change:
         asked_by=asked_by,
     )
     return Change(puts=(fresh,), events=(event,))
+
+
+def hand_over(device: Device, technician: str, now: datetime, actor: Actor) -> Change:
+    """Without a code: whoever stands before it starts one."""
+    fresh = replace(_at_ease(device), technician=technician, renewals=(), problem=None)
+    fact = DeviceHandedOver(at=now, actor=actor.id, subject=device.mac, technician=technician)
+    return Change(puts=(fresh,), events=(fact,))
 
 
 def companion(device: Device) -> bool:
@@ -154,7 +166,7 @@ def provision(device: Device, now: datetime, token: str, source: str, report: Ma
 def reset(device: Device, now: datetime) -> Change:
     """The device was set back to factory settings and said so, listed or not: a new life begins, its token is dead."""
     fresh = replace(
-        _at_ease(device),
+        _at_ease(replace(device, stray=None)),
         state=after(replace(device, removed_at=None), Step.RESET),
         life=device.life + 1,
         token="",
@@ -174,7 +186,7 @@ def remove(device: Device, now: datetime, actor: Actor, fact: Event | None = Non
     With the token it can still report that reset, so that it can come back.
     """
     gone = replace(
-        _at_ease(device),
+        _at_ease(replace(device, stray=None)),
         removed_at=now,
         code=None,
         token="",

@@ -119,7 +119,8 @@ def _to_channels(event: Event, audience: Audience) -> Iterator[str]:
 def _to_actor_unless_photo(event: Event, audience: Audience) -> Iterator[str]:
     """The next device waits for the photo that follows: one thing at a time."""
     follows = isinstance(event, InstallConfirmed) and event.photo
-    return iter(() if follows else (event.actor,))
+    had_it = isinstance(event, PhotoKept) and not event.awaited
+    return iter(() if follows or had_it else (event.actor,))
 
 
 Readers = Callable[[Event, Audience], Iterator[str]]
@@ -148,7 +149,7 @@ TOLD: Mapping[type[Event], tuple[tuple[MessageKind, Readers], ...]] = {
         (MessageKind.NEXT_DEVICE, _to_actor_unless_photo),
         (MessageKind.ROOM_DIFFERS, _to_admins_of_another_room),
     ),
-    PhotoKept: ((MessageKind.NEXT_DEVICE, _to_actor),),
+    PhotoKept: ((MessageKind.NEXT_DEVICE, _to_actor_unless_photo),),
     PhotoSkipped: ((MessageKind.NEXT_DEVICE, _to_actor),),
 }
 

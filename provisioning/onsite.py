@@ -59,6 +59,11 @@ class CodeRequest:
     def open(self) -> bool:
         return self.refused_at is None
 
+    def asking(self, now: datetime) -> bool:
+        """Whether some admin's ten minutes are not over, or a refusal is that fresh: not the time to ask again."""
+        latest = self.refused_at or (self.turns[-1][1] if self.admins else None)
+        return latest is not None and now < latest + ASK_NEXT
+
     def stands(self, now: datetime) -> bool:
         """Whether there is still something to say of it, answered or not."""
         return now - self.at < REQUEST_STANDS
@@ -85,3 +90,8 @@ class Stray:
     answered_at: datetime | None = None  # … by refusing, unless it is `over` by that
     over: bool = False  # acted upon: nothing is shown of it any more
     ignored: tuple[str, ...] = ()  # callers that are not this technician's, told no more for this code
+
+    @property
+    def waits(self) -> bool:
+        """For an admin's answer."""
+        return self.asked_at is not None and self.answered_at is None and not self.over

@@ -17,7 +17,7 @@ class Photo:
     One for each life of a device; a newer one takes its place.
     """
 
-    mac: str
+    device: str  # its MAC
     life: int
     by: str
     by_name: str
@@ -29,7 +29,7 @@ class Photo:
 
     @property
     def key(self) -> str:
-        return f"{self.mac}:{self.life}"
+        return f"{self.device}:{self.life}"
 
     @property
     def content(self) -> bytes:

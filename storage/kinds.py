@@ -187,7 +187,7 @@ _KINDS = (
         rare=frozenset({"running"}),
         times=frozenset({"at"}),
     ),
-    Kind(Photo, "photos", {"device": lambda photo: photo.mac}, order=lambda photo: photo.key),
+    Kind(Photo, "photos", {"device": lambda photo: photo.device}, order=lambda photo: photo.key),
     Kind(Attempts, "attempts", {}, order=lambda attempts: attempts.slot),
     Kind(
         Operation,

@@ -73,7 +73,7 @@ async def issue(
     start: str = "",
     sure: bool = False,
 ) -> Reply:
-    """Issue codes for a device, a site or all, to one or several technicians: at once, or starting on site."""
+    """Issue codes for a device, a site or all, to one or several technicians, at once or on site."""
     (target, person, split, lifetime), on_site = _with_start((target, person, split, lifetime), start)
     target, person, split = _with_split(target, person, split)
     meant = await turn.provisioning.target(turn.actor, target) if target else Target()

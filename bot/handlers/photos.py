@@ -56,7 +56,7 @@ async def take(turn: Turn, incoming: Incoming, routes: Router) -> Reply | None:
     if caption and turn.actor.is_technician:
         await turn.provisioning.await_photo(replace(turn.actor, operation=""), caption["device"])
     waiting = await turn.provisioning.photo_awaited(turn.actor)
-    work = _keep(replace(turn, actor=actor), first) if waiting else _read(turn, incoming.pictures)
+    work = _keep(replace(turn, actor=actor), waiting, first) if waiting else _read(turn, incoming.pictures)
     return await _in_time(work)
 
 
@@ -75,11 +75,11 @@ async def _in_time(work: Coroutine[Any, Any, Reply]) -> Reply:
 # ------------------------------------------------------------------ kept
 
 
-async def _keep(turn: Turn, picture: Picture) -> Reply:
+async def _keep(turn: Turn, device: Device, picture: Picture) -> Reply:
     """With the install it was waited for; one that cannot be used leaves the wait as it is."""
     try:
         photo = await turn.jobs.pictures.evidence(picture)
-        return Reply(card=cards.kept(await turn.provisioning.keep_photo(turn.actor, photo)))
+        return Reply(card=cards.kept(await turn.provisioning.keep_photo(turn.actor, device.mac, photo)))
     except PhotoNotKept as error:
         await turn.provisioning.forget_photo(turn.actor)
         return Reply(card=cards.over(error.sentence))

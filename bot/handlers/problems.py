@@ -11,6 +11,7 @@ from bot.routing import Router
 from bot.turn import Reply, Turn
 from cards.views import problems as cards
 from cards.views.rollouts import problem_note
+from provisioning.access import require
 from provisioning.errors import BadInput, DeviceNotFound, NearMiss
 from provisioning.model import Device, MessageKind
 from provisioning.texts import _
@@ -96,6 +97,7 @@ async def problem_reported(turn: Turn, subject: str) -> Reply | None:
         mentions = ((owner.teams_id, owner.name),) if owner and owner.teams_id else ()
         name = f"<at>{owner.name}</at>" if owner and mentions else ""
         return Reply(text=problem_note(told.device, name), mentions=mentions)
+    require(turn.actor, *EDIT)  # whoever lost the right since is not told
     return _told(turn, told.device)
 
 

@@ -46,7 +46,7 @@ def job_card(
         valid=valid_words(device, live, now) if shows and live else "",
         how=_how(device, organisation) if shows else "",
         lines=lines,
-        buttons=_job_buttons(device, shows=shows, now=now, asked=job.asked is not None),
+        buttons=_job_buttons(device, shows=shows, now=now, asked=job.asked is not None and not job.asked.again),
         small=(*((what_and_mac(device),) if title else ()), _job_footer(job, device, now)),
         subject=device.mac,
         revision=device.version,

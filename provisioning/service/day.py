@@ -20,6 +20,7 @@ class Asked:
     name: str  # empty where there is nobody to ask
     at: datetime
     refused: bool = False
+    again: bool = False  # they may ask once more
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +95,11 @@ class Days(Handover):
         request = device.request
         if request is None or not request.stands(self.now()):
             return None
+        again = not request.asking(self.now())
         if request.refused_at:
-            return Asked(request.refused_by, request.refused_at, refused=True)
+            return Asked(request.refused_by, request.refused_at, refused=True, again=again)
         admin, at = request.latest(self.now())
-        return Asked((await self.names((admin,))).get(admin, ""), at)
+        return Asked((await self.names((admin,))).get(admin, ""), at, again=again)
 
     async def redraw_job(self, actor: Actor, mac: str) -> Job | None:
         """The job as its card should stand now: the code only where this is the device the phone shows.

@@ -15,6 +15,7 @@ from provisioning.model import Actor, Change, Device
 from provisioning.service.handover import Beside, Handover
 from provisioning.service.lookup import EVERYTHING, Target
 
+AT_ONCE = 500  # devices that are read together
 ENDING = "ending"  # kind of the row that keeps which codes an admin was told of
 
 
@@ -46,7 +47,11 @@ class Extending(Handover):
         batch = await self.store.get(Batch, key)
         if batch is None or batch.kind != ENDING:
             raise NotFound
-        return [device async for device in self._one_by_one(batch.macs)]
+        found: list[Device] = []
+        for start in range(0, len(batch.macs), AT_ONCE):
+            known = await self.store.get_many(Device, batch.macs[start : start + AT_ONCE])
+            found += [known[mac] for mac in batch.macs[start : start + AT_ONCE] if mac in known]
+        return found
 
     async def extend(
         self, actor: Actor, target: Target = EVERYTHING, batch: str = "", beside: Beside | None = None

@@ -22,6 +22,7 @@ from provisioning.notifications import folded, follows, tell
 from provisioning.ports import Page, Span
 from provisioning.service.extending import ENDING
 from provisioning.service.mornings import Mornings
+from provisioning.service.offline import SHEET
 from provisioning.service.people import SERVICE
 from provisioning.service.radar import Radar
 from provisioning.uploads import Upload, UploadPart, UploadState
@@ -37,6 +38,11 @@ MANY_ENDED = 5  # more codes than this ending together is worth a reply in the c
 REMEMBER_HASH = timedelta(days=7)
 KEEP_UPLOAD = timedelta(days=1)
 REMEMBER_OPERATION = timedelta(days=2)
+KEEP_BATCHES = {
+    ENDING: timedelta(days=2),  # its button has nothing left to renew
+    SHEET: timedelta(days=30),  # its codes ended weeks ago
+}
+BATCHES = 50  # rows read together: each may name thousands of devices
 KEEP_SETTLED = {
     MessageStatus.SENT: timedelta(days=7),
     MessageStatus.DROPPED: timedelta(days=7),
@@ -52,6 +58,7 @@ VERIFY_LEASE = timedelta(hours=20)  # whoever verified spares the others that da
 
 class Housekeeping(Radar, Mornings):
     _cared_at: datetime | None = None  # when this instance last had nothing left to seal or to drop
+    _looked_through_at: datetime | None = None  # when batches were last looked through
     _more = False  # there was too much for one sweep
     verified_at: datetime | None = None  # when this instance last found the whole store in order
 
@@ -104,7 +111,7 @@ class Housekeeping(Radar, Mornings):
         await self._prune()
         await self._forget_uploads()
         await self._forget_jobs()
-        await self._forget_endings()
+        await self._forget_batches()
         await self._care_for_audit()
         return ended
 
@@ -182,11 +189,20 @@ class Housekeeping(Radar, Mornings):
         find = partial(self.store.find, Job, span=past, running=False, limit=CHUNK)
         await self._change(find, lambda row: Change(deletes=(row,)))
 
-    async def _forget_endings(self) -> None:
-        """Which codes an admin was told of before they ended: two days later its button has nothing to renew."""
-        rows = (await self.store.find(Batch, kind=ENDING, limit=CHUNK)).rows
-        old = tuple(row for row in rows if self.now() - row.at > REMEMBER_OPERATION)
-        await self._quietly(Change(deletes=old))
+    async def _forget_batches(self) -> None:
+        """Rows of what is over, once an hour: all of a kind are read, the newest first."""
+        now, looked = self.now(), self._looked_through_at
+        if looked and timedelta() <= now - looked < timedelta(hours=1):
+            return
+        self._looked_through_at = now
+        for kind, kept in KEEP_BATCHES.items():
+            after: str | None = None
+            while True:
+                page = await self.store.find(Batch, kind=kind, after=after, limit=BATCHES)
+                await self._quietly(Change(deletes=tuple(row for row in page.rows if now - row.at > kept)))
+                after = page.after
+                if after is None:
+                    break
 
     async def _change(self, find: Callable[[], Awaitable[Page[R]]], change: Callable[[R], Change]) -> None:
         """Changes what is found, a chunk at a time, until there is no more of it or it is enough for one sweep."""

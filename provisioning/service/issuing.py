@@ -15,7 +15,6 @@ from provisioning.access import Permission, require
 from provisioning.batches import Batch
 from provisioning.codes import hash_token
 from provisioning.errors import AlreadyDone, Ambiguous, BadInput, Choice, PersonNotFound, ResetRequired
-from provisioning.events import DeviceHandedOver
 from provisioning.lifecycle import Step
 from provisioning.model import Actor, Change, Device, Person
 from provisioning.service.handover import Beside, Delivery, Handover, OfTeams
@@ -220,8 +219,8 @@ class Issuing(Handover):
         holder = technician or device.technician
         ready = replace(device, technician=holder if holder in holders else "", renewals=(), problem=None)
         if order.on_site:
-            fact = DeviceHandedOver(at=self.now(), actor=actor.id, subject=device.mac, technician=ready.technician)
-            return Change(puts=(ready,), events=(fact,)), ready
+            handed = lifecycle.hand_over(device, ready.technician, self.now(), actor)
+            return handed, replace(device, technician=ready.technician)
         step = lifecycle.issue_code(ready, self.fresh_code(device, actor, order.lifetime), actor)
         (fresh,) = (record for record in step.puts if isinstance(record, Device))
         return step, fresh

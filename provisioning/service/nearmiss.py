@@ -155,9 +155,13 @@ class NearMisses(Devices, Days):
         await self.unit(DEVICE, decide)
 
     async def _told_by_message(self, device: Device) -> tuple[OutboxMessage, ...]:
-        """A card that stands in the technician's chat is drawn anew; where none does (a printed code), one is sent."""
+        """The card that they look at is drawn anew; where they look at another, or at paper, one is sent."""
+        person = await self.store.get(Person, device.technician)
+        newest = (await self.store.find(Post, reader=device.technician, limit=1)).rows
         posts = (await self.store.find(Post, subject=device.mac, limit=POSTS_PER_SUBJECT)).rows
-        if any(post.reader == device.technician and post.view == CARD for post in posts):
+        stands = any(post.reader == device.technician and post.view == CARD for post in posts)
+        in_sight = (person and person.current == device.mac) or any(post.subject == device.mac for post in newest)
+        if stands and in_sight:
             return ()
         return (tell(MessageKind.STRAY, device.technician, device.mac, self.now()),)
 
@@ -247,7 +251,7 @@ class NearMisses(Devices, Days):
         require(actor, Permission.EDIT_DEVICES)
         device = await self.device(actor, text)
         stray = device.stray
-        stray = stray if stray and stray.asked_at and (stray.answered_at or _open(device)) else None
+        stray = stray if stray and (stray.answered_at or _waits(device)) else None
         caller = await self.store.get(Device, stray.mac) if stray else None
         names = await self.names((stray.told,)) if stray else {}
         listed = caller if caller and not caller.removed else None
@@ -281,7 +285,7 @@ class NearMisses(Devices, Days):
         """A question that waits for its answer, and whose it is. Errors: `OutOfDate`, `NotATechnician`."""
         device = await self.device(actor, text)
         stray = device.stray
-        if stray is None or not _open(device) or stray.asked_at is None or stray.answered_at:
+        if stray is None or not _waits(device):
             raise NothingAstray(place=device.place)
         asker = await self.store.get(Person, device.technician)
         if asker is None:
@@ -323,6 +327,11 @@ def _open(device: Device) -> bool:
     stray, code = device.stray, device.code
     there = code is not None and code.digest is not None and device.state is State.WAITING_FOR_ACTIVATION
     return stray is not None and not stray.over and there and stray.told == device.technician
+
+
+def _waits(device: Device) -> bool:
+    """An admin is asked, for the technician who was told and still has it; whatever became of the code since."""
+    return device.stray is not None and device.stray.waits and device.stray.told == device.technician
 
 
 def _noted(device: Device, stray: Stray, fact: Event) -> tuple[Change, Device]:

@@ -25,6 +25,7 @@ MOST = 200  # devices on one sheet: more than anybody installs before there is a
 SIGNS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # no I, L, O, U: a number that is read aloud or typed from paper
 NUMBER = 8
 SIGNATURE = 20  # hexadecimal digits, 80 bits: it can be tried only here, by people with a role
+SHEET = "sheet"  # kind of the row that keeps which devices a sheet is about
 SEAL = "PBS1."  # how the text of a sheet's QR code begins
 _SEAL = re.compile(rf"{re.escape(SEAL)}([{SIGNS}]{{{NUMBER}}})\.([0-9A-F]{{{SIGNATURE}}})")
 
@@ -116,7 +117,7 @@ class Offline(Renewing):
     async def _decide_sheet(self, actor: Actor, devices: Sequence[Device], now: datetime) -> tuple[Change, Batch]:
         number = "".join(secrets.choice(SIGNS) for _ in range(NUMBER))
         macs = tuple(device.mac for device in devices)
-        sheet = Batch(id=number, kind="sheet", by=actor.id, by_name=actor.name, at=now, macs=macs)
+        sheet = Batch(id=number, kind=SHEET, by=actor.id, by_name=actor.name, at=now, macs=macs)
         live = sum(device.live_code(now) is not None for device in devices)
         facts = (
             CodesExported(at=now, actor=actor.id, subject=actor.id, count=live, form="pdf"),
@@ -142,7 +143,7 @@ class Offline(Renewing):
         require(actor, Permission.WORK_ON_SITE, Permission.SEE_DEVICES)
         found = _SEAL.search("".join(text.split()).upper())
         sheet = await self.store.get(Batch, found[1]) if found else None
-        if found is None or sheet is None or sheet.kind != "sheet":
+        if found is None or sheet is None or sheet.kind != SHEET:
             raise NotOurSheet
         if not hmac.compare_digest(found[0], self._seal(sheet)):
             raise NotOurSheet

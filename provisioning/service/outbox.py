@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from provisioning import notifications
-from provisioning.errors import Conflict, DeliveryError, Duplicate, Unreachable
+from provisioning.errors import Conflict, DeliveryError, Duplicate, Rejected, Unreachable
 from provisioning.jobs import Job
 from provisioning.model import Change, Device, MessageKind, MessageStatus, OutboxMessage, Person, Post
 from provisioning.notifications import edit, settled, tell
@@ -36,14 +36,20 @@ class Outbox(People):
         await self._settle(settled(message, MessageStatus.DROPPED, self.now()), None)
 
     async def failed(self, message: OutboxMessage, error: DeliveryError, jitter: float) -> OutboxMessage:
-        """Come back later, or give up; a chat that answers 403 is told to the admins."""
+        """Come back later, or give up; a chat that answers 403 is told to the admins.
+
+        A card whose edit Teams does not take is let go: it would be drawn anew for ever.
+        """
         fate = notifications.after_failure(message, error, self.now(), jitter)
         gone = isinstance(error, Unreachable)
         if gone:
             await self.end_leaver(message.recipient)
 
         async def decide() -> tuple[Change, None]:
-            return Change(puts=(fate,)) + (await self.departed(message.recipient) if gone else Change()), None
+            change = Change(puts=(fate,)) + (await self.departed(message.recipient) if gone else Change())
+            hopeless = message.kind is MessageKind.EDIT and isinstance(error, Rejected)
+            post = await self.store.get(Post, message.subject) if hopeless else None
+            return change + Change(deletes=(post,) if post else ()), None
 
         await self.unit(SERVICE, decide)
         if gone:

@@ -278,9 +278,12 @@ class People(Handover):
         return await self._end(actor, person, await self.heir_of(person, heir) if heir else None, revision)
 
     async def end_leaver(self, person_id: str) -> None:
-        """Whoever is out of reach loses access by itself, where the deployment wants that; their jobs are nobody's."""
+        """Whoever is out of reach loses access by itself, where the deployment wants that; their jobs are nobody's.
+
+        Somebody who never opened a chat has not left.
+        """
         person = await self.store.get(Person, person_id) if self.policy.revoke_leavers else None
-        if person and person.roles and person.id not in self.policy.admins:
+        if person and person.chat and person.roles and person.id not in self.policy.admins:
             await self._end(SERVICE, person, None, None)
 
     async def ended_by_itself(self, person: Person) -> Ended | None:

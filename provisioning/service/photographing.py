@@ -91,19 +91,21 @@ class Photographing(Handover):
 
         return await self.unit(actor, decide)
 
-    async def keep_photo(self, actor: Actor, picture: Evidence) -> Device:
-        """With the install it was taken of, in the place of a former one. Errors: `NoPhotoAwaited`, `PhotoNotKept`."""
+    async def keep_photo(self, actor: Actor, mac: str, picture: Evidence) -> Device:
+        """With the install it was taken of, in the place of a former one, also where they moved on while it came.
+
+        Errors: `PhotoNotKept`.
+        """
         require(actor, Permission.WORK_ON_SITE)
 
         async def decide() -> tuple[Change, Device]:
             now, person = self.now(), await self.store.get(Person, actor.id)
-            if person is None or not person.photo_for:
-                raise NoPhotoAwaited
-            device = await self.store.get(Device, person.photo_for)
+            device = await self.store.get(Device, mac)
             if device is None or device.removed or device.installed is None or not _of(actor, device):
-                raise PhotoNotKept(place=device.place if device else person.photo_for)
+                raise PhotoNotKept(place=device.place if device else mac)
+            awaited = person is not None and person.photo_for == mac
             photo = Photo(
-                mac=device.mac,
+                device=device.mac,
                 life=device.life,
                 by=actor.id,
                 by_name=actor.name,
@@ -116,9 +118,10 @@ class Photographing(Handover):
             fresh = replace(device, installed=replace(device.installed, photo=photo.key))
             change = Change(
                 puts=(replace(photo, version=known.version if known else 0), fresh),
-                events=(PhotoKept(at=now, actor=actor.id, subject=device.mac, life=device.life),),
+                events=(PhotoKept(at=now, actor=actor.id, subject=mac, life=device.life, awaited=awaited),),
             )
-            return change + await self.photo_wait(actor, ""), stored(fresh)
+            waited = await self.photo_wait(actor, "") if awaited else Change()
+            return change + waited, stored(fresh)
 
         return await self.unit(actor, decide)
 

@@ -32,6 +32,7 @@ from provisioning.service.renewing import Renewing
 
 MANY_ENDING = 5  # more codes of one admin's than this ending together are told to that admin too
 CHUNK = 500  # codes of one unit, and rows of one page
+LOOK_AGAIN = timedelta(minutes=5)  # at the whole hour: codes come late, problems are solved
 SETTLING = timedelta(minutes=1)  # until the units of a large look are all saved
 
 
@@ -46,6 +47,7 @@ class Renewed:
 
 class Radar(Renewing):
     _looked_until: datetime | None = None  # whatever ends before was looked at by this instance
+    _looked_at: datetime | None = None  # when it last looked at the whole hour
 
     async def watch_codes(self) -> None:
         """A step of the sweep."""
@@ -88,7 +90,9 @@ class Radar(Renewing):
         Each code carries that it was told of, so that it holds over restarts and other instances.
         """
         now, looked = self.now(), self._looked_until
-        begin = looked if looked and now < looked <= now + AHEAD else now
+        lately = self._looked_at and timedelta() <= now - self._looked_at < LOOK_AGAIN
+        begin = looked if looked and lately and now < looked <= now + AHEAD else now
+        self._looked_at = self._looked_at if lately else now
         found = await self._untold(begin, now + AHEAD)
         if any(near(code, now) for code in _codes(found)):
             await self._tell_of(await self._untold(now, now + AHEAD + TOGETHER), now)
@@ -101,7 +105,7 @@ class Radar(Renewing):
         told = await self._tellings(due, now)
         parts = [due[start : start + CHUNK] for start in range(0, len(due), CHUNK)]
         if len(parts) > 1:
-            told = [replace(r, due_at=r.due_at + SETTLING) if isinstance(r, OutboxMessage) else r for r in told]
+            told = [_once_settled(record) if isinstance(record, OutboxMessage) else record for record in told]
         for number, part in enumerate(parts):
             await self.quietly(partial(self._decide_told, part, [] if number else told, now))
 
@@ -189,6 +193,12 @@ class Radar(Renewing):
 
         done = await self.in_parts(actor, [device.mac for device in ends.devices], decide)
         return Renewed(**done)
+
+
+def _once_settled(message: OutboxMessage) -> OutboxMessage:
+    """A little later, on a lane of its own, so that nothing else waits for it."""
+    lane = f"ending:{message.recipient}" if message.lane == message.recipient else message.lane
+    return replace(message, due_at=message.due_at + SETTLING, lane=lane)
 
 
 def _codes(devices: Sequence[Device]) -> list[ActivationCode]:

@@ -78,7 +78,7 @@ class Renewing(Days):
     async def _requested(self, actor: Actor, device: Device) -> Change:
         """One admin is asked after the other; nothing where they are being asked already."""
         now = self.now()
-        if device.request and device.request.open and device.request.stands(now):
+        if device.request and device.request.open and device.request.asking(now):
             return Change()
         admins = await self._to_ask(actor, device)
         request = CodeRequest(by=actor.id, by_name=actor.name, at=now, admins=tuple(admin.id for admin in admins))

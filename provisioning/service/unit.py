@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -18,6 +18,7 @@ from provisioning.codes import Keyring
 from provisioning.errors import AlreadyDone, Conflict, Duplicate, Unavailable
 from provisioning.events import (
     AddUndone,
+    CodeIssued,
     CodeShown,
     DeviceAdded,
     DeviceMoved,
@@ -32,6 +33,7 @@ from provisioning.events import (
     PersonUnreachable,
     PhotoShown,
     PhotoSkipped,
+    ProblemAnswered,
     ProblemReported,
     ProblemSolved,
     ProvisionRefused,
@@ -73,6 +75,7 @@ QUIET = (  # facts that change no card
     PhotoShown,
     PhotoSkipped,
 )
+HELPING = (CodeIssued, ProblemAnswered, ProblemSolved)  # facts that may help with a reported problem
 MOVING = (
     AddUndone,
     DeviceAdded,
@@ -224,27 +227,33 @@ class UseCases:
         if all(isinstance(event, QUIET) and type(event) not in notifications.TOLD for event in change.events):
             return Change()
         audience = await self._audience(change, actor)
-        return Change(puts=await self.in_time(notifications.messages(change.events, audience, self.now())))
+        told = notifications.messages(change.events, audience, self.now())
+        return Change(puts=await self.in_time(told, await self._at_work(change.events)))
 
-    async def in_time(self, messages: Sequence[OutboxMessage]) -> tuple[OutboxMessage, ...]:
+    async def in_time(
+        self, messages: Sequence[OutboxMessage], at_work: Collection[str] = ()
+    ) -> tuple[OutboxMessage, ...]:
         """The messages, each for when its reader may be written to: what can wait waits for the end of quiet hours."""
         hours, now, timed = self.policy.hours, self.now(), list[OutboxMessage]()
         for message in messages:
-            person = await self.store.get(Person, message.recipient) if message.kind in CAN_WAIT else None
+            asleep = message.kind in CAN_WAIT and message.recipient not in at_work
+            person = await self.store.get(Person, message.recipient) if asleep else None
             early = message.kind is MessageKind.NEW_JOBS
-            zone = self.speech_of(person).timezone if person else UTC
-            due = hours.told_at(now, zone, with_the_morning=early) if person else now
-            waits = due > now and not await self._asked_this_night(message, zone)
-            timed.append(held_back(message, due) if waits else message)
+            due = hours.told_at(now, self.speech_of(person).timezone, with_the_morning=early) if person else now
+            timed.append(held_back(message, due) if due > now else message)
         return tuple(timed)
 
-    async def _asked_this_night(self, message: OutboxMessage, zone: tzinfo) -> bool:
-        """It answers a problem that was reported within these quiet hours: whoever reported it is at work."""
-        device = await self.store.get(Device, message.subject) if message.kind is MessageKind.PROBLEM_ANSWERED else None
-        if device is None or device.problem is None:
-            return False
-        hours = self.policy.hours
-        return hours.quiet_until(device.problem.at, zone) == hours.quiet_until(self.now(), zone)
+    async def _at_work(self, events: Sequence[Event]) -> set[str]:
+        """Technicians who reported a problem within these quiet hours, where the events are about it."""
+        found = set[str]()
+        for event in events if self.policy.hours.quiet else ():
+            device = await self.store.get(Device, event.subject) if isinstance(event, HELPING) else None
+            person = await self.store.get(Person, device.technician) if device and device.problem else None
+            if person and device and device.problem:
+                zone, hours = self.speech_of(person).timezone, self.policy.hours
+                if hours.quiet_until(device.problem.at, zone) == hours.quiet_until(self.now(), zone):
+                    found.add(person.id)
+        return found
 
     async def _audience(self, change: Change, actor: Actor) -> notifications.Audience:
         devices = {record.mac: record for record in change.puts if isinstance(record, Device)}

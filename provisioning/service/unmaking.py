@@ -136,7 +136,7 @@ class Unmaking(Uploading):
             known = await self.store.get_many(Device, [was.mac for was in chunk])
             for was in chunk:
                 device = known.get(was.mac)
-                if device and device.version == was.version:
+                if device and _as_left(device, was.version, batch.at):
                     puts.append(_restored(device, was))
                     facts.append(_restored_fact(device, was, now, former.by))
                 elif device:
@@ -185,9 +185,15 @@ class Unmaking(Uploading):
         return change + Change(deletes=tuple(gone), events=tuple(facts)), after
 
 
+def _as_left(device: Device, version: int, since: datetime) -> bool:
+    """Whether nothing happened to it since it had this version, but that somebody was told of its code's end."""
+    told = device.code is not None and device.code.told_at is not None and device.code.told_at >= since
+    return device.version == version + told
+
+
 def _moved_on(device: Device) -> RowFault | None:
     """Why a device that an import added is not taken back: the first thing that happened to it since."""
-    if device.version == 1:
+    if _as_left(device, 1, device.added_at):
         return None
     reasons = (
         ("stays_provisioned", device.provisioned),

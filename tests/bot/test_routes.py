@@ -130,6 +130,7 @@ class Cast:
             "floor": "-",
             "step": "cancel",
             "form": "xlsx",
+            "start": "on site",
         }
         return self
 

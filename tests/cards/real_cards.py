@@ -342,7 +342,9 @@ class _Cards:
 
     def photos(self) -> dict[str, View]:
         """Those of pictures, and the cards that a picture is waited for or kept with."""
-        photo = Photo(mac=_mac(0), life=1, by="sam", by_name=self.sam.name, at=NOW, width=1024, height=768, pieces=())
+        photo = Photo(
+            device=_mac(0), life=1, by="sam", by_name=self.sam.name, at=NOW, width=1024, height=768, pieces=()
+        )
         word = replace(self.word, photo=photo.key)
         device = replace(self.installed, installed=word)
         shown = DeviceFacts(device, self.sam.name, NOW, "Contoso", photo)

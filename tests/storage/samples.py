@@ -158,7 +158,7 @@ def of_installs() -> tuple[Record, ...]:
     """What came with installs on site: in stores since schema 4."""
     return (
         Photo(
-            mac="805EC0000001",
+            device="805EC0000001",
             life=2,
             by="kim",
             by_name="Kim",

@@ -89,3 +89,17 @@ async def test_mounted_before_it_called_in_is_told_apart_everywhere(
     await house.device(A).provision(house.keys.digits[0])
     await house.passes(seconds=60)
     assert "1 of 2 provisioned, 1 installed, 0 problems" in channel.card.texts
+
+
+async def test_a_wish_for_a_code_ends_when_the_device_is_handed_over(
+    house: House, dana: Someone, sam: Someone, oslo: None
+) -> None:
+    await dana.says("issue 2.14 to Sam on site")
+    for _again in range(6):
+        await sam.says("new code 2.14")
+    assert (await house.record(A)).request
+    await dana.says("revoke 2.14")
+    kim = await house.technician("Kim")
+    await dana.says("issue 2.14 to Kim on site")
+    assert (await house.record(A)).request is None
+    assert kim.card.buttons[0] == "I'm at the device"

@@ -153,3 +153,13 @@ async def test_so_too_where_the_chat_answers_403(house: House, dana: Someone, sa
     await dana.says("reissue 2.14")
     assert dana.titles.count("I cannot reach Sam: access ended") == 1
     assert (await house.record(B)).technician == ""
+
+
+async def test_whoever_never_opened_a_chat_has_not_left(house: House, dana: Someone) -> None:
+    house.provisioning.policy = replace(house.provisioning.policy, revoke_leavers=True)
+    zoe = house.person("Zoe")
+    await dana.says("grant zoe@contoso.com technician")
+    await house.passes(minutes=5)
+    assert "access ended" not in " ".join(dana.titles)
+    await zoe.says("hi")
+    assert "No devices today" in (await zoe.says("next")).all

@@ -457,3 +457,29 @@ async def test_the_unknown_device_was_once_on_the_list_and_needs_a_reset(
     answer = await dana.presses("Add and issue", location="Oslo/2/2.18")
     assert "it is reset" in answer.all or "factory reset" in answer.all
     assert (await house.record(C)).removed
+
+
+async def test_a_question_stays_asked_while_the_technician_works_on(
+    house: House, dana: Someone, sam: Someone, day: None
+) -> None:
+    code = sam.card.code
+    await house.device(UNKNOWN).provision(code)
+    await sam.presses("Ask admin")
+    question = dana.card
+    assert (await house.device(A).provision(code)).status == 200  # the right phone meanwhile
+    form = await dana.presses("Add and issue", on=question)
+    done = await dana.presses("Add and issue", on=form, location="Oslo/2/2.15")
+    assert done.title == "Oslo, floor 2, room 2.15 is with Sam now"
+    assert sam.card.title == "Oslo, floor 2, room 2.15" and sam.card.code
+
+
+async def test_where_another_card_is_in_sight_a_message_is_sent(
+    house: House, dana: Someone, sam: Someone, day: None
+) -> None:
+    code = sam.card.code
+    await house.passes(minutes=1)
+    await sam.says("2.16")  # 2.14's card is further up now
+    before = len(sam.posts)
+    await house.device(UNKNOWN).provision(code)
+    assert len(sam.posts) == before + 1
+    assert sam.card.title == "This device is not on the list"

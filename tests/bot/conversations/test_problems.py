@@ -126,3 +126,25 @@ async def test_an_answer_at_night_waits_unless_the_problem_is_of_this_night(
     await sam.says("problem 2.14 still dark")
     await dana.says("answer 2.14 then the right one")
     assert sam.card.title == "Answer to your problem" and "Dana 21:30: then the right one" in sam.card.texts
+
+
+async def test_a_problem_solved_at_night_brings_the_device_to_whoever_reported_it_tonight(
+    house: House, dana: Someone, sam: Someone, trouble: None
+) -> None:
+    house.provisioning.policy = replace(house.provisioning.policy, hours=Hours(quiet=(time(19), time(7))))
+    house.clock.advance(timedelta(hours=14))  # 21:30
+    await sam.says("problem 2.14 still dark")
+    await dana.says("solved 2.14")
+    assert sam.card.title == "Next: Oslo, floor 2, room 2.14"
+
+
+async def test_whoever_lost_the_right_is_not_told_of_a_problem(house: House, dana: Someone, sam: Someone) -> None:
+    lee = await house.admin("Lee")
+    await dana.says(f"add {A} Oslo/2/2.14")
+    await dana.says("issue oslo to Sam")
+    house.by_itself = False
+    await sam.says("problem 2.14 dark screen")
+    await dana.says("revoke access Lee")
+    await dana.presses("Revoke now")
+    await house.settled()
+    assert "Problem" not in " ".join(lee.titles)

@@ -7,7 +7,7 @@ from provisioning.documents.evidence import Evidence
 from provisioning.errors import AlreadyDone, DeviceNotFound, NoAccess
 from provisioning.model import MessageKind
 from provisioning.photos import Photo
-from provisioning.service.photographing import REMIND, WAIT, NoPhoto, NoPhotoAwaited, NotInstalled, PhotoNotKept
+from provisioning.service.photographing import REMIND, WAIT, NoPhoto, NotInstalled, PhotoNotKept
 from tests.provisioning.world import SAM, A, B, World
 
 JPEG = Evidence(b"\xff\xd8\xff" + bytes(100_000 // 2), 1024, 768)
@@ -32,7 +32,7 @@ async def test_the_next_device_waits_for_the_photo(saved: World) -> None:
     assert await saved.told(MessageKind.NEXT_DEVICE) == []
     awaited = await saved.core.photo_awaited(await saved.sam())
     assert awaited and awaited.mac == A
-    device = await saved.core.keep_photo(await saved.sam(), JPEG)
+    device = await saved.core.keep_photo(await saved.sam(), A, JPEG)
     assert device.installed and device.installed.photo == f"{A}:1"
     assert await saved.told(MessageKind.NEXT_DEVICE, SAM)
     photo = await kept(saved)
@@ -67,23 +67,33 @@ async def test_without_a_photo_the_next_device_comes_at_once(saved: World) -> No
 
 
 async def test_the_same_picture_is_kept_once(saved: World) -> None:
-    await saved.core.keep_photo(await saved.actor(SAM, "one"), JPEG)
+    await saved.core.keep_photo(await saved.actor(SAM, "one"), A, JPEG)
     with pytest.raises(AlreadyDone):
-        await saved.core.keep_photo(await saved.actor(SAM, "one"), JPEG)
-    with pytest.raises(NoPhotoAwaited):
-        await saved.core.keep_photo(await saved.actor(SAM, "two"), JPEG)
+        await saved.core.keep_photo(await saved.actor(SAM, "one"), A, JPEG)
+    assert len(await saved.told(MessageKind.NEXT_DEVICE, SAM)) == 1
+
+
+async def test_a_photo_that_comes_after_they_moved_on_is_kept_and_brings_no_further_device(saved: World) -> None:
+    await saved.core.forget_photo(await saved.sam())
+    await saved.provisions(B)
+    await saved.core.confirm(await saved.sam(), B, checked=True, photo=True)
+    await saved.core.keep_photo(await saved.sam(), A, JPEG)
+    assert (await kept(saved)) and (await saved.device(A)).installed.photo  # type: ignore[union-attr]
+    assert not await saved.told(MessageKind.NEXT_DEVICE, SAM)
+    waiting = await saved.core.photo_awaited(await saved.sam())
+    assert waiting and waiting.mac == B
 
 
 async def test_a_newer_photo_takes_the_place_of_the_former(saved: World) -> None:
-    await saved.core.keep_photo(await saved.sam(), JPEG)
+    await saved.core.keep_photo(await saved.sam(), A, JPEG)
     await saved.core.await_photo(await saved.sam(), A)
-    await saved.core.keep_photo(await saved.sam(), Evidence(b"\xff\xd8\xffnew", 10, 10))
+    await saved.core.keep_photo(await saved.sam(), A, Evidence(b"\xff\xd8\xffnew", 10, 10))
     photo = await kept(saved)
     assert photo and photo.content == b"\xff\xd8\xffnew"
 
 
 async def test_a_photo_of_a_former_life_is_kept_with_it_and_not_shown_as_this_ones(saved: World) -> None:
-    await saved.core.keep_photo(await saved.sam(), JPEG)
+    await saved.core.keep_photo(await saved.sam(), A, JPEG)
     device = await saved.device(A)
     await saved.store.save(lifecycle.reset(device, saved.clock.now()))
     with pytest.raises(NoPhoto):
@@ -94,7 +104,7 @@ async def test_a_photo_of_a_former_life_is_kept_with_it_and_not_shown_as_this_on
 async def test_reset_meanwhile_it_is_refused(saved: World) -> None:
     await saved.store.save(lifecycle.reset(await saved.device(A), saved.clock.now()))
     with pytest.raises(PhotoNotKept):
-        await saved.core.keep_photo(await saved.sam(), JPEG)
+        await saved.core.keep_photo(await saved.sam(), A, JPEG)
     assert await kept(saved) is None
 
 
@@ -104,7 +114,7 @@ async def test_a_photo_belongs_to_an_install(saved: World) -> None:
 
 
 async def test_whoever_may_see_the_device_may_see_its_photo_and_is_named(saved: World) -> None:
-    await saved.core.keep_photo(await saved.sam(), JPEG)
+    await saved.core.keep_photo(await saved.sam(), A, JPEG)
     for actor in (await saved.dana(), await saved.sam()):
         assert (await saved.core.show_photo(actor, A)).photo.content == JPEG.content
     assert [fact for fact in await saved.facts(A) if fact == "PhotoShown"] == ["PhotoShown"] * 2

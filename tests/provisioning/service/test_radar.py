@@ -311,3 +311,30 @@ async def test_what_an_admin_was_told_of_is_kept_for_two_days(site: World) -> No
     site.later(hours=2)
     await site.core.sweep()
     assert await site.store.count(Batch, kind="ending") == 0
+
+
+async def test_a_large_look_holds_up_nothing_else_in_a_chat(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("provisioning.service.radar.CHUNK", 3)
+    world.core.policy = NIGHT_FREE
+    await world.add(*((mac(n), f"Oslo/2/2.{n:02}") for n in range(1, 9)))
+    await world.issue("oslo", SAM)
+    await world.delivers()
+    world.later(hours=23, minutes=10)
+    await world.core.sweep()
+    await world.provisions(mac(1))
+    await world.core.confirm(await world.sam(), mac(1))
+    assert MessageKind.NEXT_DEVICE in {message.kind for message in await world.delivers()}
+
+
+async def test_codes_that_come_late_are_told_of_within_minutes(site: World) -> None:
+    site.later(hours=23, minutes=10)
+    await told(site)
+    await site.add((mac(20), "Oslo/2/2.20"))
+    await site.issue("2.20", SAM, lifetime=timedelta(hours=1))
+    device = await site.device(mac(20))
+    assert device.code
+    long_ago = replace(device.code, issued_at=device.code.issued_at - timedelta(hours=23))
+    await site.store.save(Change(puts=(replace(device, code=long_ago),)))
+    await site.delivers()
+    site.later(minutes=6)
+    assert (MessageKind.CODES_ENDING, SAM) in await told(site)
