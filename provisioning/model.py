@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -107,6 +108,11 @@ class ActivationCode:
         return self.sealed is not None and now < self.expires_at
 
 
+def room_of(text: str) -> str:
+    """The last level of what somebody calls a place, without the word for a room: `2.14` of `Oslo/2/Room 2.14`."""
+    return re.sub(r"^(room|raum)\s+", "", text.rpartition("/")[2].strip(), flags=re.IGNORECASE)
+
+
 def site_of(location: str) -> str:
     return location.split("/", 1)[0].strip()
 
@@ -183,7 +189,7 @@ class Device:
     def elsewhere(self) -> str:
         """The room where it hangs, as its technician said, where that is not the one in the list."""
         room = self.installed.room if self.installed else ""
-        return room if room.casefold() != self.place.casefold() else ""
+        return room if room_of(room).casefold() != room_of(self.place).casefold() else ""
 
     @property
     def held_up(self) -> bool:

@@ -38,11 +38,6 @@ def clean_location(text: str) -> str:
     return location
 
 
-def clean_room(text: str) -> str:
-    """The last level of what somebody calls a room: `2.14`, `room 2.14`, `Oslo/2/2.14`; empty where nothing is said."""
-    return re.sub(r"^room\s+", "", clean(text).rpartition("/")[2].strip(), flags=re.IGNORECASE)
-
-
 def clean_tag(text: str) -> str:
     """A word or a few, as written, without `#`. Errors: `InvalidTag`; commas separate tags in files."""
     tag = clean(text).lstrip("#").strip()

@@ -186,12 +186,14 @@ async def _form(
     waiting = await turn.provisioning.devices_of(target, state=State.WAITING_FOR_ACTIVATION)
     if not waiting:
         return Reply(card=cards.nothing_to_issue(Issued(target, ())))
-    counts = _counts(waiting, target)
+    counts, technicians = _counts(waiting, target), await turn.provisioning.technicians()
+    if len(technicians) == 1 and not any(device.technician for device in waiting):
+        technician = technician or technicians[0].id  # else codes would run that nobody has
     choices = cards.Choices(
         target=target.scope.casefold() or ("all" if len(counts) > 1 else counts[0][0]),
         counts=counts,
         floors=list(dict.fromkeys(device.floor for device in waiting if device.floor)) if target.site else [],
-        technicians=await turn.provisioning.technicians(),
+        technicians=technicians,
         technician=technician,
         split=split,
         start="on site" if await turn.provisioning.starts_on_site(target) else "at once",

@@ -39,8 +39,9 @@ def job_card(
     upcoming = upcoming and shows == (live is not None)  # a card whose code is hidden is not the next one any more
     return CodeCard(
         title=title or (_("Next: {place}", place=place) if upcoming else place),
-        summary=_("{place}: {state}", place=place, state=state_words(device)),
+        summary=_push(job, upcoming=upcoming),
         tone=tone,
+        notice=answer_words(device, now),  # first of all: it is what they waited for
         device=place if title else what_and_mac(device),
         code=code_groups(job.held.digits) if shows else "",
         valid=valid_words(device, live, now) if shows and live else "",
@@ -53,6 +54,13 @@ def job_card(
         readers=readers,
         refresh_verb="refresh" if readers else "",
     )
+
+
+def _push(job: Job, *, upcoming: bool) -> str:
+    place = place_words(job.device)
+    if upcoming and job.number:
+        return _("Next: {place}, {number} of {total}", place=place, number=job.number, total=job.total)
+    return _("{place}: {state}", place=place, state=state_words(job.device))
 
 
 def _how(device: Device, organisation: str) -> str:
@@ -72,7 +80,7 @@ def _headline(job: Job, now: datetime, organisation: str) -> tuple[str, Tone, tu
         answer = answer_words(device, now)
         title = _("Answer to your problem") if answer else _("Problem reported")
         tone = Tone.ACCENT if answer else Tone.ATTENTION
-        return title, tone, (problem_words(device), *((answer,) if answer else ()))
+        return title, tone, (problem_words(device),)
     if device.provisioned_at and device.provisioned:
         title = _("Provisioned {time}", time=clock(device.provisioned_at, now))
         lines = [_("The screen should show {organisation}.", organisation=escape(organisation))]
@@ -264,4 +272,6 @@ def _job_state(device: Device, now: datetime) -> str:
         return _("problem")
     if device.provisioned:
         return _("called in")
-    return _("waiting") if device.live_code(now) else _("no live code")
+    if device.live_code(now):
+        return _("waiting")
+    return _("code ended") if device.code or device.locked_at else _("code starts on site")

@@ -15,7 +15,7 @@ from provisioning.model import Device
 from provisioning.service.installing import Saved
 from provisioning.texts import _
 
-LIMIT = 60  # characters of a room
+LIMIT = 200  # characters of a room, as of a location
 
 
 def install_form(
@@ -32,9 +32,7 @@ def install_form(
     data = {"device": device.mac, "mounting_only": "true" if mounting_only else "false"}
     errors = {fault.field or "note": escape(fault.sentence)} if fault else {}
     inputs: list[Input] = [
-        TextInput(
-            id="room", label=_("Room"), value=room or device.place[:LIMIT], limit=LIMIT, error=errors.get("room", "")
-        ),
+        TextInput(id="room", label=_("Room"), value=room or device.place, limit=LIMIT, error=errors.get("room", "")),
         TextInput(id="note", label=_("Note"), value=note, limit=200, lines=True, error=errors.get("note", "")),
         ToggleInput(id="checked", label=_("Check"), title=_("Mounted, cabled, screen on"), value=True),
     ]

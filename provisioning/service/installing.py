@@ -8,11 +8,11 @@ from provisioning import lifecycle
 from provisioning.access import Permission, require
 from provisioning.codes import masked
 from provisioning.errors import BadInput
-from provisioning.model import Actor, Change, Device, stored
+from provisioning.model import Actor, Change, Device, room_of, stored
 from provisioning.onsite import Installation
 from provisioning.service.photographing import Photographing
 from provisioning.texts import N_
-from provisioning.untrusted import clean, clean_room
+from provisioning.untrusted import clean
 
 
 class NotCalledIn(BadInput):
@@ -65,7 +65,7 @@ class Installing(Photographing):
         """
         require(actor, Permission.WORK_ON_SITE)
         note = masked(clean(note), self.policy.code_digits)
-        room = masked(clean_room(room), self.policy.code_digits)
+        room = masked(room_of(clean(room)), self.policy.code_digits)
 
         async def decide() -> tuple[Change, Saved]:
             device = await self.device(actor, text)
@@ -91,9 +91,13 @@ class Installing(Photographing):
 
     async def _check_room(self, device: Device, room: str) -> None:
         """Errors: `RoomOfAnother`."""
-        if not room or room.casefold() == device.place.casefold():
+        if not room or room.casefold() == room_of(device.place).casefold():
             return
-        there = await self._listed(place=room.casefold(), site=device.site.casefold(), technician=device.technician)
+        there: list[Device] = []
+        for name in (room, f"room {room}", f"raum {room}"):
+            there += await self._listed(
+                place=name.casefold(), site=device.site.casefold(), technician=device.technician
+            )
         if other := next((other for other in there if other.mac != device.mac), None):
             raise RoomOfAnother(room=other.place, end=f"{other.mac[-4:-2]}:{other.mac[-2:]}", place=device.place)
 

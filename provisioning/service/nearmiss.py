@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from provisioning import codes, lifecycle
 from provisioning.access import Permission, may_see, require
 from provisioning.errors import BadInput, OutOfDate, PersonNotFound
 from provisioning.events import (
+    CodeShown,
     CodeStrayed,
     DeviceAdded,
     DeviceAssigned,
@@ -32,6 +33,7 @@ from provisioning.texts import N_
 
 SHOWN_LATELY = timedelta(minutes=30)
 MOST_SHOWN = 500  # devices whose code was shown lately that are looked at
+LOOKED_AT = 5_000  # of the newest facts, among which those are
 AT_ONCE = 50  # codes that are compared before others get their turns
 PAGE = 100  # rows that are read at once, so that a device that calls meanwhile waits some milliseconds at most
 MOST_IGNORED = 20  # callers that one technician said are not theirs, for one code
@@ -112,18 +114,21 @@ class NearMisses(Devices, Days):
                 return
 
     async def _shown_lately(self) -> AsyncIterator[Device]:
-        """Devices whose code stands on a card that was drawn in the last half hour, the newest first."""
-        since, drawn, after = self.now() - SHOWN_LATELY, list[tuple[datetime, str]](), ""
-        while True:
-            page = await self.store.find(Post, shows_code=True, after=after or None, limit=PAGE)
-            drawn += ((post.edited_at or post.posted_at, post.subject) for post in page.rows)
-            after = page.after or ""
-            if not after or len(drawn) >= 2 * MOST_SHOWN:  # an older card may have been drawn anew
+        """Devices whose code was shown in the last half hour, the latest first: the audit has each showing, on a card
+        that has changed since, and on paper.
+        """
+        since, macs, after = self.now() - SHOWN_LATELY, dict[str, None](), None
+        for _page in range(LOOKED_AT // PAGE):
+            page = await self.store.history(after=after, limit=PAGE)
+            facts = [row.event for row in page.rows]
+            macs |= dict.fromkeys(fact.subject for fact in facts if isinstance(fact, CodeShown) and fact.at >= since)
+            after = page.after
+            if after is None or len(macs) >= MOST_SHOWN or (facts and facts[-1].at < since):
                 break
-        macs = list(dict.fromkeys(mac for at, mac in sorted(drawn, reverse=True) if at >= since))[:MOST_SHOWN]
-        for start in range(0, len(macs), PAGE):
-            found = await self.store.get_many(Device, macs[start : start + PAGE])
-            for mac in filter(found.__contains__, macs[start : start + PAGE]):
+        latest = list(macs)[:MOST_SHOWN]
+        for start in range(0, len(latest), PAGE):
+            found = await self.store.get_many(Device, latest[start : start + PAGE])
+            for mac in filter(found.__contains__, latest[start : start + PAGE]):
                 yield found[mac]
 
     def _could_be(self, device: Device, caller: str) -> bool:

@@ -103,3 +103,19 @@ async def test_a_wish_for_a_code_ends_when_the_device_is_handed_over(
     await dana.says("issue 2.14 to Kim on site")
     assert (await house.record(A)).request is None
     assert kim.card.buttons[0] == "I'm at the device"
+
+
+async def test_the_only_technician_is_chosen_already(house: House, dana: Someone, sam: Someone, oslo: None) -> None:
+    form = await dana.says("issue oslo")
+    assert form.inputs["technician"]["value"] == sam.object_id
+    await dana.says("assign 2.14 to Sam")
+    assert (await dana.says("issue oslo")).inputs["technician"]["value"] == "-"
+
+
+async def test_the_list_says_what_stands_with_each_code(house: House, dana: Someone, sam: Someone, oslo: None) -> None:
+    await dana.says("issue 2.14 to Sam")
+    await dana.says("issue 2.16 to Sam on site")
+    listed = await sam.says("list")
+    assert "2.14, ends 22:33, waiting" in listed.texts and "2.16, ends 22:34, code starts on site" in listed.texts
+    await house.passes(hours=25)
+    assert "2.14, ends 22:33, code ended" in (await sam.says("list")).texts

@@ -26,7 +26,7 @@ async def test_the_day_begins_with_the_next_device_and_its_code(house: House, sa
     assert "On the device: Settings, Provision device, type the code." in card.all
     assert card.buttons == ["Confirm install", "Problem", "List"]
     assert "1 of 3." in card.all and "list" in card.texts[-1]
-    assert "2.14" in card.summary
+    assert card.summary == "Next: Oslo, floor 2, room 2.14, 1 of 3"
 
 
 async def test_the_list_holds_no_code_and_one_code_shows_at_a_time(house: House, sam: Someone, day: None) -> None:
@@ -262,3 +262,14 @@ async def test_the_same_room_in_other_words_is_the_same(
     await sam.presses("Confirm install")
     saved = await sam.presses("Save", room=room)
     assert "It hangs in" not in saved.all and "Installed in" not in " ".join(dana.titles)
+
+
+@pytest.mark.parametrize("place", ["Oslo/2/Room 101", "Oslo/2/" + "x" * 180, "Oslo"])
+async def test_an_unchanged_room_is_no_other_room(house: House, dana: Someone, sam: Someone, place: str) -> None:
+    await dana.says(f"add {A} {place}")
+    await dana.says("issue oslo to Sam")
+    await house.device(A).provision(sam.card.code)
+    await sam.presses("Confirm install")
+    saved = await sam.presses("Save")
+    assert saved.title == "Saved 07:30." and "It hangs in" not in saved.all
+    assert "Installed in" not in " ".join(dana.titles)

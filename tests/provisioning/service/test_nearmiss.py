@@ -8,6 +8,7 @@ import pytest
 
 from provisioning.codes import Key, Keyring
 from provisioning.errors import CodeRefused, OutOfDate
+from provisioning.events import CodeShown
 from provisioning.model import Change, Device, MessageKind, Post
 from provisioning.service import nearmiss
 from provisioning.service.lookup import Target
@@ -178,7 +179,8 @@ async def crowd(world: World) -> World:
         )
         for number, mac in enumerate(macs)
     )
-    await world.store.save(Change(puts=(*many, *posts)))
+    shown = tuple(CodeShown(at=post.posted_at, actor=SAM, subject=post.subject, issue=1, reader=SAM) for post in posts)
+    await world.store.save(Change(puts=(*many, *posts), events=shown))
     world.later(minutes=15)
     world.core.keys = Counting([Key("k1", b"k" * 32)])
     return world
@@ -204,7 +206,9 @@ async def test_of_a_technicians_device_all_of_theirs_and_others_get_their_turns(
 
 async def test_a_code_in_a_strangers_hands_reaches_one_card(crowd: World) -> None:
     code = await crowd.digits(A)
+    await crowd.core.hold(await crowd.sam(), A)
     await crowd.shows(SAM, A, code=True, view=nearmiss.CARD)
+    await crowd.delivers()
     for number in range(5):
         await crowd.core.diagnose(f"805EC2{number:06X}", code, SOURCE)
     assert len([m for m in await crowd.told() if m.kind in (MessageKind.EDIT, MessageKind.STRAY)]) == 1
