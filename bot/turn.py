@@ -58,7 +58,6 @@ class Picture:
     """
 
     url: str = field(repr=False)
-    kind: str = ""  # `image/jpeg`, or the ending of the name
     needs_token: bool = False
 
 

@@ -65,7 +65,7 @@ async def test_a_picture_that_does_not_come_is_given_up_in_time(path: str) -> No
         coming = Pictures(Files(local=True, patience=Patience(idle=0.3, total=1.0)))
         began = time.monotonic()
         with pytest.raises(pictures.PictureNotFetched):
-            await coming.labels(Picture(host.address(path), "image/*", needs_token=True))
+            await coming.labels(Picture(host.address(path), needs_token=True))
         assert time.monotonic() - began < 5
 
 
@@ -74,6 +74,8 @@ async def test_what_a_host_sends_without_end_is_too_large() -> None:
         for path in ("/endless", "/bomb"):
             with pytest.raises(pictures.PictureTooLarge, match="20 MiB"):
                 await Pictures(Files(local=True)).evidence(Picture(host.address(path)))
+            with pytest.raises(pictures.PictureTooLarge, match="20 MiB"):  # also where tables may be larger
+                await Pictures(Files(local=True, limit=100)).labels(Picture(host.address(path)))
 
 
 # ------------------------------------------------------------------ what is kept
