@@ -198,6 +198,7 @@ def _message(raw: Json, local: bool) -> Incoming | None:
         mentions=mentions,
         files=files,
         pictures=pictures[:PICTURE_LIMIT],
+        further=len(pictures[PICTURE_LIMIT:]),
         attachments=len(attachments) - len(files) - len(pictures),
     )
 

@@ -100,6 +100,7 @@ class Incoming:
     timezone: str = ""
     files: tuple[SharedFile, ...] = ()
     pictures: tuple[Picture, ...] = ()
+    further: int = 0  # pictures beyond those, which nobody looks at
     attachments: int = 0  # what is neither a file nor a picture with an address
     consent: FileConsent | None = None
 

@@ -112,7 +112,7 @@ def saved_card(saved: Saved, now: datetime, actor: str, organisation: str, *, ph
         title=title,
         tone=Tone.GOOD,
         lines=tuple(lines),
-        buttons=(skip(),) if photo else (),
+        buttons=(skip(saved.device.mac),) if photo else (),
         small=(_("Or type: skip"),) if photo else (),
         subject=saved.device.mac,
         revision=saved.device.version,

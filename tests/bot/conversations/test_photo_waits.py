@@ -1,10 +1,14 @@
 """A photo that is waited for: what ends the wait, what does not, and what comes beside the picture."""
 
+import asyncio
+from datetime import timedelta
+
 import pytest
 
 from bot.handlers import photos
-from tests.bot.chat import House, Post, Someone
-from tests.bot.conversations.test_photos import WALL, A, B, C
+from tests.bot.chat import House, Post, Someone, file_attachment
+from tests.bot.conversations.test_photos import WALL, A, B, C, kept
+from tests.connector import Fault
 
 UNKNOWN = "80-5E-C0-44-77-10"
 
@@ -12,6 +16,11 @@ UNKNOWN = "80-5E-C0-44-77-10"
 @pytest.fixture(autouse=True)
 def a_machine_that_is_never_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(photos, "PATIENCE", 60.0)
+
+
+def now(sam: Someone, post: Post) -> Post:
+    """The card as it stands now."""
+    return sam.house.posts[sam.conversation, post.id]
 
 
 @pytest.fixture
@@ -44,3 +53,126 @@ async def test_a_problem_form_that_comes_back_ends_no_wait(house: House, sam: So
     await sam.acts(saved, "problem_save", {"device": B.replace("-", ""), "kind": "", "note": ""})
     assert (await house.record(B)).problem is None
     assert (await sam.sends_picture(WALL)).title == "Photo kept with 2.14."
+
+
+async def test_an_old_skip_is_not_of_another_devices_photo(house: House, sam: Someone, saved: Post) -> None:
+    old = saved.copy()
+    await sam.says("install 2.16")
+    await sam.presses("Mounting only")
+    assert (await sam.presses("Save, add photo")).buttons == ["Skip"]
+    refused = await sam.presses("Skip", on=old)
+    assert refused.title == "Saved 07:30." and refused.buttons == []
+    assert "I wait for no photo now. Type photo and the room, for example: photo 2.14" in refused.all
+    assert (await sam.sends_picture(WALL)).title == "Photo kept with 2.16."
+
+
+async def test_a_kept_photo_takes_skip_off_the_card(house: House, sam: Someone, saved: Post) -> None:
+    old = saved.copy()
+    await sam.sends_picture(WALL)
+    card = now(sam, saved)
+    assert card.title == "Saved 07:30." and card.buttons == [] and "Send one photo now" not in card.all
+    before = len(sam.posts)
+    assert "I wait for no photo now." in (await sam.presses("Skip", on=old)).all
+    assert len(sam.posts) == before
+
+
+async def test_a_typed_skip_takes_the_button_off_as_well(house: House, sam: Someone, saved: Post) -> None:
+    await sam.says("skip")
+    assert now(sam, saved).title == "Saved 07:30." and now(sam, saved).buttons == []
+
+
+async def test_the_card_of_a_device_that_was_taken_away(house: House, dana: Someone, sam: Someone, saved: Post) -> None:
+    await house.technician("Kim")
+    await dana.says("assign 2.14 to Kim")
+    assert now(sam, saved).title == "This device is with somebody else now."
+
+
+async def test_the_same_save_again_waits_for_no_second_photo(house: House, sam: Someone, oslo: None) -> None:
+    form = (await sam.presses("Confirm install")).copy()
+    await sam.presses("Save, add photo", on=form)
+    await sam.sends_picture(WALL)
+    again = await sam.presses("Save, add photo", on=form)
+    assert again.title == "Already saved 07:30 by you." and again.buttons == []
+    before = len(sam.posts)
+    await house.passes(minutes=3)
+    await house.passes(minutes=13)
+    assert len(sam.posts) == before
+
+
+# ---------------------------------------------------------------------- what comes beside the picture
+
+
+async def test_words_are_done_and_the_picture_is_not_lost_in_silence(house: House, sam: Someone, oslo: None) -> None:
+    said = await sam.sends_picture(WALL, text="install 2.14 cable replaced")
+    assert said.title == "Saved 07:30." and "I did not look at the picture: please send it alone." in said.texts
+    assert await kept(house) is None
+    refused = await sam.sends_picture(WALL, text="install 9.99")
+    assert "I did not look at the picture: please send it alone." in refused.all
+
+
+async def test_a_sheet_is_read_also_where_a_picture_comes_with_it(house: House, dana: Someone) -> None:
+    sheet = house.files.shares("oslo.csv", f"MAC id,Location\n{A},Oslo/2/2.14\n".encode())
+    picture = {"contentType": "image/*", "contentUrl": house.files.shares("picture", WALL)}
+    await dana.says("", attachments=[picture, file_attachment(sheet, "oslo.csv")])
+    assert [post.title or post.text for post in dana.posts[-2:]] == [
+        "I did not look at the picture: please send it alone.",
+        "1 ready. Nothing is saved yet.",
+    ]
+
+
+async def test_more_pictures_than_are_looked_at(house: House, sam: Someone, saved: Post) -> None:
+    first = await sam.sends_picture(WALL, WALL)
+    assert first.title == "Photo kept with 2.14." and "I looked at the first picture only." in first.texts
+    five = await sam.sends_picture(*[WALL] * 5)
+    assert "I looked at the first 4 pictures only." in five.texts
+    assert "pictures only" not in (await sam.sends_picture(*[WALL] * 4)).all
+
+
+# ---------------------------------------------------------------------- when Teams does not take the answer
+
+
+async def until_settled(house: House) -> None:
+    """Time goes by until everything that waits for it is done."""
+    settled = asyncio.create_task(house.settled())
+    while not settled.done():
+        await asyncio.wait({settled}, timeout=0.05)
+        house.clock.advance(timedelta(seconds=1))
+    await settled
+
+
+@pytest.mark.parametrize("fault", [Fault(429), Fault(502), Fault(drop=True)])
+async def test_the_result_is_shown_although_the_first_try_failed(
+    house: House, sam: Someone, saved: Post, monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    monkeypatch.setattr(photos, "PATIENCE", 0.0)
+    house.by_itself = False
+    waiting = await sam.sends_picture(WALL)
+    assert waiting.title == "Reading the picture…"
+    house.connector.answers(fault)
+    await until_settled(house)
+    assert now(sam, waiting).title == "Photo kept with 2.14."
+
+
+async def test_it_comes_as_a_message_where_the_card_cannot_be_changed(
+    house: House, sam: Someone, saved: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photos, "PATIENCE", 0.0)
+    house.by_itself = False
+    waiting = await sam.sends_picture(WALL)
+    house.connector.answers(*[Fault(502)] * 4)
+    await until_settled(house)
+    assert now(sam, waiting).title == "Reading the picture…"
+    assert "Photo kept with 2.14." in sam.titles
+    assert any(line["event"] == "a card was not changed, a message goes instead" for line in house.logs)
+
+
+async def test_the_photo_is_kept_where_not_even_the_card_was_sent(
+    house: House, sam: Someone, saved: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photos, "PATIENCE", 0.0)
+    house.by_itself = False
+    house.connector.answers(Fault(502))
+    await sam.sends_picture(WALL)
+    assert "Reading the picture…" not in sam.titles
+    await until_settled(house)
+    assert "Photo kept with 2.14." in sam.titles and await kept(house)
