@@ -54,6 +54,22 @@ async def install(turn: Turn, device: str, note: str = "") -> Reply:
     return await _saved(turn, found, note, checked=True)
 
 
+@router.command("mounted <device> [<note>]", needs=SITE)
+async def mounted(turn: Turn, device: str, note: str = "") -> Reply:
+    """Confirm the mounting only, where a device has not called in or its screen was not seen."""
+    found, note = await turn.provisioning.device_and_rest(turn.actor, f"{device} {note}")
+    return await _saved(turn, found, note, checked=True, mounting_only=True)
+
+
+@router.command("screen <device> [<note>]", needs=SITE)
+async def screen(turn: Turn, device: str, note: str = "") -> Reply:
+    """Confirm that a device is installed and its screen shows your organisation."""
+    found, note = await turn.provisioning.device_and_rest(turn.actor, f"{device} {note}")
+    if not awaits_word(found):
+        return await install(turn, found.mac, note)
+    return await _saved(turn, found, note, checked=True, screen=True)
+
+
 @router.action("install_save", form=install_form, needs=SITE)
 async def install_save(
     turn: Turn,

@@ -1,4 +1,4 @@
-"""A photo that is waited for: what ends the wait, what does not, and what comes beside the picture."""
+"""On site, beside the straight way: what ends the wait for a photo, what comes beside one, what is typed instead."""
 
 import asyncio
 from datetime import timedelta
@@ -176,3 +176,49 @@ async def test_the_photo_is_kept_where_not_even_the_card_was_sent(
     assert "Reading the picture…" not in sam.titles
     await until_settled(house)
     assert "Photo kept with 2.14." in sam.titles and await kept(house)
+
+
+# ---------------------------------------------------------------------- many at once
+
+
+async def test_install_all_ends_a_wait_and_brings_one_next_device(house: House, sam: Someone, oslo: None) -> None:
+    await house.device(B).provision((await sam.says("2.16")).code)
+    await sam.says("install 2.14")
+    await sam.says("photo 2.14")
+    before = len(sam.posts)
+    await sam.says("install all")
+    await house.passes(minutes=3)
+    await house.passes(minutes=13)
+    assert [post.title for post in sam.posts[before:]] == ["1 install confirmed", "Next: Oslo, floor 3, room 3.01"]
+    assert sam.posts[before].buttons == ["List"]
+
+
+@pytest.mark.parametrize("sign", ["漢", "😀", "*", "_x"])
+async def test_long_places_fit_into_the_list(house: House, dana: Someone, sam: Someone, sign: str) -> None:
+    macs = [f"80-5E-C0-11-22-{n:02X}" for n in range(0x30, 0x3A)]
+    await dana.says("add " + "\n".join(f"{mac} Oslo/{sign * (190 // len(sign))}{mac[-2:]}" for mac in macs))
+    await dana.says("issue oslo to Sam")
+    listed = await sam.says("list")
+    assert listed.title == "0 of 10 done" and "…, ends 22:30" in listed.all
+    for mac in macs:
+        code = (await sam.says(f"code {mac}")).code
+        await house.device(mac).provision(code)
+    assert (await sam.says("install all")).title == "10 installs confirmed"
+    assert (await sam.says("list")).title == "10 of 10 done"
+
+
+# ---------------------------------------------------------------------- typed as well as pressed
+
+
+async def test_the_mounting_alone_can_be_typed(house: House, sam: Someone, oslo: None) -> None:
+    asked = await sam.says("install 2.16")
+    assert asked.buttons == ["Mounting only", "Wait"]
+    assert "Or type: mounted 2.16 and a note, or 2.16 to wait" in asked.texts
+    assert "Or type: mounted 2.16 and a note" in (await sam.presses("Mounting only")).texts
+    assert (await sam.says("mounted 2.16 cable is short")).title == "Saved 07:30."
+    word = (await house.record(B)).installed
+    assert word and (word.mounting_only, word.note) == (True, "cable is short")
+    assert (await sam.says("mounted 2.16")).title == "Already saved 07:30 by you."
+    assert (await sam.says("mounted 2.14")).title == "Saved 07:30."  # it called in: more than the mounting is known
+    word = (await house.record(A)).installed
+    assert word and not word.mounting_only
