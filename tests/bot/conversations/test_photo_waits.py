@@ -7,6 +7,7 @@ import pytest
 
 from bot.handlers import photos
 from tests.bot.chat import House, Post, Someone, file_attachment
+from tests.bot.conversations.test_companion import brings
 from tests.bot.conversations.test_photos import WALL, A, B, C, kept
 from tests.connector import Fault
 
@@ -222,3 +223,17 @@ async def test_the_mounting_alone_can_be_typed(house: House, sam: Someone, oslo:
     assert (await sam.says("mounted 2.14")).title == "Saved 07:30."  # it called in: more than the mounting is known
     word = (await house.record(A)).installed
     assert word and not word.mounting_only
+
+
+async def test_the_photo_of_the_mounting_stays_when_the_screen_is_confirmed(
+    house: House, dana: Someone, sam: Someone
+) -> None:
+    await dana.says(f"add {A} Oslo/2/2.14")
+    await dana.says("assign oslo to Sam")
+    await brings(house, A, "482913")
+    await sam.says("mounted 2.14")
+    await sam.says("photo 2.14")
+    assert (await sam.sends_picture(WALL)).title == "Photo kept with 2.14."
+    await sam.says("screen 2.14")
+    device, photo = await house.record(A), await kept(house)
+    assert device.installed and device.installed.screen and photo and device.installed.photo == photo.key
