@@ -186,7 +186,7 @@ def _message(raw: Json, local: bool) -> Incoming | None:
     attachments = [item for item in raw.get("attachments") or () if item.get("contentType") != "text/html"]
     shared = tuple(_shared_file(item) for item in attachments if item.get("contentType") == FILE_TYPE)
     files = tuple(file for file in shared if not _is_picture(file))
-    pictures = tuple(Picture(file.url, file.kind) for file in shared if _is_picture(file))
+    pictures = tuple(Picture(file.url) for file in shared if _is_picture(file))
     pictures += tuple(picture for item in attachments if (picture := _picture(item)))
     if value is not None and not text and not shared and not pictures:
         return None  # the data of somebody else's button
@@ -198,6 +198,7 @@ def _message(raw: Json, local: bool) -> Incoming | None:
         mentions=mentions,
         files=files,
         pictures=pictures[:PICTURE_LIMIT],
+        further=len(pictures[PICTURE_LIMIT:]),
         attachments=len(attachments) - len(files) - len(pictures),
     )
 
@@ -215,7 +216,7 @@ def _is_picture(file: SharedFile) -> bool:
 def _picture(attachment: Json) -> Picture | None:
     """One taken or pasted in the chat; Teams keeps it for the bot, which has to say who it is."""
     kind, url = _word(attachment, "contentType").lower(), _word(attachment, "contentUrl")
-    return Picture(url, kind, needs_token=True) if kind.startswith(PICTURE_TYPE) and url else None
+    return Picture(url, needs_token=True) if kind.startswith(PICTURE_TYPE) and url else None
 
 
 def _card_invoke(raw: Json, local: bool) -> Incoming | None:

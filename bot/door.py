@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from bot.following import Place
 from bot.handing import Handing
 from bot.handlers import exports, general, photos, uploads
 from bot.handlers.search import search
@@ -87,7 +88,8 @@ class Door:
                 return await self._consent(turn, incoming, chat)
             reply = await self._joined(turn, chat, new=new) if incoming.trigger is Trigger.JOINED else None
             if incoming.trigger in (Trigger.MESSAGE, Trigger.PRESS):
-                reply = await self._answer(turn, incoming)
+                answer = await self._answer(turn, incoming)
+                reply = photos.with_word(answer, turn, incoming, self._routes)
             try:
                 return await self._deliver(turn, incoming, chat, reply) if reply else None
             except CardTooLarge as error:
@@ -312,19 +314,26 @@ class Door:
 
     async def _post(self, turn: Turn, chat: Chat, reply: Reply) -> None:
         """A channel's living card stands by itself, so that its thread is its own; all else goes where it was asked."""
-        message = message_of(reply)
-        if turn.in_channel and reply.living and reply.living.subject == turn.conversation.id:
-            activity_id = await self._messenger.send(turn.conversation, message)
-        else:
-            activity_id = await chat.send(message)
+        message, activity_id = message_of(reply), ""
+        try:
+            if turn.in_channel and reply.living and reply.living.subject == turn.conversation.id:
+                activity_id = await self._messenger.send(turn.conversation, message)
+            else:
+                activity_id = await chat.send(message)
+        except DeliveryError as error:
+            if reply.follows is None:
+                raise
+            log.warning("a card was not sent, what it announced follows", reason=error.code)
+        finally:
+            if reply.follows:
+                self._jobs.begin(f"follows:{turn.actor.operation}", self._follow(turn, activity_id, reply.follows))
         await self._keep(turn, activity_id, reply.living)
-        if reply.follows:
-            self._jobs.begin(f"follows:{activity_id}", self._follow(turn, activity_id, reply.follows))
 
     async def _follow(self, turn: Turn, activity_id: str, coming: Awaitable[Reply]) -> None:
-        with suppress(DeliveryError):
-            await self._messenger.update(turn.conversation, activity_id, message_of(reply := await coming))
-            await self._keep(turn, activity_id, reply.living)
+        with suppress(DeliveryError):  # logged; there is nobody left to tell
+            place = Place(self._messenger, self._provisioning.clock, turn.conversation, activity_id)
+            shown, reply = await place.taken_by(coming)
+            await self._keep(turn, shown, reply.living)
 
     async def _answer_press(self, turn: Turn, incoming: Incoming, chat: Chat, reply: Reply) -> Answer:
         if reply.card is None:

@@ -7,6 +7,7 @@ for this bot alone. Logs name hosts, never addresses.
 from __future__ import annotations
 
 import asyncio
+import copy
 import io
 import json
 import ssl
@@ -127,6 +128,12 @@ class Files:
         self._hosts = hosts or FileHosts(allowed_hosts, local=local)
         self._service, self._token = service, token
         self._patience, self._resolver, self._tls = patience, resolver, tls
+
+    def up_to(self, limit: int) -> Files:
+        """The same for files of at most so many MiB, and of no more than these."""
+        narrower = copy.copy(self)
+        narrower.limit = min(self.limit, limit)
+        return narrower
 
     # ------------------------------------------------------------------ in
 

@@ -22,6 +22,7 @@ Handler = Callable[..., Awaitable[Reply | None]]
 H = TypeVar("H", bound=Handler)
 
 SUGGEST_FROM = 65  # similarity in per cent from which a word counts as a slip of the finger
+LONGEST_GUESS = 80  # characters of a suggestion that repeats what was typed
 LONGEST = 32_000  # characters of a message or of one value of a card; Teams itself takes 28 KB
 
 
@@ -191,16 +192,24 @@ class Router:
         return sorted(pairs, key=lambda pair: -len(pair[0].words.split()))
 
     def suggest(self, text: str, actor: Actor) -> str:
-        """The nearest command this person may use; empty where nothing is near. It is never run on a guess."""
+        """The nearest command this person may use, with what else was typed where that fits; empty where nothing is
+        near. It is never run on a guess.
+        """
         words = {c.words: c for r in self.routes.values() if r.shown and r.allowed(actor) for c in r.commands}
         said = " ".join(text.casefold().split()[:2])
         candidates = [said, said.split(" ")[0]] if said else []
-        best = max(
-            (hit for word in candidates if (hit := process.extractOne(word, list(words), scorer=fuzz.ratio))),
-            key=lambda hit: hit[1],
-            default=None,
+        hits = (
+            (hit[1], hit[0], word)
+            for word in candidates
+            if (hit := process.extractOne(word, list(words), scorer=fuzz.ratio))
         )
-        return words[best[0]].usage if best and best[1] >= SUGGEST_FROM else ""
+        score, near, meant = max(hits, key=lambda hit: hit[0], default=(0.0, "", ""))
+        if score < SUGGEST_FROM:
+            return ""
+        rest = text.split()[len(meant.split()) :]
+        whole = " ".join([near, *rest])
+        fits = rest and len(whole) <= LONGEST_GUESS and words[near].pattern.fullmatch(whole)
+        return whole if fits else words[near].usage
 
     def help_for(self, actor: Actor) -> list[Route]:
         """Everything this person may say, in the order it was declared."""

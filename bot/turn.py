@@ -58,7 +58,6 @@ class Picture:
     """
 
     url: str = field(repr=False)
-    kind: str = ""  # `image/jpeg`, or the ending of the name
     needs_token: bool = False
 
 
@@ -101,6 +100,7 @@ class Incoming:
     timezone: str = ""
     files: tuple[SharedFile, ...] = ()
     pictures: tuple[Picture, ...] = ()
+    further: int = 0  # pictures beyond those, which nobody looks at
     attachments: int = 0  # what is neither a file nor a picture with an address
     consent: FileConsent | None = None
 

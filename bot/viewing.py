@@ -13,7 +13,7 @@ import structlog
 
 from bot.confined import End, confined, end_of
 from bot.file_hosts import FileError, FileHostRefused
-from bot.files import Files, FileTooLarge
+from bot.files import MIB, Files, FileTooLarge
 from bot.turn import Picture
 from provisioning.documents import evidence, labels, pictures
 from provisioning.documents.evidence import Evidence
@@ -40,7 +40,7 @@ class Pictures:
     """Fetched from where people sent them, and looked at. Errors: the `PictureError` tree."""
 
     def __init__(self, files: Files) -> None:
-        self._files = files
+        self._files = files.up_to(pictures.BYTES // MIB)  # tables may be larger
         self._coming, self._viewers = asyncio.Semaphore(COMING), asyncio.Semaphore(VIEWERS)
 
     async def labels(self, picture: Picture) -> tuple[Barcode, ...]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bot.handlers.day import SITE
-from bot.handlers.devices import EDIT
+from bot.handlers.day import SITE, job_again
+from bot.handlers.devices import EDIT, gone, living
 from bot.handlers.devices import device as device_card
 from bot.routing import Router
 from bot.turn import Reply, Turn
 from cards.views import install as cards
-from provisioning.errors import BadInput
+from provisioning.errors import BadInput, DeviceNotFound, NearMiss
 from provisioning.lifecycle import awaits_word, companion
 from provisioning.model import Device, MessageKind
 from provisioning.service.installing import Saved
@@ -54,6 +54,22 @@ async def install(turn: Turn, device: str, note: str = "") -> Reply:
     return await _saved(turn, found, note, checked=True)
 
 
+@router.command("mounted <device> [<note>]", needs=SITE)
+async def mounted(turn: Turn, device: str, note: str = "") -> Reply:
+    """Confirm the mounting only, where a device has not called in or its screen was not seen."""
+    found, note = await turn.provisioning.device_and_rest(turn.actor, f"{device} {note}")
+    return await _saved(turn, found, note, checked=True, mounting_only=True)
+
+
+@router.command("screen <device> [<note>]", needs=SITE)
+async def screen(turn: Turn, device: str, note: str = "") -> Reply:
+    """Confirm that a device is installed and its screen shows your organisation."""
+    found, note = await turn.provisioning.device_and_rest(turn.actor, f"{device} {note}")
+    if not awaits_word(found):
+        return await install(turn, found.mac, note)
+    return await _saved(turn, found, note, checked=True, screen=True)
+
+
 @router.action("install_save", form=install_form, needs=SITE)
 async def install_save(
     turn: Turn,
@@ -76,15 +92,35 @@ async def _saved(turn: Turn, found: Device, note: str = "", room: str = "", **wo
     said = found.installed and not (word.get("screen") and awaits_word(found))
     actor = replace(turn.actor, operation="") if said else turn.actor
     saved = await turn.provisioning.confirm(actor, found.mac, note, room=room, **word)
-    waits = bool(word.get("photo"))
-    if waits and saved.again:  # what was saved before gets its photo all the same
+    waits = bool(word.get("photo")) and not saved.word.photo
+    if waits and saved.again:  # what was saved before gets its photo all the same, once
         await turn.provisioning.await_photo(actor, found.mac)
     return saved_reply(turn, saved, waits=waits)
 
 
 def saved_reply(turn: Turn, saved: Saved, *, waits: bool = False) -> Reply:
+    """Redrawn as long as a photo is waited for: [Skip] goes with the wait."""
     organisation = turn.provisioning.policy.organisation
-    return Reply(card=cards.saved_card(saved, turn.now, turn.actor.id, organisation, photo=waits))
+    card = cards.saved_card(saved, turn.now, turn.actor.id, organisation, photo=waits)
+    if not waits:
+        return Reply(card=card)
+    kept = living(saved.device, "saved_again")
+    again = {"again": "true"} if saved.again else {}
+    return Reply(card=card, living=replace(kept, params={**kept.params, **again}))
+
+
+@router.view
+async def saved_again(turn: Turn, mac: str, again: bool = False) -> Reply | None:
+    """The install as it stands now, and whether its photo is still waited for."""
+    try:
+        device = await turn.provisioning.device(turn.actor, mac)
+    except (DeviceNotFound, NearMiss):
+        return await gone(turn, mac)
+    if device.installed is None:
+        return await job_again(turn, mac)
+    awaited = await turn.provisioning.photo_awaited(turn.actor)
+    waits = awaited is not None and awaited.mac == device.mac
+    return saved_reply(turn, Saved(device, device.installed, again=again), waits=waits)
 
 
 @router.notice(MessageKind.ROOM_DIFFERS)

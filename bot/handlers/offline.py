@@ -40,4 +40,7 @@ async def sheet(turn: Turn, words: str) -> Reply:
 @router.action("install_all")
 async def install_all(turn: Turn) -> Reply:
     """Confirm the install of every device of yours that called in."""
-    return Reply(card=cards.confirmed_card(await turn.provisioning.confirm_called_in(turn.actor)), private=True)
+    done = await turn.provisioning.confirm_called_in(turn.actor)
+    if done.devices:
+        await turn.provisioning.forget_photo(turn.actor)
+    return Reply(card=cards.confirmed_card(done), private=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,20 +12,20 @@ from bot.handlers.install import saved_reply
 from bot.routing import Match, Router
 from bot.turn import Incoming, Picture, Reply, Turn
 from cards.views import photos as cards
-from cards.views.common import note, question
+from cards.views.common import note, question, which_one
 from cards.words import escape
 from provisioning.access import Permission, require
 from provisioning.codes import hash_token
 from provisioning.documents.labels import Barcode, macs_of, numbers_of
 from provisioning.documents.pictures import PictureError
-from provisioning.errors import Choice, DeviceNotFound, NearMiss, ProvisioningError
+from provisioning.errors import Choice, DeviceNotFound, NearMiss, ProvisioningError, TextTooLong
 from provisioning.model import Device, MessageKind
 from provisioning.ports import InlinePicture
 from provisioning.service.installing import Saved
 from provisioning.service.lookup import device_title
 from provisioning.service.offline import SEAL
-from provisioning.service.photographing import PhotoNotKept
-from provisioning.texts import _
+from provisioning.service.photographing import NoPhotoAwaited, PhotoNotKept
+from provisioning.texts import _, ngettext
 
 router = Router()
 SITE, SEE = (Permission.WORK_ON_SITE,), (Permission.SEE_DEVICES, Permission.WORK_ON_SITE)
@@ -39,9 +39,8 @@ async def take(turn: Turn, incoming: Incoming, routes: Router) -> Reply | None:
     """The answer to pictures, or to none where one was waited for; None where the words are what matters."""
     if not (incoming.pictures or incoming.attachments):
         return None
-    said = routes.match(incoming.text)
-    caption = said.arguments if isinstance(said, Match) and said.route.name == photo.__name__ else {}
-    if isinstance(said, Match) and not caption:
+    caption = _caption(incoming, routes)
+    if _beside(turn, incoming, routes):
         return None
     if turn.in_channel:
         alone = incoming.pictures and not incoming.text
@@ -56,20 +55,68 @@ async def take(turn: Turn, incoming: Incoming, routes: Router) -> Reply | None:
     if caption and turn.actor.is_technician:
         await turn.provisioning.await_photo(replace(turn.actor, operation=""), caption["device"])
     waiting = await turn.provisioning.photo_awaited(turn.actor)
-    work = _keep(replace(turn, actor=actor), waiting, first) if waiting else _read(turn, incoming.pictures)
-    return await _in_time(work)
+    if waiting:
+        return await _in_time(_keep(replace(turn, actor=actor), waiting, first), _only(incoming, 1))
+    return await _in_time(_read(turn, incoming.pictures), _only(incoming, len(incoming.pictures)))
+
+
+def _caption(incoming: Incoming, routes: Router) -> Mapping[str, str]:
+    """The words of `photo 2.14`; empty where others came with the picture."""
+    said = routes.match(incoming.text)
+    return said.arguments if isinstance(said, Match) and said.route.name == photo.__name__ else {}
+
+
+def _beside(turn: Turn, incoming: Incoming, routes: Router) -> bool:
+    """Whether the words of another command, or a sheet, are what matters."""
+    if _caption(incoming, routes):
+        return False
+    sheet = bool(incoming.files) and turn.actor.is_admin
+    return sheet or isinstance(routes.match(incoming.text), Match)
+
+
+def with_word(reply: Reply, turn: Turn, incoming: Incoming, routes: Router) -> Reply:
+    """The answer to words or to a sheet, and that nobody looked at the picture beside them."""
+    try:
+        unseen = bool(incoming.pictures) and _beside(turn, incoming, routes)
+    except TextTooLong:
+        return reply
+    return with_line(reply, _("I did not look at the picture: please send it alone.")) if unseen else reply
+
+
+def with_line(reply: Reply, sentence: str) -> Reply:
+    """One more sentence: above the card, or among the words where the card will be drawn anew without it."""
+    if not sentence:
+        return reply
+    if reply.card and not reply.card.notice and not reply.living:
+        return replace(reply, card=replace(reply.card, notice=escape(sentence)))
+    return replace(reply, text="\n\n".join(filter(None, (reply.text, escape(sentence)))))
+
+
+def _only(incoming: Incoming, seen: int) -> str:
+    """Where more pictures came than are looked at."""
+    if len(incoming.pictures) + incoming.further <= seen:
+        return ""
+    return ngettext("I looked at the first picture only.", "I looked at the first {n} pictures only.", seen)
 
 
 async def _none_came(turn: Turn) -> Reply | None:
     waiting = await turn.provisioning.photo_awaited(turn.actor)
-    return Reply(card=cards.none_came(waiting.place)) if waiting else None
+    return Reply(card=cards.none_came(waiting)) if waiting else None
 
 
-async def _in_time(work: Coroutine[Any, Any, Reply]) -> Reply:
+async def _in_time(work: Coroutine[Any, Any, Reply], line: str) -> Reply:
     """What comes of it, or a card whose place that takes."""
-    task = asyncio.create_task(work)
-    done, _waiting = await asyncio.wait({task}, timeout=PATIENCE)
+    task = asyncio.create_task(_told(work, line))
+    try:
+        done, _waiting = await asyncio.wait({task}, timeout=PATIENCE)
+    except asyncio.CancelledError:
+        task.cancel()
+        raise
     return task.result() if done else Reply(card=cards.reading(), follows=task)
+
+
+async def _told(work: Coroutine[Any, Any, Reply], line: str) -> Reply:
+    return with_line(await work, line)
 
 
 # ------------------------------------------------------------------ kept
@@ -84,7 +131,7 @@ async def _keep(turn: Turn, device: Device, picture: Picture) -> Reply:
         await turn.provisioning.forget_photo(turn.actor)
         return Reply(card=cards.over(error.sentence))
     except PictureError as error:
-        return Reply(card=cards.not_kept(error.sentence))
+        return Reply(card=cards.not_kept(error.sentence, device.mac))
     except ProvisioningError as error:
         return Reply(card=note(escape(error.sentence)))
 
@@ -102,12 +149,18 @@ async def photo(turn: Turn, device: str) -> Reply:
 
 @router.command("skip", needs=SITE)
 @router.action("photo_skip")
-async def skip(turn: Turn) -> Reply:
+async def skip(turn: Turn, device: str = "") -> Reply:
     """Go on without the photo that is waited for."""
-    device = await turn.provisioning.skip_photo(turn.actor)
-    if turn.pressed and device.installed:
-        return saved_reply(turn, Saved(device, device.installed))
-    return Reply(card=note(_("No photo of {place}, then.", place=escape(device.place))))
+    try:
+        skipped = await turn.provisioning.skip_photo(turn.actor, device)
+    except NoPhotoAwaited as error:  # an old [Skip]: a photo of another device that is waited for stays so
+        found = await turn.provisioning.device(turn.actor, device) if turn.pressed and device else None
+        if found is None or found.installed is None:
+            raise
+        return with_line(saved_reply(turn, Saved(found, found.installed)), error.sentence)
+    if turn.pressed and skipped.installed:
+        return saved_reply(turn, Saved(skipped, skipped.installed))
+    return Reply(card=note(_("No photo of {place}, then.", place=escape(skipped.place))))
 
 
 @router.notice(MessageKind.PHOTO_MISSING)
@@ -116,7 +169,7 @@ async def photo_missing(turn: Turn, subject: str, until: str = "", over: bool = 
     device = await turn.provisioning.photo_missing(turn.actor, subject, until)
     if device and over:
         await turn.provisioning.skip_photo(turn.actor)
-    return Reply(card=cards.none_came(device.place)) if device and not over else None
+    return Reply(card=cards.none_came(device)) if device and not over else None
 
 
 @router.action("photo_show", needs=SEE)
@@ -162,7 +215,7 @@ async def _meant(turn: Turn, barcodes: Sequence[Barcode]) -> Reply:
     try:  # as if it had been typed
         return await _device(turn, await turn.provisioning.device(turn.actor, macs[0]))
     except NearMiss as near:
-        return Reply(card=question(escape(near.sentence), _verb(turn), "device", near.choices, {}))
+        return Reply(card=which_one(near, _verb(turn), "device", {}))
     except DeviceNotFound:
         return Reply(card=cards.unlisted(macs[0], admin=turn.actor.is_admin))
 

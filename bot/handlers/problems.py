@@ -37,8 +37,9 @@ async def problem(turn: Turn, device: str, note: str = "") -> Reply:
 @router.action("problem_save", form=problem_form, needs=SITE)
 async def problem_save(turn: Turn, device: str, kind: str = "", note: str = "") -> Reply:
     """Send the problem."""
-    await turn.provisioning.forget_photo(turn.actor)
-    return Reply(card=cards.problem_sent(await turn.provisioning.report(turn.actor, device, kind, note)))
+    reported = await turn.provisioning.report(turn.actor, device, kind, note)
+    await turn.provisioning.forget_photo(turn.actor)  # only now: who gets the form back has not moved on
+    return Reply(card=cards.problem_sent(reported))
 
 
 @router.command("solved <device>", needs=EDIT)

@@ -78,9 +78,9 @@ async def policy(turn: Turn, start: str) -> Reply:
     chosen = START_WORDS.get(" ".join(start.casefold().split()))
     if chosen is None:
         raise InvalidChoice(text=start[:40], choices="policy on site, policy at once")
-    return Reply(
-        text=cards.policy_note(await turn.provisioning.set_start(turn.actor, turn.conversation, on_site=chosen))
-    )
+    changed = await turn.provisioning.set_start(turn.actor, turn.conversation, on_site=chosen)
+    speak_on(await turn.provisioning.channel_speech(turn.conversation.id))  # all of the channel reads it
+    return Reply(text=cards.policy_note(changed))
 
 
 @router.command("disconnect", needs=CONNECT, where=Where.CHANNEL)

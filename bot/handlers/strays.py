@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.handlers.day import SITE, job, job_again
+from bot.handlers.day import SITE, job, job_again, job_reply
 from bot.handlers.devices import EDIT, living
 from bot.routing import Router
 from bot.turn import Reply, Turn
@@ -56,8 +56,8 @@ async def stray_ask(turn: Turn, device: str) -> Reply | None:
 
 @router.notice(MessageKind.STRAY_ADDED)
 async def stray_added(turn: Turn, subject: str) -> Reply | None:
-    """The device they asked for is theirs: its card, with its code."""
-    return await job(turn, subject)
+    """The device they asked for is theirs: its card, with its code. A photo that is waited for stays so."""
+    return await job_reply(turn, await turn.provisioning.job(turn.actor, subject))
 
 
 # ------------------------------------------------------------------ the admins

@@ -31,6 +31,7 @@ KINDS = {
     "sip": N_("SIP phone"),
 }
 CHOICES = 100  # ways to choose in one list; whoever is not among them is typed
+PLACE = 60  # characters of a place in a row: ten rows fit into a card, in every script
 ROW = 32  # characters of all titles of a row of buttons, on a phone
 _NUMBERED = re.compile(r"[\d.\-]+[A-Za-z]?")
 
@@ -68,6 +69,11 @@ def place_words(device: Device) -> str:
     return ", ".join(levels)
 
 
+def brief(words: str) -> str:
+    """A place as a row of a list shows it; not cut behind the sign that belongs to what follows it."""
+    return words if len(words) <= PLACE else words[: PLACE - 1].rstrip("\\ \u200b\u200d") + "…"
+
+
 def what(device: Device) -> str:
     """`Yealink phone`, or as much of it as is known."""
     kind = _(KINDS[device.type]) if device.type in KINDS else _("device")
@@ -82,7 +88,7 @@ def what_and_mac(device: Device) -> str:
 
 def short(device: Device) -> str:
     """`2.14, ends 22:33`."""
-    return _("{place}, ends {end}", place=escape(device.place), end=mac_end(device.mac))
+    return _("{place}, ends {end}", place=brief(escape(device.place)), end=mac_end(device.mac))
 
 
 def valid_words(device: Device, code: ActivationCode, now: datetime) -> str:

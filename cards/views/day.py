@@ -8,6 +8,7 @@ from datetime import datetime
 from cards.view import Button, CodeCard, ListCard, Notice, Row, Style, Tone, View
 from cards.views.common import (
     answer_words,
+    brief,
     installed_words,
     more,
     place_words,
@@ -231,7 +232,7 @@ def jobs_card(day: Day, now: datetime, start: int = 0) -> ListCard:
         rows=tuple(
             Row(
                 title=f"{short(device)}, {_job_state(device, now)}",
-                detail=place_words(device),
+                detail=brief(place_words(device)),
                 tone=Tone.ATTENTION if device.problem else Tone.PLAIN,
             )
             for device in rows

@@ -62,7 +62,8 @@ def _small(page: Listing) -> tuple[str, ...]:
         else _("{first} to {last}. There are more to look through: one more word finds sooner.", first=page.first,
                last=last)
     )  # fmt: skip
-    return (f"{said} {_('Type device and a place for one of them.')}",)
+    how = _("Type device and a place for one of them.")
+    return (f"{said} {how}",)
 
 
 def _ways_out(page: Listing) -> tuple[Button, ...]:

@@ -44,7 +44,7 @@ def install_form(
         facts=(Fact(_("Device"), _known_words(device)),),
         inputs=tuple(inputs),
         buttons=_save_buttons(device, data),
-        small=(_typed(device),),
+        small=(_typed(device, mounting_only=mounting_only),),
         subject=device.mac,
         revision=device.version,
     )
@@ -61,10 +61,12 @@ def _save_buttons(device: Device, data: Mapping[str, str]) -> tuple[Button, ...]
     return (*save, Button("job", _("Back"), {"device": device.mac}, inputs=False))
 
 
-def _typed(device: Device) -> str:
+def _typed(device: Device, *, mounting_only: bool) -> str:
     place = escape(device.place)
     if companion(device):
-        return _("Or type: install {place} and a note, or {place} to go back", place=place)
+        return _("Or type: screen {place} and a note, mounted {place} and a note, or {place} to go back", place=place)
+    if mounting_only and not device.provisioned:
+        return _("Or type: mounted {place} and a note", place=place)
     return _("Or type: install {place} and a note", place=place)
 
 
@@ -86,6 +88,7 @@ def not_called_in(device: Device, note: str = "") -> Notice:
             Button("install_form", _("Mounting only"), {**data, "mounting_only": "true", "note": note[:200]}),
             Button("job", _("Wait"), data),
         ),
+        small=(_("Or type: mounted {place} and a note, or {place} to wait", place=escape(device.place)),),
         subject=device.mac,
         revision=device.version,
     )
@@ -110,7 +113,7 @@ def saved_card(saved: Saved, now: datetime, actor: str, organisation: str, *, ph
         title=title,
         tone=Tone.GOOD,
         lines=tuple(lines),
-        buttons=(skip(),) if photo else (),
+        buttons=(skip(saved.device.mac),) if photo else (),
         small=(_("Or type: skip"),) if photo else (),
         subject=saved.device.mac,
         revision=saved.device.version,

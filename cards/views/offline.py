@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from cards.view import Button, Notice, Style, Tone
-from cards.views.common import place_words
+from cards.view import Button, Notice, Tone
+from cards.views.common import brief, place_words
 from cards.words import clock, escape, listing
 from provisioning.service.offline import MOST, Confirmed, PackOutlook, SheetFacts
 from provisioning.texts import _, ngettext
@@ -43,19 +43,21 @@ def _keep_out() -> str:
 
 
 def confirmed_card(done: Confirmed) -> Notice:
-    """Which installs were confirmed; the server knew already that these devices had called in."""
+    """Which installs were confirmed; the server knew already that these devices had called in. The next device comes
+    by itself.
+    """
     if not done.devices:
         return Notice(
             title=_("Nothing to confirm: no device of yours has called in since."),
             buttons=(Button("jobs", _("List")),),
         )
     count = len(done.devices)
-    named = [place_words(device) for device in done.devices[:NAMED]]
+    named = [brief(place_words(device)) for device in done.devices[:NAMED]]
     if count > NAMED:
         named.append(ngettext("{n} more", "{n} more", count - NAMED))
     return Notice(
         title=ngettext("{n} install confirmed", "{n} installs confirmed", count),
         tone=Tone.GOOD,
         lines=(listing(named),),
-        buttons=(Button("next", _("Next device"), style=Style.POSITIVE), Button("jobs", _("List"))),
+        buttons=(Button("jobs", _("List")),),
     )

@@ -18,8 +18,9 @@ from provisioning.texts import _, ngettext
 SHOWN, LONGEST = 5, 60  # barcodes that are told, and characters of each
 
 
-def skip() -> Button:
-    return Button("photo_skip", _("Skip"))
+def skip(mac: str) -> Button:
+    """Of this device's photo alone: the card may be an old one."""
+    return Button("photo_skip", _("Skip"), {"device": mac})
 
 
 def reading() -> Notice:
@@ -41,25 +42,26 @@ def send_now(device: Device) -> Notice:
     return Notice(
         title=_("Send the photo of {place} now.", place=escape(device.place)),
         lines=lines,
-        buttons=(skip(), *shown),
+        buttons=(skip(device.mac), *shown),
         small=(_("Or type: skip"),),
     )
 
 
-def none_came(place: str) -> Notice:
+def none_came(device: Device) -> Notice:
+    place = escape(device.place)
     return Notice(
         title=_("No picture reached me"),
-        summary=_("{place}: no picture reached me", place=escape(place)),
+        summary=_("{place}: no picture reached me", place=place),
         tone=Tone.WARNING,
-        lines=(_("{place}: please use the camera, or skip the photo.", place=escape(place)),),
-        buttons=(skip(),),
+        lines=(_("{place}: please use the camera, or skip the photo.", place=place),),
+        buttons=(skip(device.mac),),
         small=(_("Or type: skip"),),
     )
 
 
-def not_kept(sentence: str) -> Notice:
+def not_kept(sentence: str, mac: str) -> Notice:
     """The picture that came for an install could not be used; the next one can."""
-    return note(escape(sentence), tone=Tone.WARNING, buttons=(skip(),), small=(_("Or type: skip"),))
+    return note(escape(sentence), tone=Tone.WARNING, buttons=(skip(mac),), small=(_("Or type: skip"),))
 
 
 def over(sentence: str) -> Notice:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -17,10 +18,12 @@ from provisioning.errors import BadInput
 from provisioning.mac import normalise
 
 MOST: Final = 50  # barcodes of one picture
+SMOOTH: Final = ("RGBA", "LA")
 LONGEST: Final = 1_000  # characters of one
 SIDE: Final = 2_400  # pixels of the longer side; more cost time and show no more of a label
 LESS: Final = 1_100  # of a smaller copy, in which noise and blur are less
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]+")  # between the parts of what shippers and makers put into one code
+ENOUGH: Final = 8.0  # seconds of processor time; what was found by then is worth more than a further look
 TILTS: Final = (15, 30, 45, 60, 75)  # degrees; a bar code is read within about 8 of straight, and 90 further
 
 
@@ -30,18 +33,19 @@ class Barcode:
     format: str  # `Code 128`, `QR Code`, `Data Matrix` …
 
 
-def read(content: bytes) -> tuple[Barcode, ...]:
+def read(content: bytes, spent: Callable[[], float] = time.process_time) -> tuple[Barcode, ...]:
     """The barcodes of a picture, in the order they were found. Errors: the `PictureError` tree.
 
-    Ways of looking are tried from quick to slow, until one shows a MAC.
+    Ways of looking are tried from quick to slow, until one shows a MAC or `ENOUGH` was spent.
     """
     found: dict[Barcode, None] = {}
+    began = spent()
     with opened(content) as picture:
         picture.draft("L", (SIDE, SIDE))  # a JPEG is decoded in grey and at a fraction of its size: much less work
         gray = _gray(picture)
     for look in _looks(gray):
         found |= dict.fromkeys(_barcodes(look))
-        if macs_of(found):
+        if macs_of(found) or spent() - began > ENOUGH:
             break
     return tuple(found)[:MOST]
 
@@ -49,8 +53,10 @@ def read(content: bytes) -> tuple[Barcode, ...]:
 def _gray(picture: Image.Image) -> Image.Image:
     """At most `SIDE` wide and high; what is transparent counts as white."""
     if picture.has_transparency_data:
+        if picture.mode not in SMOOTH:
+            picture = picture.convert("RGBA")  # by a palette it would lose bars when it is made smaller
+        picture.thumbnail((SIDE, SIDE))  # first, as all else takes memory by its size
         picture = picture.convert("RGBA")
-        picture.thumbnail((SIDE, SIDE))
         white = Image.new("RGBA", picture.size, "white")
         return Image.alpha_composite(white, picture).convert("L")
     gray = picture.convert("L")

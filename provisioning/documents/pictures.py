@@ -19,6 +19,7 @@ from provisioning.texts import N_
 
 BYTES: Final = 20 * 1024 * 1024
 MEGAPIXELS: Final = 50
+CLEAR: Final = 30  # of a picture with transparency: Pillow copies it whole before it makes it smaller
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 _HEIF_BRANDS: Final = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
 
@@ -114,8 +115,9 @@ def opened(content: bytes) -> Iterator[Image.Image]:
         warnings.simplefilter("error", Image.DecompressionBombWarning)  # Pillow's own error comes at twice as many
         try:
             with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
-                if picture.width * picture.height > MEGAPIXELS * 1_000_000:
-                    raise TooManyPixels(limit=MEGAPIXELS)
+                limit = CLEAR if picture.has_transparency_data else MEGAPIXELS
+                if picture.width * picture.height > limit * 1_000_000:
+                    raise TooManyPixels(limit=limit)
                 yield picture
         except (Image.DecompressionBombWarning, Image.DecompressionBombError):
             raise TooManyPixels(limit=MEGAPIXELS) from None

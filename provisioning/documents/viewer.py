@@ -8,7 +8,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from provisioning.confinement import confine, limit_cpu, place, send
+from provisioning.confinement import confine, give_way, limit_cpu, place, send
 from provisioning.documents import evidence, labels, pictures
 
 MEMORY: Final = 400 * 1024 * 1024  # by which it may grow: 50 million pixels in colour, and what is made of them
@@ -34,6 +34,7 @@ def main(asked: str) -> None:
         _load()
         confine(MEMORY)
         limit_cpu(SECONDS)
+        give_way()
         content = sys.stdin.buffer.read(pictures.BYTES + 1)
         send({"seen": LOOKS[asked](content)})
     except MemoryError:

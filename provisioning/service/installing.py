@@ -77,7 +77,8 @@ class Installing(Photographing):
                 raise self._not_known(device)
             await self._check_room(device, room)
             said = Installation(actor.id, actor.name, self.now(), note, checked=checked, screen=seen, room=room)
-            word = replace(said, mounting_only=not known)
+            former = device.installed.photo if device.installed else ""
+            word = replace(said, mounting_only=not known, photo=former)
             change = lifecycle.confirm_install(device, word, photo=photo)
             (fresh,) = (record for record in change.puts if isinstance(record, Device))
             return change + await self.photo_wait(actor, device.mac if photo else ""), Saved(stored(fresh), word)

@@ -125,14 +125,14 @@ class Photographing(Handover):
 
         return await self.unit(actor, decide)
 
-    async def skip_photo(self, actor: Actor) -> Device:
-        """No photo comes: on with the next device. Errors: `NoPhotoAwaited`."""
+    async def skip_photo(self, actor: Actor, mac: str = "") -> Device:
+        """No photo comes, of this device where one is named: on with the next. Errors: `NoPhotoAwaited`."""
         require(actor, Permission.WORK_ON_SITE)
 
         async def decide() -> tuple[Change, Device]:
             person = await self.store.get(Person, actor.id)
             device = await self.store.get(Device, person.photo_for) if person and person.photo_for else None
-            if device is None:
+            if device is None or mac not in ("", device.mac):
                 raise NoPhotoAwaited
             fact = PhotoSkipped(at=self.now(), actor=actor.id, subject=device.mac)
             return Change(events=(fact,)) + await self.photo_wait(actor, ""), device

@@ -32,7 +32,6 @@ from provisioning.events import (
     InstallConfirmed,
     PersonUnreachable,
     PhotoShown,
-    PhotoSkipped,
     ProblemAnswered,
     ProblemReported,
     ProblemSolved,
@@ -73,7 +72,6 @@ QUIET = (  # facts that change no card
     ProvisionRepeated,
     PersonUnreachable,
     PhotoShown,
-    PhotoSkipped,
 )
 HELPING = (CodeIssued, ProblemAnswered, ProblemSolved)  # facts that may help with a reported problem
 MOVING = (

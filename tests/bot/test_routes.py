@@ -27,7 +27,7 @@ A, B, C = "805EC0112233", "805EC0112234", "805EC0112235"
 REFUSALS = ("Only ", "You have no access yet.", "You have asked for access.", "You are signed in to another")
 # answer strangers with the same card
 GREETS = {"hi", "ask_access", "rollout", "rollout_card", "rollout_details"}
-MISSING = ("I know no device", "Nothing matches", "I know nobody called")
+MISSING = ("I know no device", "Nothing matches", "I know nobody called", "I wait for no photo")
 CHANGES = {"Device", "Batch", "Rollout"}  # what nobody without the right may change
 
 

@@ -124,6 +124,21 @@ def test_the_nearest_command_one_may_use(said: str, actor: Actor, suggestion: st
     assert TABLE.suggest(said, actor).split(" ")[0] == suggestion
 
 
+@pytest.mark.parametrize(
+    ("said", "suggestion"),
+    [
+        ("strat 1.02", "start 1.02"),
+        ("instal  2.14 left", "install 2.14 left"),
+        ("nwe code 2.14", "new code 2.14"),
+        ("strat", "start <device>"),
+        ("nxt 2.14", "next"),
+        ("instal 2.14 " + "x" * 500, "install <device> [<note>]"),
+    ],
+)
+def test_a_suggestion_keeps_what_else_was_typed(said: str, suggestion: str) -> None:
+    assert TABLE.suggest(said, TECHNICIAN) == suggestion
+
+
 def test_help_lists_what_one_may_say() -> None:
     names = {who: {route.name for route in TABLE.help_for(actor)} for who, actor in
              (("admin", ADMIN), ("technician", TECHNICIAN), ("stranger", STRANGER))}  # fmt: skip

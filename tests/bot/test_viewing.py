@@ -59,13 +59,26 @@ async def test_what_is_transparent_is_paper() -> None:
     assert max(Image.open(io.BytesIO((await redraw(encoded(clear, "PNG"))).content)).convert("L").getextrema()) > 240
 
 
+async def test_large_pictures_with_transparency_are_read_or_told_to_be_too_large() -> None:
+    for side, mode in ((5_400, "RGBA"), (5_400, "LA"), (5_400, "P")):
+        clear = Image.new("RGBA", (side, side), (0, 0, 0, 0))
+        clear.paste(sheet_of(A).convert("RGBA"), (1_000, 1_000))
+        content = encoded(clear.convert(mode) if mode != "RGBA" else clear, "PNG")
+        assert await read_labels(content) is not None
+        assert len((await redraw(content)).content) <= LARGEST
+    content = encoded(Image.new("RGBA", (7_000, 7_000), (0, 0, 0, 0)), "PNG")
+    for look in (read_labels, redraw):
+        with pytest.raises(pictures.TooManyPixels, match="30 million"):
+            await look(content)
+
+
 @pytest.mark.parametrize("path", ["/silent", "/stalls", "/drips", "/status/403", "/status/503", "/short"])
 async def test_a_picture_that_does_not_come_is_given_up_in_time(path: str) -> None:
     async with FileHost() as host:
         coming = Pictures(Files(local=True, patience=Patience(idle=0.3, total=1.0)))
         began = time.monotonic()
         with pytest.raises(pictures.PictureNotFetched):
-            await coming.labels(Picture(host.address(path), "image/*", needs_token=True))
+            await coming.labels(Picture(host.address(path), needs_token=True))
         assert time.monotonic() - began < 5
 
 
@@ -74,6 +87,8 @@ async def test_what_a_host_sends_without_end_is_too_large() -> None:
         for path in ("/endless", "/bomb"):
             with pytest.raises(pictures.PictureTooLarge, match="20 MiB"):
                 await Pictures(Files(local=True)).evidence(Picture(host.address(path)))
+            with pytest.raises(pictures.PictureTooLarge, match="20 MiB"):  # also where tables may be larger
+                await Pictures(Files(local=True, limit=100)).labels(Picture(host.address(path)))
 
 
 # ------------------------------------------------------------------ what is kept
@@ -225,6 +240,17 @@ async def test_memory_and_time_end(monkeypatch: pytest.MonkeyPatch, does: str) -
     monkeypatch.setattr(confined, "START", start)
     with pytest.raises(pictures.PictureTookTooLong):
         await asyncio.wait_for(read_labels(b"\xff\xd8\xff"), 20)
+
+
+async def test_time_that_ended_is_told_from_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = (
+        "import sys; sys.path += sys.argv[3:]\nimport provisioning.documents.viewer as v\n"
+        "v.SECONDS = 1\nv.LOOKS = {'labels': lambda content: sum(iter(int, 1))}\nv.main('labels')"
+    )
+    monkeypatch.setattr(confined, "START", start)
+    async with confined.confined("provisioning.documents.viewer", "labels", b"", longest_line=100) as process:
+        await asyncio.wait_for(process.wait(), 20)
+        assert confined.end_of(process) is confined.End.TIME
 
 
 def test_the_reader_that_is_installed_reads_what_we_ask_of_it() -> None:

@@ -1,9 +1,11 @@
 """What is read from a photo of a label, and which MACs are in what was read."""
 
+from itertools import count
+
 import pytest
 
 from provisioning.documents.labels import Barcode, macs_of, numbers_of, read
-from tests.labels import LABELS, mac_of, photo
+from tests.labels import LABELS, code128, encoded, label, mac_of, photo
 
 A, B = "805EC0112233", "805EC0112234"
 EXAMPLES = 12  # of each symbology; all hundred are read by `python -m tests.benchmarks --only labels`
@@ -13,6 +15,18 @@ EXAMPLES = 12  # of each symbology; all hundred are read by `python -m tests.ben
 def test_labels_are_read_at_any_angle_blurred_small_and_in_bad_light(name: str) -> None:
     read_well = [macs_of(read(photo(name, seed))) == (mac_of(seed),) for seed in range(EXAMPLES)]
     assert sum(read_well) >= EXAMPLES - 1, read_well
+
+
+def test_what_was_found_is_kept_where_looking_takes_long() -> None:
+    """A barcode without a MAC makes it look on; at some point it tells what it has."""
+    clock, looks = count(0, 5), []
+
+    def spent() -> float:
+        looks.append(next(clock))
+        return looks[-1]
+
+    (found,) = read(encoded(label(code128("3105C0112233"), "3105C0112233")), spent)
+    assert found.text == "3105C0112233" and looks == [0, 5, 10]
 
 
 @pytest.mark.parametrize(

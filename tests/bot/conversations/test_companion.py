@@ -228,3 +228,18 @@ async def test_at_the_device_an_ended_code_asks_the_admin(
     refused = await dana.presses("Refuse")
     assert refused.title.startswith("Dana refused a new code for Oslo, floor 2, room 2.14")
     assert sam.card.title == "Dana refused a new code 07:30"
+
+
+async def test_what_is_seen_on_site_can_be_typed(house: House, sam: Someone, companion: None) -> None:
+    form = await sam.says("install 2.14 left")
+    hint = "Or type: screen 2.14 and a note, mounted 2.14 and a note, or 2.14 to go back"
+    assert form.title == "Confirm install" and hint in form.texts
+    assert (await sam.says("mounted 2.14 no power yet")).title == "Saved 07:30."
+    word = (await house.record(A)).installed
+    assert word and (word.mounting_only, word.screen, word.note) == (True, False, "no power yet")
+    assert "installed; the screen showed Contoso, says Sam 07:30." in (await sam.says("screen 2.14 left")).all
+    word = (await house.record(A)).installed
+    assert word and (word.mounting_only, word.screen, word.note) == (False, True, "left")
+    assert (await sam.says("screen 2.14")).title == "Already saved 07:30 by you."
+    helped = await sam.says("help screen")
+    assert "screen" in helped.title and "its screen shows your organisation" in helped.all

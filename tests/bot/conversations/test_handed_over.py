@@ -57,6 +57,13 @@ async def test_the_rollout_says_how_codes_start(house: House, dana: Someone, sam
     assert (await dana.says("issue oslo to Sam")).title == "1 code issued to Sam"
 
 
+async def test_a_channel_hears_of_it_in_its_own_language(house: House, dana: Someone, sam: Someone, oslo: None) -> None:
+    lee, channel = await house.admin("Lee"), house.channel()
+    await channel.says("connect oslo", by=dana)
+    await lee.says("language german")
+    assert "codes start on site from now on" in (await channel.says("policy on site", by=lee)).text
+
+
 async def test_the_policy_is_the_admins(house: House, dana: Someone, sam: Someone, oslo: None) -> None:
     channel = house.channel()
     await channel.says("connect oslo", by=dana)
