@@ -234,6 +234,24 @@ def test_another_person_takes_the_technicians_phone(me, service):
     assert service.sent("message")[0]["conversation"]["id"] == "a:kim"
 
 
+def test_what_a_button_opens_is_read_from_its_top(me):
+    me.page.set_viewport_size({"width": 390, "height": 520})
+    me.page.locator("#tabs").get_by_role("button", name="Technician").click()
+    log = me.pane("technician").locator(".log")
+    for number, name in enumerate(("next", "list", "next", "list"), 1):
+        me.says("technician", name)
+        sync_api.expect(log.locator(".from-bot .card-frame")).to_have_count(1 + number)
+    first = log.locator(".from-bot").nth(1)
+    button = first.get_by_role("button", name="Confirm install")
+    button.evaluate("node => node.scrollIntoView({ block: 'center' })")
+    assert first.bounding_box()["y"] < log.bounding_box()["y"]
+    button.click()
+    sync_api.expect(first).to_be_focused()
+    me.page.wait_for_timeout(300)  # what comes after must not push it out again
+    box = log.bounding_box()
+    assert box["y"] <= first.bounding_box()["y"] < box["y"] + box["height"] / 2
+
+
 def test_the_keyboard_alone_is_enough(me, service):
     box = me.pane("admin").locator(".compose-text")
     box.focus()
