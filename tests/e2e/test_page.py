@@ -234,6 +234,20 @@ def test_another_person_takes_the_technicians_phone(me, service):
     assert service.sent("message")[0]["conversation"]["id"] == "a:kim"
 
 
+def test_whose_phone_it_is_stays_chosen_when_the_page_starts_anew(me):
+    head = me.pane("technician").locator(".chat-sub")
+    me.presses("technician", "Kim")
+    me.presses("channel", "Sam")
+    me.page.get_by_label("Language").select_option(label="Deutsch")
+    sync_api.expect(me.page.locator("html")).to_have_attribute("lang", "de")
+    sync_api.expect(head).to_have_text("Kim")  # no role: a grant would make it a lie
+    for pane, name in (("technician", "Kim"), ("channel", "Sam")):
+        sync_api.expect(me.pane(pane).locator(".pane-head [aria-pressed=true]")).to_have_text(name)
+    me.presses("technician", "Sam")
+    me.page.reload()
+    sync_api.expect(head).to_have_text("Sam")
+
+
 def test_what_a_button_opens_is_read_from_its_top(me):
     me.page.set_viewport_size({"width": 390, "height": 520})
     me.page.locator("#tabs").get_by_role("button", name="Technician").click()
