@@ -9,6 +9,7 @@ from aiohttp import web
 
 from bot.demo.people import LOCAL_BOT, LOCAL_CHANNEL, LOCAL_TENANT
 from tests.bot.demo.fake_bot import CODE, EXPORT, FakeBot, build_app
+from tests.labels import encoded, view_of_a_wall
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: run make e2e")
 
@@ -426,6 +427,21 @@ def test_a_picture_reaches_the_bot_as_a_phones_camera_sends_it(me, service, tmp_
     sync_api.expect(me.pane("technician").locator(".mine .file-card")).to_contain_text("label.jpg")
     [attachment] = service.sent("message")[-1]["attachments"]
     assert attachment["contentType"] == "image/*" and attachment["contentUrl"].startswith("http://127.0.0.1")
+
+
+def test_a_sent_picture_is_shown_small_and_still_is_after_a_reload(me, service):
+    content = encoded(view_of_a_wall(1600, 1200))
+    for kind in ("picture", "file"):
+        picture = {"name": f"{kind}.jpg", "mimeType": "image/jpeg", "buffer": content}
+        me.pane("technician").locator(f".{kind}-chooser").set_input_files(picture)
+        me.sees("technician", f": {len(content)} bytes")
+        sync_api.expect(me.pane("technician").get_by_role("img", name=f"{kind}.jpg")).to_be_visible()
+    assert all(a["attachments"][0]["contentUrl"].startswith("http:") for a in service.sent("message")[:1])
+    me.page.reload()
+    shown = me.pane("technician").get_by_role("img", name="picture.jpg")
+    sync_api.expect(shown).to_be_visible()
+    until(lambda: shown.evaluate("node => [node.naturalWidth, node.naturalHeight]") == [320, 240])
+    assert shown.bounding_box()["width"] <= 160
 
 
 def test_a_picture_in_a_message_is_shown_with_its_words(me):
