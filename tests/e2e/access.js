@@ -1,7 +1,7 @@
 // What a machine can see of whether a page can be read and pressed; test_access.py runs it in the page.
 
 function measured(thumb) {
-  return { wide: wide(), small: small(thumb), pale: pale() };
+  return { wide: wide(), small: small(thumb), pale: pale(), stray: stray() };
 }
 
 // Whatever is wider than its place.
@@ -22,6 +22,12 @@ function small(thumb) {
     .map((node) => [node, node.getBoundingClientRect()])
     .filter(([, box]) => Math.round(box.height) < thumb || Math.round(box.width) < thumb)
     .map(([node, box]) => `${node.className || node.tagName} ${node.textContent.slice(0, 20)} ${box.width} × ${box.height}`);
+}
+
+// Lines that stand around nothing.
+function stray() {
+  const empty = (node) => node.checkVisibility() && node.childNodes.length === 0 && node.clientHeight === 0 && node.offsetHeight > 0;
+  return [...document.querySelectorAll("main span, main div")].filter(empty).map((node) => node.className);
 }
 
 // Texts whose contrast with what is behind them is below WCAG's AA; where a gradient is behind, nobody can say.

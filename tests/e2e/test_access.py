@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 
+from cards.words import code_groups
+from provisioning.codes import generate
+from tests.e2e.test_story import M14
+
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: run make e2e")
 
 PHONE = {"width": 360, "height": 740}
@@ -74,7 +78,7 @@ class Phone:
             self.page.screenshot(path=Path(SHOTS) / f"{self.name}-{what}.png")
         self.page.wait_for_timeout(1000)  # a card that just came is still flashing
         found = self.page.evaluate(f"(thumb) => {{ {MEASURES} return measured(thumb); }}", THUMB)
-        assert found == {"wide": [], "small": [], "pale": []}, what
+        assert found == {"wide": [], "small": [], "pale": [], "stray": []}, what
 
 
 @pytest.fixture
@@ -133,3 +137,53 @@ def test_the_page_and_the_bot_follow_the_language_that_is_chosen(phone: Phone) -
     phone.sees("admin", WORDS["de-DE"]["hello"])
     page.reload()
     sync_api.expect(page.get_by_label("Sprache")).to_have_value("de")
+
+
+def at_the_device(phone: Phone) -> Any:
+    phone.turns_to("device")
+    phone.sees("device", phone.words["provision"])
+    return phone.pane("device")
+
+
+@pytest.mark.parametrize("phone", [(lang, "light") for lang in WORDS], indirect=True, ids="-".join)
+def test_many_simulated_devices_fit_on_a_small_phone(phone: Phone) -> None:
+    device = at_the_device(phone)
+    switcher = device.locator(".segmented.devices")
+    for number in range(2, 7):
+        switcher.locator("> button").first.tap()
+        sync_api.expect(switcher.locator(".pills button")).to_have_count(number)
+        inside(switcher.locator(".pills button").last, switcher.locator(".pills"))
+        inside(device.locator(".device-state"), device)
+        phone.looks(f"8-devices-{number}")
+    switcher.locator(".pills button").first.focus()
+    inside(switcher.locator(".pills button").first, switcher.locator(".pills"))
+    phone.page.reload()
+    sync_api.expect(switcher.locator(".pills button")).to_have_count(6)
+    inside(switcher.locator(".pills button").last, switcher.locator(".pills"))
+
+
+@pytest.mark.parametrize("phone", [(lang, "light") for lang in WORDS], indirect=True, ids="-".join)
+def test_what_the_device_refuses_can_be_read_on_a_small_phone(phone: Phone) -> None:
+    device = at_the_device(phone)
+    typed = ((M14, code_groups(generate(12))), (M14, "4829 1376 0257"), ("80-5E", "4829 1376 0257"), ("", ""))
+    for number, (mac, code) in enumerate(typed):
+        device.locator(".mac").fill(mac)
+        device.locator(".code").fill(code)
+        device.locator(".provision-button").tap()
+        sync_api.expect(device.locator(".device-note")).to_be_visible()
+        for part in (".device-state", ".provision-button", ".device-note"):
+            inside(device.locator(part), device.locator(".device-screen"))
+        phone.looks(f"9-refused-{number}")
+    phone.page.set_viewport_size({"width": 360, "height": 640})  # not all of it fits there
+    device.locator(".mac").fill("80-5E")
+    device.locator(".provision-button").tap()
+    sync_api.expect(device.locator(".device-note")).to_be_visible()
+    inside(device.locator(".device-note"), device.locator(".device-screen"))
+
+
+def inside(node: Any, place: Any) -> None:
+    """All of it can be seen there."""
+    sync_api.expect(node).to_be_in_viewport(ratio=0.95)
+    its, frame = node.bounding_box(), place.bounding_box()
+    assert frame["x"] - 1 <= its["x"] and its["x"] + its["width"] <= frame["x"] + frame["width"] + 1
+    assert frame["y"] - 1 <= its["y"] and its["y"] + its["height"] <= frame["y"] + frame["height"] + 1

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from bot.demo.people import LOCAL_BOT, LOCAL_CHANNEL, LOCAL_TENANT
 from tests.bot.demo.fake_bot import CODE, EXPORT, FakeBot, build_app
+from tests.labels import encoded, view_of_a_wall
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: run make e2e")
 
@@ -234,6 +235,38 @@ def test_another_person_takes_the_technicians_phone(me, service):
     assert service.sent("message")[0]["conversation"]["id"] == "a:kim"
 
 
+def test_whose_phone_it_is_stays_chosen_when_the_page_starts_anew(me):
+    head = me.pane("technician").locator(".chat-sub")
+    me.presses("technician", "Kim")
+    me.presses("channel", "Sam")
+    me.page.get_by_label("Language").select_option(label="Deutsch")
+    sync_api.expect(me.page.locator("html")).to_have_attribute("lang", "de")
+    sync_api.expect(head).to_have_text("Kim")  # no role: a grant would make it a lie
+    for pane, name in (("technician", "Kim"), ("channel", "Sam")):
+        sync_api.expect(me.pane(pane).locator(".pane-head [aria-pressed=true]")).to_have_text(name)
+    me.presses("technician", "Sam")
+    me.page.reload()
+    sync_api.expect(head).to_have_text("Sam")
+
+
+def test_what_a_button_opens_is_read_from_its_top(me):
+    me.page.set_viewport_size({"width": 390, "height": 520})
+    me.page.locator("#tabs").get_by_role("button", name="Technician").click()
+    log = me.pane("technician").locator(".log")
+    for number, name in enumerate(("next", "list", "next", "list"), 1):
+        me.says("technician", name)
+        sync_api.expect(log.locator(".from-bot .card-frame")).to_have_count(1 + number)
+    first = log.locator(".from-bot").nth(1)
+    button = first.get_by_role("button", name="Confirm install")
+    button.evaluate("node => node.scrollIntoView({ block: 'center' })")
+    assert first.bounding_box()["y"] < log.bounding_box()["y"]
+    button.click()
+    sync_api.expect(first).to_be_focused()
+    me.page.wait_for_timeout(300)  # what comes after must not push it out again
+    box = log.bounding_box()
+    assert box["y"] <= first.bounding_box()["y"] < box["y"] + box["height"] / 2
+
+
 def test_the_keyboard_alone_is_enough(me, service):
     box = me.pane("admin").locator(".compose-text")
     box.focus()
@@ -396,6 +429,21 @@ def test_a_picture_reaches_the_bot_as_a_phones_camera_sends_it(me, service, tmp_
     assert attachment["contentType"] == "image/*" and attachment["contentUrl"].startswith("http://127.0.0.1")
 
 
+def test_a_sent_picture_is_shown_small_and_still_is_after_a_reload(me, service):
+    content = encoded(view_of_a_wall(1600, 1200))
+    for kind in ("picture", "file"):
+        picture = {"name": f"{kind}.jpg", "mimeType": "image/jpeg", "buffer": content}
+        me.pane("technician").locator(f".{kind}-chooser").set_input_files(picture)
+        me.sees("technician", f": {len(content)} bytes")
+        sync_api.expect(me.pane("technician").get_by_role("img", name=f"{kind}.jpg")).to_be_visible()
+    assert all(a["attachments"][0]["contentUrl"].startswith("http:") for a in service.sent("message")[:1])
+    me.page.reload()
+    shown = me.pane("technician").get_by_role("img", name="picture.jpg")
+    sync_api.expect(shown).to_be_visible()
+    until(lambda: shown.evaluate("node => [node.naturalWidth, node.naturalHeight]") == [320, 240])
+    assert shown.bounding_box()["width"] <= 160
+
+
 def test_a_picture_in_a_message_is_shown_with_its_words(me):
     me.says("admin", "photo")
     picture = me.pane("admin").get_by_role("img", name="Oslo 2.14, Sam 07:58.jpg")
@@ -455,9 +503,11 @@ def test_a_file_too_large_for_the_page_is_not_sent(me, service):
 @pytest.mark.parametrize("width", [1240, 1280, 1366, 1440, 1920])
 def test_nothing_is_cut_at_the_right_edge(me, width):
     me.page.set_viewport_size({"width": width, "height": 800})
+    end = 0
     for pane in ("admin", "technician", "channel", "device"):
-        box = me.pane(pane).bounding_box()
-        assert box["x"] >= 0
-        assert box["x"] + box["width"] <= width
+        box, body = me.pane(pane).bounding_box(), me.pane(pane).locator("> :last-child").bounding_box()
+        assert end <= box["x"], f"{pane} lies over its neighbour"
+        end = max(box["x"] + box["width"], body["x"] + body["width"])
+        assert end <= width
     assert me.page.evaluate("document.querySelector('#panes').scrollWidth") <= width
     assert me.pane("device").evaluate("node => node.scrollWidth <= node.clientWidth")

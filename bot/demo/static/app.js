@@ -2,6 +2,7 @@
 
 import { BotLine } from "./activities.js";
 import { ChannelPane } from "./channel.js";
+import { choose, chosen } from "./choices.js";
 import { DevicePane } from "./device.js";
 import { el, icon } from "./dom.js";
 import { listen } from "./events.js";
@@ -39,6 +40,7 @@ function buildTabs(panes) {
   const bar = document.getElementById("tabs");
   const show = (id) => {
     document.body.dataset.pane = id;
+    choose("pane", id);
     for (const tab of bar.children) {
       const here = tab.dataset.pane === id;
       tab.setAttribute("aria-pressed", String(here));
@@ -52,7 +54,7 @@ function buildTabs(panes) {
     bar.append(tab);
     panes[id].addEventListener?.("news", () => { if (document.body.dataset.pane !== id) count(tab, Number(tab.dataset.unread ?? 0) + 1); });
   }
-  show("admin");
+  show(chosen("pane", TABS.map(([id]) => id)));
 }
 
 function count(tab, unread) {

@@ -1,6 +1,7 @@
 // The team channel: posts with their replies; whoever posts here always mentions the bot.
 
 import { ChatPane } from "./chat-pane.js";
+import { choose, chosen } from "./choices.js";
 import { Desk } from "./desk.js";
 import { avatar, el, icon } from "./dom.js";
 import { words } from "./texts.js";
@@ -12,7 +13,7 @@ export class ChannelPane extends ChatPane {
     this.replyRoot = "";
     const { channel } = line.config;
     this.desks = new Map(people.map((person) => [person.id, new Desk(line, store, this, { person, conversation: channel.id, channel: true })]));
-    this.desk = this.desks.get(people[0].id);
+    this.desk = this.desks.get(chosen("channel", [...this.desks.keys()]));
     this.composer.relabel(words("postTo", line.config.bot), words("postTo", line.config.bot));
     this.log.node.append(this.emptyState(words("emptyChannel"), words("emptyChannelMore"), "channel"));
     this.node = el("section", { class: "pane channel-pane", id: "pane-channel", "aria-label": words("paneTitle.channel") }, this.head(), this.window());
@@ -39,6 +40,7 @@ export class ChannelPane extends ChatPane {
 
   postAs(person) {
     this.desk = this.desks.get(person.id);
+    choose("channel", person.id);
     this.buttons.forEach((button, index) => button.setAttribute("aria-pressed", String(this.people[index] === person)));
     this.started();
   }

@@ -1,7 +1,7 @@
 // What a reader can do with the bot from one place: say, press, open the chat. Shared by phones and channel.
 
 import { postJson } from "./activities.js";
-import { store as keepFile } from "./files.js";
+import { store as keepFile, thumbnail } from "./files.js";
 import { words } from "./texts.js";
 
 const REFRESH_PAUSE_MS = 60_000; // Teams asks for a reader's own card at most once a minute
@@ -47,7 +47,7 @@ export class Desk {
     }
   }
 
-  // A message that is nothing but a file, or a picture just taken; the chat shows its name and size, the bot gets its address.
+  // A message that is nothing but a file, or a picture just taken; the chat shows it small or else its name and size, the bot gets its address.
   async sayFile(file, taken = false) {
     this.actedAt = Date.now();
     try {
@@ -56,7 +56,7 @@ export class Desk {
         this.pane.toast(words("file.tooLarge"), "bad");
         return;
       }
-      const shown = { contentType: attachment.contentType, name: attachment.name ?? file.name, size: file.size };
+      const shown = { contentType: attachment.contentType, name: attachment.name ?? file.name, size: file.size, contentUrl: await thumbnail(file) };
       const message = await postJson("/demo/messages", { conversation: this.place.conversation, person: this.me, attachments: [shown] });
       await this.deliver(message, this.place, [attachment]);
     } catch {

@@ -16,6 +16,8 @@ export class DevicePane {
     this.devices = devices.map((kept) => this.make(kept));
     this.selected = Math.min(selected, this.devices.length - 1);
     this.switcher = el("div", { class: "segmented devices", role: "group", "aria-label": words("device.switcher") });
+    this.pills = el("div", { class: "pills" });
+    new ResizeObserver(() => this.showSelected()).observe(this.pills); // as it does when the pane comes into sight
     this.body = this.build();
     this.node = el("section", { class: "pane device-pane", id: "pane-device", "aria-label": words("paneTitle.device") },
       el("header", { class: "pane-head" }, el("h2", {}, words("paneTitle.device")), this.switcher), this.body);
@@ -41,11 +43,11 @@ export class DevicePane {
     this.state = el("span", { class: "device-state" });
     this.view = el("div", { class: "device-view" });
     this.note = el("p", { class: "device-note", role: "status", "aria-live": "polite" });
-    const panel = el("div", { class: "device-screen" }, el("div", { class: "device-bar" }, this.time, this.state), el("div", { class: "device-middle" }, this.view, this.note));
+    this.panel = el("div", { class: "device-screen" }, el("div", { class: "device-bar" }, this.time, this.state), el("div", { class: "device-middle" }, this.view, this.note));
     this.enterForm = this.buildForm();
     this.reset = el("button", { type: "button", class: "reset-button", onclick: () => this.askReset() }, words("device.reset"));
     const top = el("div", { class: "device-top", "aria-hidden": "true" }, el("span", { class: "grille" }), this.led);
-    return el("div", { class: "device" }, top, panel, this.buildKeypad(), this.reset);
+    return el("div", { class: "device" }, top, this.panel, this.buildKeypad(), this.reset);
   }
 
   buildForm() {
@@ -130,9 +132,11 @@ export class DevicePane {
     const { device } = this;
     this.body.dataset.screen = device.screen;
     this.state.textContent = words(`state.${device.screen}`) || device.screen;
+    const news = device.message && device.message !== this.note.textContent;
     this.note.textContent = device.message;
     this.note.hidden = !device.message;
     this.drawView(device);
+    if (news) this.panel.scrollTop = this.panel.scrollHeight;
     this.drawSwitcher();
   }
 
@@ -161,8 +165,16 @@ export class DevicePane {
     }, tail(device.kept.mac)));
     const more = this.devices.length < MAX_DEVICES && el("button", { type: "button", "aria-label": words("device.add"), title: words("device.add"), onclick: () => this.add() }, icon("plus"));
     const less = this.devices.length > 1 && el("button", { type: "button", "aria-label": words("device.remove"), title: words("device.remove"), onclick: () => this.remove() }, icon("close"));
-    this.switcher.replaceChildren(...[...buttons, more, less].filter(Boolean));
+    this.pills.replaceChildren(...buttons);
+    this.switcher.replaceChildren(...[this.pills, more, less].filter(Boolean));
+    this.showSelected();
     if (hadFocus) buttons[this.selected].focus();
+  }
+
+  // Many devices slide within their place; the one in use stays in sight.
+  showSelected() {
+    const { offsetLeft, offsetWidth } = this.pills.children[this.selected];
+    this.pills.scrollLeft = offsetLeft - (this.pills.clientWidth - offsetWidth) / 2;
   }
 
   save() {

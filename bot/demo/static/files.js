@@ -10,6 +10,7 @@ const PUT = "application/vnd.microsoft.teams.card.file.info";
 const TAKEN = "image/*";
 const INLINE = /^data:image\/(jpeg|png);base64,/;
 const BYTES = { "Content-Type": "application/octet-stream" };
+const THUMBNAIL_PX = 320; // of its longer side, which keeps a message far below the size that Teams takes
 const UNITS = ["byte", "kilobyte", "megabyte"];
 
 const NODES = { [SENT]: sentFile, [TAKEN]: sentFile, [OFFERED]: offeredFile, [PUT]: putFile };
@@ -64,6 +65,18 @@ export async function store(file, taken = false) {
   if (answer.status === 413) return null;
   if (!answer.ok) throw new Error(`${answer.status}`);
   return answer.json();
+}
+
+// A small picture of a picture, for the chat to show and keep; empty for what the browser cannot draw.
+export async function thumbnail(file) {
+  const picture = file.type.startsWith("image/") && await createImageBitmap(file).catch(() => null);
+  if (!picture) return "";
+  const scale = Math.min(1, THUMBNAIL_PX / Math.max(picture.width, picture.height));
+  const [width, height] = [picture.width, picture.height].map((side) => Math.max(1, Math.round(side * scale)));
+  const canvas = el("canvas", { width, height });
+  canvas.getContext("2d").drawImage(picture, 0, 0, width, height);
+  picture.close();
+  return canvas.toDataURL("image/jpeg", 0.75);
 }
 
 // The buttons beside the text, each with the chooser behind it: one for any file, one that opens a phone's camera.

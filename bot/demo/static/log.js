@@ -5,21 +5,23 @@ import { messageNode } from "./messages.js";
 
 const TOGETHER_MS = 5 * 60_000;
 const NEAR_PX = 90;
+const EDGE_PX = 8;
+const THERE_PX = 2;
 
 export class MessageLog {
   constructor(label) {
     this.list = el("div", { class: "log-list" });
     this.node = el("div", { class: "log", role: "log", "aria-label": label, tabindex: "0" }, this.list);
     this.following = true;
-    this.node.addEventListener("scroll", () => { this.following = this.isAtEnd(); });
+    this.node.addEventListener("scroll", () => { this.following = this.isAtEnd(THERE_PX); });
     const growing = new ResizeObserver(() => { if (this.following) this.toEnd(); });
     growing.observe(this.node);
     growing.observe(this.list); // a picture takes its place once it is drawn
   }
 
-  isAtEnd() {
+  isAtEnd(near = NEAR_PX) {
     const { scrollHeight, scrollTop, clientHeight } = this.node;
-    return scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    return scrollHeight - scrollTop - clientHeight < near;
   }
 
   find(id) {
@@ -43,6 +45,16 @@ export class MessageLog {
     this.node.scrollTop = this.node.scrollHeight;
   }
 
+  // What somebody has just changed is read from its top, however tall it became.
+  toTopOf(node) {
+    const log = this.node.getBoundingClientRect();
+    const box = node.getBoundingClientRect();
+    const above = box.top - EDGE_PX - log.top;
+    const below = box.bottom + EDGE_PX - log.bottom;
+    this.node.scrollTop += Math.min(above, Math.max(0, below));
+    this.following = this.isAtEnd(THERE_PX);
+  }
+
   add(into, message, desk) {
     const last = into.lastElementChild;
     const together = last?.dataset.from === message.from.id && Date.parse(message.at) - Number(last.dataset.at) < TOGETHER_MS;
@@ -63,8 +75,13 @@ export class MessageLog {
     const fresh = this.build(message, desk, !old.classList.contains("follows"));
     fresh.classList.add("changed");
     fresh.addEventListener("animationend", () => fresh.classList.remove("changed"), { once: true });
-    this.keepingPlace(() => old.replaceWith(fresh));
-    if (hadFocus) fresh.focus({ preventScroll: true });
+    if (!hadFocus) {
+      this.keepingPlace(() => old.replaceWith(fresh));
+      return;
+    }
+    old.replaceWith(fresh);
+    fresh.focus({ preventScroll: true });
+    this.toTopOf(fresh);
   }
 
   busy(message, on) {

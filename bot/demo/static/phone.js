@@ -1,6 +1,7 @@
 // A phone with one person's 1:1 chat; the technician's phone can change hands.
 
 import { ChatPane } from "./chat-pane.js";
+import { choose, chosen } from "./choices.js";
 import { Desk } from "./desk.js";
 import { avatar, clock, el, icon } from "./dom.js";
 import { attachButton, cameraButton, dropTarget } from "./files.js";
@@ -14,7 +15,7 @@ export class PhonePane extends ChatPane {
     super({ id, line, store });
     this.people = people;
     this.desks = new Map(people.map((person) => [person.id, this.deskOf(person)]));
-    this.desk = this.desks.get(people[0].id);
+    this.desk = this.desks.get(chosen(id, [...this.desks.keys()]));
     this.log.node.append(this.emptyState(words("emptyChat"), words("emptyChatMore"), "bot"));
     this.holder = el("span", { class: "holder" });
     this.node = el("section", { class: "pane phone-pane", id: `pane-${id}`, "aria-label": words(`paneTitle.${id}`) },
@@ -77,6 +78,7 @@ export class PhonePane extends ChatPane {
   handTo(person) {
     if (person.id === this.desk.me) return;
     this.desk = this.desks.get(person.id);
+    choose(this.id, person.id);
     this.drawHolder();
     this.toasts.replaceChildren();
     this.typing.hidden = true;
@@ -86,9 +88,8 @@ export class PhonePane extends ChatPane {
 
   drawHolder() {
     const { person } = this.desk.place;
-    const role = words(`role.${person.role || "none"}`);
     this.holder.textContent = person.name;
-    this.reader.textContent = `${person.name.split(" ")[0]} · ${role}`;
+    this.reader.textContent = person.name.split(" ")[0]; // the bot alone knows what role they have by now
     this.buttons?.forEach((button, index) => button.setAttribute("aria-pressed", String(this.people[index] === person)));
   }
 
