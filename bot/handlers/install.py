@@ -55,6 +55,7 @@ async def install(turn: Turn, device: str, note: str = "") -> Reply:
 
 
 @router.command("mounted <device> [<note>]", needs=SITE)
+@router.action("mounted")
 async def mounted(turn: Turn, device: str, note: str = "") -> Reply:
     """Confirm the mounting only, where a device has not called in or its screen was not seen."""
     found, note = await turn.provisioning.device_and_rest(turn.actor, f"{device} {note}")
@@ -62,6 +63,7 @@ async def mounted(turn: Turn, device: str, note: str = "") -> Reply:
 
 
 @router.command("screen <device> [<note>]", needs=SITE)
+@router.action("screen")
 async def screen(turn: Turn, device: str, note: str = "") -> Reply:
     """Confirm that a device is installed and its screen shows your organisation."""
     found, note = await turn.provisioning.device_and_rest(turn.actor, f"{device} {note}")

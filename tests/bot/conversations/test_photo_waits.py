@@ -237,3 +237,11 @@ async def test_the_photo_of_the_mounting_stays_when_the_screen_is_confirmed(
     await sam.says("screen 2.14")
     device, photo = await house.record(A), await kept(house)
     assert device.installed and device.installed.screen and photo and device.installed.photo == photo.key
+
+
+async def test_which_one_was_mounted_is_asked(house: House, sam: Someone, oslo: None) -> None:
+    asked = await sam.says("mounted 80-5E-C0-11-22-75 left")
+    assert asked.title == "Did you mean …22:35 (3.01)?"
+    assert (await sam.presses("Yes")).title == "Saved 07:30."
+    word = (await house.record(C)).installed
+    assert word and (word.mounting_only, word.note) == (True, "left")
