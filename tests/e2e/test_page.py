@@ -282,6 +282,19 @@ def test_what_a_button_opens_is_read_from_its_top(me):
     assert box["y"] <= first.bounding_box()["y"] < box["y"] + box["height"] / 2
 
 
+def test_a_push_line_makes_room_for_whoever_presses_a_button(me):
+    me.says("technician", "next")
+    me.sees("technician", "4829 1376 0257")
+    me.page.wait_for_timeout(4_100)  # an answer to what was just said is no news
+    me.page.evaluate("""() => fetch("/demo/connector/v3/conversations/a:sam/activities", {
+        method: "POST", body: JSON.stringify({ type: "message", text: "News", summary: "News" }),
+    })""")
+    push = me.pane("technician").locator(".push")
+    sync_api.expect(push).to_contain_text("News")
+    me.presses("technician", "Confirm install")
+    sync_api.expect(push).to_be_hidden(timeout=1_500)
+
+
 def test_the_keyboard_alone_is_enough(me, service):
     box = me.pane("admin").locator(".compose-text")
     box.focus()
