@@ -249,6 +249,21 @@ def test_whose_phone_it_is_stays_chosen_when_the_page_starts_anew(me):
     sync_api.expect(head).to_have_text("Sam")
 
 
+def test_the_newest_message_stays_in_sight_when_the_window_changes(me):
+    log = me.pane("technician").locator(".log")
+    for number, name in enumerate(("list", "next"), 1):
+        me.says("technician", name)
+        sync_api.expect(log.locator(".from-bot .card-frame")).to_have_count(1 + number)
+    me.presses("technician", "Confirm install")
+    sync_api.expect(log.locator(".message:focus")).to_have_count(1)
+    me.says("technician", "next")
+    sync_api.expect(log.locator(".from-bot .card-frame")).to_have_count(4)
+    for width, height in ((1280, 800), (1240, 700), (1600, 900), (1366, 600), (1280, 760)):
+        me.page.set_viewport_size({"width": width, "height": height})
+        me.page.wait_for_timeout(300)
+        assert log.evaluate("node => node.scrollHeight - node.scrollTop - node.clientHeight") <= 2
+
+
 def test_what_a_button_opens_is_read_from_its_top(me):
     me.page.set_viewport_size({"width": 390, "height": 520})
     me.page.locator("#tabs").get_by_role("button", name="Technician").click()
@@ -265,6 +280,19 @@ def test_what_a_button_opens_is_read_from_its_top(me):
     me.page.wait_for_timeout(300)  # what comes after must not push it out again
     box = log.bounding_box()
     assert box["y"] <= first.bounding_box()["y"] < box["y"] + box["height"] / 2
+
+
+def test_a_push_line_makes_room_for_whoever_presses_a_button(me):
+    me.says("technician", "next")
+    me.sees("technician", "4829 1376 0257")
+    me.page.wait_for_timeout(4_100)  # an answer to what was just said is no news
+    me.page.evaluate("""() => fetch("/demo/connector/v3/conversations/a:sam/activities", {
+        method: "POST", body: JSON.stringify({ type: "message", text: "News", summary: "News" }),
+    })""")
+    push = me.pane("technician").locator(".push")
+    sync_api.expect(push).to_contain_text("News")
+    me.presses("technician", "Confirm install")
+    sync_api.expect(push).to_be_hidden(timeout=1_500)
 
 
 def test_the_keyboard_alone_is_enough(me, service):

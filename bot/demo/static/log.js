@@ -13,10 +13,18 @@ export class MessageLog {
     this.list = el("div", { class: "log-list" });
     this.node = el("div", { class: "log", role: "log", "aria-label": label, tabindex: "0" }, this.list);
     this.following = true;
-    this.node.addEventListener("scroll", () => { this.following = this.isAtEnd(THERE_PX); });
-    const growing = new ResizeObserver(() => { if (this.following) this.toEnd(); });
+    this.node.addEventListener("scroll", () => { if (this.size === this.sizeNow()) this.following = this.isAtEnd(); });
+    const growing = new ResizeObserver(() => {
+      this.size = this.sizeNow();
+      if (this.following) this.toEnd();
+    });
     growing.observe(this.node);
     growing.observe(this.list); // a picture takes its place once it is drawn
+  }
+
+  // While it differs from what was seen last, it is the size that moved the log, and not its reader.
+  sizeNow() {
+    return `${this.node.clientHeight} ${this.node.scrollHeight}`;
   }
 
   isAtEnd(near = NEAR_PX) {
@@ -42,6 +50,7 @@ export class MessageLog {
   }
 
   toEnd() {
+    this.following = true;
     this.node.scrollTop = this.node.scrollHeight;
   }
 

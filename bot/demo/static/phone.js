@@ -70,6 +70,12 @@ export class PhonePane extends ChatPane {
     this.pushTimer = setTimeout(() => this.putAway(), PUSH_MS);
   }
 
+  // Whoever presses something in the chat has seen what its head was covered by.
+  busy(message, on) {
+    super.busy(message, on);
+    if (on) this.putAway();
+  }
+
   putAway() {
     this.push.hidden = true;
     this.push.replaceChildren();
