@@ -32,7 +32,7 @@ async def test_a_german_day_beside_an_english_admin(house: House, dana: Someone,
     assert (card.title, spoken(card)) == ("Als Nächstes: Oslo, Etage 2, Raum 2.14", "de")
     assert "gültig bis morgen 08:30" in card.all and "Am Gerät: Einstellungen, Gerät bereitstellen" in card.all
     assert card.buttons == ["Fertig melden", "Problem", "Liste"]
-    assert card.summary == "Als Nächstes: Oslo, Etage 2, Raum 2.14, 1 von 2"
+    assert card.summary == "Als Nächstes: Oslo, Etage 2, Raum 2.14, 1 von 3"
     assert "Valid until 07:30 tomorrow" in dana.card.all and spoken(dana.card) == "en"
 
     listed = await jana.says("list")
