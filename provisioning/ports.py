@@ -10,6 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from provisioning.events import Event
 from provisioning.model import Change, Conversation, OutboxMessage, Record, State
+from provisioning.signin import Account, DeviceGrant
 from provisioning.uploads import BadRow, RowFault, SheetRow
 
 R = TypeVar("R", bound=Record)
@@ -168,6 +169,15 @@ class Store(Protocol):
 
     async def last_seen(self, macs: Sequence[str]) -> Mapping[str, datetime]: ...
 
+    async def silent(
+        self, after: datetime | None, until: datetime, *, beyond: str | None = None, limit: int = 500
+    ) -> Page[tuple[str, datetime]]:
+        """Devices (MAC, last call) whose last call lies in (after, until], the longest silent first.
+
+        Keyset-paged by `beyond`. What is noted of MACs that are on no list is among them. 1 ≤ limit ≤ 1000.
+        """
+        ...
+
     def watch(self, *topics: str) -> AbstractAsyncContextManager[Watch]:
         """Topics are record keys and "outbox"."""
         ...
@@ -307,3 +317,22 @@ class Messenger(Protocol):
     async def member(self, conversation: Conversation, teams_id: str) -> Member: ...
 
     async def members(self, conversation: Conversation) -> Sequence[Member]: ...
+
+
+class IdentityProvider(Protocol):
+    """The configured OpenID provider, asked by the service's own client (RFC 8628, OpenID Connect Core 1.0).
+
+    Errors of both: the `ProviderError` tree, `ProviderAway` where asking again later makes sense.
+    """
+
+    async def begin(self, hint: str = "") -> DeviceGrant:
+        """Ask for a code; `hint` is the intended account, for providers that take one."""
+        ...
+
+    async def redeem(self, device_code: str) -> Account:
+        """One poll: who approved, from an ID token that was verified.
+
+        `AuthorizationPending` and `PollSlower` while nobody did. Access tokens are dropped unread: a device acts on
+        its sign-in by itself.
+        """
+        ...
