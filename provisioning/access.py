@@ -16,6 +16,7 @@ class Permission(StrEnum):
     ISSUE_CODES = "issue_codes"  # issue, reissue, revoke, assign, see any code
     MANAGE_PEOPLE = "manage_people"
     CONNECT_CHANNELS = "connect_channels"
+    SIGN_IN = "sign_in"  # accounts, sign-in and sign-out from afar, other commands to devices, factory reset
     WORK_ON_SITE = "work_on_site"  # own devices: next, code, install, problem
     FOLLOW_ROLLOUT = "follow_rollout"
 

@@ -122,16 +122,16 @@ class Keyring:
             raise ValueError("there is no sealed code, or its key is not in CODE_KEYS")
         return self._opened(code.key_id, code.sealed, _bound(mac, code.issue))
 
-    def wrap(self, mac: str, text: str) -> str:
-        """A code that waits in an upload for [Add]: sealed for this MAC and for that alone, with the id of its key."""
-        return f"{self._newest}:{self._sealed(text, _waiting(mac))}"
+    def wrap(self, mac: str, text: str, purpose: str = "upload") -> str:
+        """A secret that waits for its use: sealed for this MAC and purpose alone, with the id of its key."""
+        return f"{self._newest}:{self._sealed(text, _waiting(mac, purpose))}"
 
-    def unwrap(self, mac: str, sealed: str) -> str:
-        """What `wrap` sealed. Raises `ValueError` where it was not for this MAC, or its key is gone."""
+    def unwrap(self, mac: str, sealed: str, purpose: str = "upload") -> str:
+        """What `wrap` sealed. Raises `ValueError` where it was not for this MAC and purpose, or its key is gone."""
         key_id, _, body = sealed.rpartition(":")
         if key_id not in self._seal:
             raise ValueError("the key of this code is not in CODE_KEYS")
-        return self._opened(key_id, body, _waiting(mac))
+        return self._opened(key_id, body, _waiting(mac, purpose))
 
     def matches(self, mac: str, code: ActivationCode | None, presented: str) -> bool:
         """Constant time, and the same work where there is nothing to compare with."""
@@ -163,8 +163,8 @@ def _bound(mac: str, issue: int) -> bytes:
     return f"{SEAL_VERSION}\x1f{mac}\x1f{issue}".encode()
 
 
-def _waiting(mac: str) -> bytes:
-    return f"{SEAL_VERSION}\x1fupload\x1f{mac}".encode()
+def _waiting(mac: str, purpose: str) -> bytes:
+    return f"{SEAL_VERSION}\x1f{purpose}\x1f{mac}".encode()
 
 
 def hash_token(token: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 
+from provisioning.commands import CommandStatus, bounded
 from provisioning.errors import ResetRequired
 from provisioning.events import (
     CodeIssued,
@@ -17,14 +18,19 @@ from provisioning.events import (
     DeviceProvisioned,
     DeviceRemoved,
     DeviceReset,
+    DeviceSignedIn,
+    DeviceSignedOut,
     Event,
     InstallConfirmed,
     ProblemAnswered,
     ProblemReported,
     ProblemSolved,
+    ResetOrdered,
+    ResetReported,
 )
 from provisioning.model import ActivationCode, Actor, Authority, Change, Device, State
 from provisioning.onsite import Answered, Installation, Problem
+from provisioning.signin import Account, SignIn, Stage
 
 
 class Step(StrEnum):
@@ -153,6 +159,7 @@ def provision(device: Device, now: datetime, token: str, source: str, report: Ma
         token=token,
         reset_token="",
         provisioned_at=now,
+        doubted_at=None,
         problem=None,
         type=report.get("type") or device.type,
         model=report.get("model") or device.model,
@@ -163,10 +170,39 @@ def provision(device: Device, now: datetime, token: str, source: str, report: Ma
     return Change(puts=(fresh,), events=(fact,))
 
 
-def reset(device: Device, now: datetime) -> Change:
-    """The device was set back to factory settings and said so, listed or not: a new life begins, its token is dead."""
+def sign_in(device: Device, flow: SignIn, account: Account, now: datetime) -> Change:
+    """The intended account approved it. Its secrets are erased with the end of the flow."""
     fresh = replace(
-        _at_ease(replace(device, stray=None)),
+        device,
+        state=after(device, Step.SIGN_IN),
+        sign_in=replace(flow, stage=Stage.SIGNED_IN, ended_at=now, sealed="", page="", detail=""),
+        account=flow.account,
+        signed_in_as=account.name,
+        signed_in_id=account.id,
+        signed_in_at=now,
+    )
+    fact = DeviceSignedIn(
+        at=now,
+        actor="service",
+        subject=device.mac,
+        account=account.name,
+        account_id=account.id,
+        asked_by=flow.by,
+    )
+    return Change(puts=(fresh,), events=(fact,))
+
+
+def sign_out(device: Device, now: datetime) -> Change:
+    """The device did as it was asked: it can be signed in again with nobody on site."""
+    fresh = replace(device, state=after(device, Step.SIGN_OUT), signed_in_at=None)
+    fact = DeviceSignedOut(at=now, actor="device", subject=device.mac, account=device.signed_in_as)
+    return Change(puts=(fresh,), events=(fact,))
+
+
+def _new_life(device: Device, now: datetime) -> Device:
+    """What only the former life had is gone, a sign-in under way with it; what waited for the device has lapsed."""
+    return replace(
+        _parted(_at_ease(replace(device, stray=None)), now),
         state=after(replace(device, removed_at=None), Step.RESET),
         life=device.life + 1,
         token="",
@@ -176,8 +212,41 @@ def reset(device: Device, now: datetime) -> Change:
         code=None,
         provisioned_at=None,
         installed=None,
+        signed_in_at=None,
     )
+
+
+def _parted(device: Device, now: datetime) -> Device:
+    """Nothing from afar reaches it any more."""
+    flow = device.live_sign_in
+    over = (
+        replace(flow, stage=Stage.CANCELLED, ended_at=now, why="gone", sealed="", page="") if flow else device.sign_in
+    )
+    lapsed = tuple(
+        replace(each, status=CommandStatus.LAPSED, settled_at=now) if each.open else each for each in device.commands
+    )
+    return replace(device, sign_in=over, commands=bounded(lapsed), offline_since=None, stale=False, doubted_at=None)
+
+
+def reset(device: Device, now: datetime) -> Change:
+    """The device was set back to factory settings and said so, listed or not: a new life begins, its token is dead.
+
+    Where an admin had begun that life already, it is only known now that the device followed.
+    """
+    if not device.provisioned and device.reset_token:
+        followed = ResetReported(at=now, actor="device", subject=device.mac, life=device.life)
+        return Change(puts=(replace(device, reset_token=""),), events=(followed,))
+    fresh = _new_life(device, now)
     return Change(puts=(fresh,), events=(DeviceReset(at=now, actor="device", subject=device.mac, life=fresh.life),))
+
+
+def order_reset(device: Device, now: datetime, actor: Actor) -> Change:
+    """An admin ends this life: its registration, its sign-in and any live code are dead at once, final.
+
+    With its old token the device still hears that it has to be reset, and reports that it was.
+    """
+    fresh = replace(_new_life(device, now), reset_token=device.token or device.reset_token)
+    return Change(puts=(fresh,), events=(ResetOrdered(at=now, actor=actor.id, subject=device.mac, life=fresh.life),))
 
 
 def remove(device: Device, now: datetime, actor: Actor, fact: Event | None = None) -> Change:
@@ -186,7 +255,7 @@ def remove(device: Device, now: datetime, actor: Actor, fact: Event | None = Non
     With the token it can still report that reset, so that it can come back.
     """
     gone = replace(
-        _at_ease(replace(device, stray=None)),
+        _parted(_at_ease(replace(device, stray=None)), now),
         removed_at=now,
         code=None,
         token="",

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from provisioning.batches import Batch
 from provisioning.bookkeeping import Attempts, Lease, Operation, Segment
+from provisioning.commands import DeviceCommand
 from provisioning.jobs import Job
 from provisioning.onsite import CodeRequest, Installation, Problem, Stray
 from provisioning.photos import Photo
+from provisioning.signin import SignIn, SignInRun
 from provisioning.uploads import Upload, UploadPart
 
 if TYPE_CHECKING:
@@ -149,6 +151,14 @@ class Device:
     request: CodeRequest | None = None  # a code is asked for and not yet made
     stray: Stray | None = None  # another device called with this one's code
     locked_at: datetime | None = None  # too many wrong codes ended its last code
+    sign_in: SignIn | None = None  # the last remote sign-in, live or ended
+    offline_since: datetime | None = None  # its last call, where that is longer ago than OFFLINE_AFTER
+    stale: bool = False  # no contact for longer than STALE_AFTER: flagged, never dropped
+    signed_in_as: str = ""  # the account that approved last, as people write it; kept after a sign-out
+    signed_in_id: str = ""  # its object id: the next sign-in of the same account is compared with it
+    signed_in_at: datetime | None = None
+    commands: tuple[DeviceCommand, ...] = ()  # those that wait, and the latest that were settled
+    doubted_at: datetime | None = None  # it presented its MAC though it was provisioned: told at most hourly
     removed_at: datetime | None = None  # kept: a removed device that comes back has its state and life
     batch: str = ""  # the import that put it on the list: nobody sees it while that batch `hides`
     version: int = 0
@@ -196,6 +206,19 @@ class Device:
         """By a problem that nobody has answered yet."""
         return self.problem is not None and self.problem.answer is None
 
+    @property
+    def waiting_commands(self) -> tuple[DeviceCommand, ...]:
+        return tuple(command for command in self.commands if command.open)
+
+    @property
+    def live_sign_in(self) -> SignIn | None:
+        return self.sign_in if self.sign_in and self.sign_in.live else None
+
+    @property
+    def reset_awaited(self) -> bool:
+        """An admin began a new life, and nobody has said yet that the device itself was reset."""
+        return self.life > 1 and bool(self.reset_token) and not self.provisioned and not self.removed
+
     def live_code(self, now: datetime) -> ActivationCode | None:
         return self.code if self.code and self.code.live(now) else None
 
@@ -222,6 +245,7 @@ class Person:
     current: str = ""  # MAC of the one device whose code their phone shows
     photo_for: str = ""  # MAC whose install their next picture belongs to …
     photo_until: datetime | None = None  # … if it comes by then
+    signing: SignInRun | None = None  # of an admin: devices that they sign in one after the other
     greeted_on: str = ""  # the day, on their own calendar, that began last, with a message or without (ISO 8601)
     access_ended_at: datetime | None = None
     version: int = 0
@@ -308,6 +332,13 @@ class MessageKind(StrEnum):
     CODES_TO_EXTEND = "codes_to_extend"  # to admins: many end, or some that nobody on site can renew
     CODES_ENDED = "codes_ended"  # thread: more than five codes died
     PHOTO_MISSING = "photo_missing"  # to a technician: the photo of an install did not come
+    SIGN_INS_WAITING = "sign_ins_waiting"  # to admins: devices wait for sign-in
+    SIGN_IN_REFUSED = "sign_in_refused"  # to the admin who asked: another account approved, or it cannot be trusted
+    NEXT_SIGN_IN = "next_sign_in"  # to an admin who signs in one after the other: the next one
+    RESET_DOUBTED = "reset_doubted"  # to whoever holds it, or to admins: a provisioned device presented its MAC again
+    COMMAND_SETTLED = "command_settled"  # to the admin who asked a device for something, where it took a while
+    DEVICES_OFFLINE = "devices_offline"  # to admins and to the channel's thread
+    DEVICES_STALE = "devices_stale"  # to admins: no contact for long
     CARD_GONE = "card_gone"  # to admins: the living card was deleted twice
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from provisioning.commands import CommandName
 from provisioning.errors import DeliveryError, Rejected, Throttled, TryAgain, Unreachable
 from provisioning.events import (
     AccessAsked,
@@ -15,10 +16,19 @@ from provisioning.events import (
     CodeIssued,
     CodeLocked,
     CodeReceived,
+    CommandSettled,
     DeviceAssigned,
     DeviceHandedOver,
+    DeviceMoved,
+    DeviceOffline,
+    DeviceOnline,
+    DeviceProvisioned,
+    DeviceRemoved,
     DeviceReplaced,
+    DeviceReset,
+    DeviceSignedIn,
     DevicesSwapped,
+    DeviceStale,
     Event,
     InstallConfirmed,
     PersonUnreachable,
@@ -27,11 +37,16 @@ from provisioning.events import (
     ProblemAnswered,
     ProblemReported,
     ProblemSolved,
+    ResetDoubted,
+    ResetOrdered,
+    SignInAsked,
+    SignInEnded,
     StrayAsked,
 )
 from provisioning.model import MessageKind, MessageStatus, OutboxMessage, Post, Rollout
 from provisioning.onsite import CodeRequest
 
+GRAVE = frozenset({"wrong_account", "other_tenant", "token_untrusted"})  # ends of a sign-in that are told
 PACE = timedelta(seconds=30)  # a living card in a channel is edited at most this often
 LONGEST_PAUSE = timedelta(minutes=5)
 GIVE_UP_AFTER = timedelta(hours=48)
@@ -39,6 +54,26 @@ GIVE_UP_AFTER = timedelta(hours=48)
 CAN_WAIT = frozenset(
     {MessageKind.MORNING, MessageKind.NEW_JOBS, MessageKind.CODES_ENDING, MessageKind.PROBLEM_ANSWERED}
 )
+# Lists that stand in chats and change with many devices: the subject of their posts.
+QUEUE, OFFLINE = "sign-ins", "offline"
+BOARDS: Mapping[type[Event], str] = {
+    DeviceProvisioned: QUEUE,
+    SignInAsked: QUEUE,
+    SignInEnded: QUEUE,
+    DeviceSignedIn: QUEUE,
+    DeviceReset: QUEUE,
+    ResetOrdered: QUEUE,
+    DeviceRemoved: QUEUE,
+    DeviceMoved: QUEUE,
+    DeviceOffline: OFFLINE,
+    DeviceOnline: OFFLINE,
+}
+# What is told of many devices at once waits a little, on a lane of its own, so that it comes once.
+GATHERED: Mapping[MessageKind, timedelta] = {
+    MessageKind.SIGN_INS_WAITING: timedelta(seconds=30),
+    MessageKind.DEVICES_OFFLINE: timedelta(seconds=30),
+    MessageKind.DEVICES_STALE: timedelta(seconds=30),
+}
 QUIET_LANE = "quiet:{person}:{kind}"
 
 
@@ -116,6 +151,26 @@ def _to_channels(event: Event, audience: Audience) -> Iterator[str]:
     return (rollout.key for rollout in audience.channels(event.subject))
 
 
+def _to_whoever_asked(event: Event, audience: Audience) -> Iterator[str]:
+    """Where it took so long, or went so wrong, that a changed card is not enough; and whoever waits for a note."""
+    if not isinstance(event, CommandSettled) or event.status not in ("done", "failed"):
+        return iter(())
+    worth_it = event.late or event.status == "failed" or event.command == CommandName.DIAGNOSTICS
+    return iter((event.asked_by,) if worth_it and event.asked_by in audience.admins else ())
+
+
+def _to_whoever_was_refused(event: Event, audience: Audience) -> Iterator[str]:
+    """A wrong account, or a token that cannot be trusted, is more than a card that changed."""
+    grave = isinstance(event, SignInEnded) and event.why in GRAVE
+    return iter((event.asked_by,) if isinstance(event, SignInEnded) and grave else ())
+
+
+def _to_holder_or_admins(event: Event, audience: Audience) -> Iterator[str]:
+    """Its technician, who may stand in front of it; else the admins."""
+    technician = event.technician if isinstance(event, ResetDoubted) else ""
+    return iter((technician,) if technician else audience.admins)
+
+
 def _to_actor_unless_photo(event: Event, audience: Audience) -> Iterator[str]:
     """The next device waits for the photo that follows: one thing at a time."""
     follows = isinstance(event, InstallConfirmed) and event.photo
@@ -137,6 +192,12 @@ TOLD: Mapping[type[Event], tuple[tuple[MessageKind, Readers], ...]] = {
     CodeDenied: ((MessageKind.CODE_ANSWERED, _to_technician),),
     CodeLocked: ((MessageKind.CODE_LOCKED, _to_admins),),
     StrayAsked: ((MessageKind.STRAY_ASKED, _to_admins),),
+    DeviceProvisioned: ((MessageKind.SIGN_INS_WAITING, _to_admins),),
+    SignInEnded: ((MessageKind.SIGN_IN_REFUSED, _to_whoever_was_refused),),
+    CommandSettled: ((MessageKind.COMMAND_SETTLED, _to_whoever_asked),),
+    ResetDoubted: ((MessageKind.RESET_DOUBTED, _to_holder_or_admins),),
+    DeviceOffline: ((MessageKind.DEVICES_OFFLINE, _to_admins), (MessageKind.DEVICES_OFFLINE, _to_channels)),
+    DeviceStale: ((MessageKind.DEVICES_STALE, _to_admins),),
     PersonUnreachable: ((MessageKind.UNREACHABLE, _to_admins),),
     ProblemReported: (
         (MessageKind.PROBLEM_REPORTED, _to_admins),
@@ -164,7 +225,14 @@ def messages(events: Sequence[Event], audience: Audience, now: datetime) -> tupl
     }
     edits = tuple(edit(post, now) for post in audience.posts if post.key != audience.pressed)
     fresh = (tell(kind, reader, about, now, **_whose(kind, reader, events)) for kind, reader, about in told)
-    return (*fresh, *edits)
+    return (*map(_gathered, fresh), *edits)
+
+
+def _gathered(message: OutboxMessage) -> OutboxMessage:
+    pause = GATHERED.get(message.kind)
+    if pause is None:
+        return message
+    return replace(message, due_at=message.due_at + pause, lane=f"{message.kind}:{message.recipient}")
 
 
 def _whose(kind: MessageKind, reader: str, events: Sequence[Event]) -> dict[str, str]:
@@ -177,7 +245,8 @@ def _whose(kind: MessageKind, reader: str, events: Sequence[Event]) -> dict[str,
 
 def _about(kind: MessageKind, event: Event) -> str:
     """Some messages are about whatever is there when they go out, not about one thing."""
-    return "" if kind in (MessageKind.NEXT_DEVICE, MessageKind.NEW_JOBS) else event.subject
+    whatever = (MessageKind.NEXT_DEVICE, MessageKind.NEW_JOBS, *GATHERED)
+    return "" if kind in whatever else event.subject
 
 
 def tell(kind: MessageKind, reader: str, subject: str, now: datetime, **params: str) -> OutboxMessage:
@@ -214,8 +283,8 @@ def held_back(message: OutboxMessage, until: datetime) -> OutboxMessage:
 
 
 def edit(post: Post, now: datetime) -> OutboxMessage:
-    """Redraw a post. In a channel at most every 30 s, on a lane of its own, so that replies do not wait for it."""
-    living = not post.conversation.personal
+    """Redraw a post. In a channel, and where it lists many, at most every 30 s, on a lane of its own: nothing waits."""
+    living = not post.conversation.personal or post.subject in BOARDS.values()
     last = post.edited_at or post.posted_at
     due = max(now, last + PACE) if living else now
     return OutboxMessage(

@@ -73,6 +73,12 @@ class BlockedByPolicy(ProviderError):
     stage = Stage.BLOCKED
 
 
+class AskerGone(ProviderError):
+    code = "asker_gone"
+    message = N_("Whoever asked for it has no access any more.")
+    stage = Stage.CANCELLED
+
+
 class WrongAccount(ProviderError):
     """`detail` is the account that approved."""
 
@@ -131,6 +137,7 @@ PROVIDER_ERRORS: Mapping[str, type[ProviderError]] = {
         AuthorizationDeclined,
         GrantEnded,
         BlockedByPolicy,
+        AskerGone,
         WrongAccount,
         GrantUnknown,
         ClientRefused,

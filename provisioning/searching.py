@@ -26,6 +26,7 @@ FILTERS: Mapping[str, tuple[str, State | bool]] = {
     "signed in": ("state", State.SIGNED_IN),
     "signed-out": ("state", State.SIGNED_OUT),
     "signed out": ("state", State.SIGNED_OUT),
+    "stale": ("stale", True),
     "problem": ("problem", True),
     "problems": ("problem", True),
 }

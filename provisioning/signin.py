@@ -76,6 +76,7 @@ class SignIn:
     page: str = ""  # where the code is typed
     interval: float = INTERVAL.total_seconds()  # seconds between two polls, as slow as the provider asked for
     expires_at: datetime | None = None
+    shown_at: datetime | None = None  # the first poll comes one interval later
     silent_since: datetime | None = None  # the provider does not answer since then; polling goes on
     ended_at: datetime | None = None
     why: str = ""  # code of what ended it, see provider_errors; of CANCELLED who or what did
@@ -84,6 +85,24 @@ class SignIn:
     @property
     def live(self) -> bool:
         return self.stage.live
+
+
+@dataclass(frozen=True, slots=True)
+class SignInRun:
+    """An admin signs devices in one after the other: one code at a time, the next when the last one is settled."""
+
+    scope: str  # as it is said: a site, `#tag`, or "all"
+    started_at: datetime
+    again: bool = False  # of signed-out devices instead of those that wait for their first sign-in
+    mac: str = ""  # whose turn it is
+    done: int = 0
+    skipped: tuple[str, ...] = ()  # MACs that do not come again in this run
+    idle: int = 0  # codes in a row that nobody typed
+    paused: str = ""  # code of why it stands still; empty while it goes on
+
+    @property
+    def on(self) -> bool:
+        return not self.paused
 
 
 def is_account(text: str) -> bool:

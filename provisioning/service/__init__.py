@@ -1,14 +1,15 @@
 """The use cases, a file per feature noun: authorise · load · decide · save · return."""
 
-from provisioning.service.activation import Activation
+from provisioning.service.commanding import Commanding
 from provisioning.service.devices import Devices
 from provisioning.service.exporting import Exporting
 from provisioning.service.housekeeping import Housekeeping
 from provisioning.service.installing import Installing
-from provisioning.service.nearmiss import NearMisses
 from provisioning.service.offline import Offline
 from provisioning.service.outbox import Outbox
 from provisioning.service.problems import Problems
+from provisioning.service.queue import SignInQueue
+from provisioning.service.resetting import Resetting
 from provisioning.service.rollouts import Rollouts
 from provisioning.service.unit import Policy
 from provisioning.service.working import Working
@@ -17,7 +18,7 @@ __all__ = ["Policy", "Provisioning"]
 
 
 class Provisioning(
-    NearMisses,
+    Resetting,
     Devices,
     Working,
     Exporting,
@@ -26,7 +27,8 @@ class Provisioning(
     Problems,
     Outbox,
     Rollouts,
-    Activation,
+    SignInQueue,
+    Commanding,
     Housekeeping,
 ):
     """Everything the product can do; the doors call nothing else."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
 
-from provisioning import codes, lifecycle, throttle
+from provisioning import codes, lifecycle, remote, throttle
 from provisioning.bookkeeping import Attempts
 from provisioning.errors import (
     CodeExpired,
@@ -95,6 +95,7 @@ class Activation(UseCases):
             raise refusal
         if device is None:
             raise AssertionError("a try without refusal has its device")
+        await self._notice(device.mac)
         return Provisioned(
             tenant_id=self.policy.tenant,
             tenant_name=self.policy.organisation,
@@ -197,8 +198,12 @@ class Activation(UseCases):
     # -------------------------------------------------------------- the token's road
 
     async def _by_token(self, token: str) -> Device:
-        """Errors: `TokenRefused` for a token that is not, or no longer, a device's."""
+        """Errors: `TokenRefused` for a token that is not, or no longer, a device's; `DeviceResetRequired` for that of a
+        life which an admin ended.
+        """
         device = await self._holder(token)
+        if device.reset_awaited:
+            raise DeviceResetRequired
         if device.removed or not device.token:
             raise TokenRefused
         return device
@@ -213,25 +218,41 @@ class Activation(UseCases):
     async def device_status(self, token: str, *, since: int | None, wait: float) -> DeviceStatus:
         """Where the device stands: at once if its revision is not `since`, else after a change or `wait` seconds.
 
-        Errors: `TokenRefused`. It is the heartbeat as well.
+        A command whose hour comes meanwhile ends the wait. It is the heartbeat as well. Errors: `TokenRefused`,
+        `DeviceResetRequired`.
         """
         device = await self._by_token(token)
         await self._notice(device.mac)
+        if device.offline_since:
+            await self.unit(DEVICE, lambda: self._decide_online(device.mac))
+            device = await self._by_token(token)
         if device.version == since and wait > 0:
             async with self.store.watch(device.mac) as watch:
                 device = await self._by_token(token)
-                if device.version == since:
-                    await self._wait(watch.wait(wait))
+                if device.version == since and (pause := self._until_due(device, wait)) > 0:
+                    await self._wait(watch.wait(pause))
                     device = await self._by_token(token)
+        now = self.now()
         return DeviceStatus(
             revision=device.version,
             state=device.state,
             tenant_name=self.policy.organisation,
             tenant_id=self.policy.tenant,
             location=device.location,
-            account=device.account,
+            account=device.signed_in_as if device.state is State.SIGNED_IN else device.account,
             life=device.life,
+            commands=tuple((each.id, each.name.value) for each in device.commands if each.due(now)),
         )
+
+    async def _decide_online(self, mac: str) -> tuple[Change, None]:
+        device = await self.store.get(Device, mac)
+        return remote.came_online(device, self.now()) if device else Change(), None
+
+    def _until_due(self, device: Device, wait: float) -> float:
+        """Seconds until a command is due that was not when the device last asked, at most `wait`."""
+        now = self.now()
+        hours = [(each.due_at - now).total_seconds() for each in device.waiting_commands if not each.due(now)]
+        return min((wait, *hours))
 
     async def _notice(self, mac: str) -> None:
         """It called just now; kept in memory and written for all devices together, once a minute."""

@@ -24,6 +24,7 @@ from provisioning.service.extending import ENDING
 from provisioning.service.mornings import Mornings
 from provisioning.service.offline import SHEET
 from provisioning.service.people import SERVICE
+from provisioning.service.presence import Presence
 from provisioning.service.radar import Radar
 from provisioning.uploads import Upload, UploadPart, UploadState
 
@@ -56,7 +57,7 @@ BELIEVED = timedelta(days=2)  # how far a clock may have gone on since a moment 
 VERIFY_LEASE = timedelta(hours=20)  # whoever verified spares the others that day
 
 
-class Housekeeping(Radar, Mornings):
+class Housekeeping(Radar, Mornings, Presence):
     _cared_at: datetime | None = None  # when this instance last had nothing left to seal or to drop
     _looked_through_at: datetime | None = None  # when batches were last looked through
     _more = False  # there was too much for one sweep
@@ -107,6 +108,7 @@ class Housekeeping(Radar, Mornings):
         ended = await self._end_codes()
         await self.watch_codes()
         await self.greet()
+        await self.watch_contact()
         await self._forget_hashes()
         await self._prune()
         await self._forget_uploads()

@@ -37,6 +37,8 @@ from provisioning.events import (
     ProblemSolved,
     ProvisionRefused,
     ProvisionRepeated,
+    ResetDoubted,
+    ResetOrdered,
 )
 from provisioning.hours import Hours
 from provisioning.model import (
@@ -53,7 +55,7 @@ from provisioning.model import (
     site_of,
 )
 from provisioning.notifications import CAN_WAIT, held_back
-from provisioning.ports import Clock, Store
+from provisioning.ports import Clock, IdentityProvider, Store
 from provisioning.texts import Speech
 
 T = TypeVar("T")
@@ -72,6 +74,7 @@ QUIET = (  # facts that change no card
     ProvisionRepeated,
     PersonUnreachable,
     PhotoShown,
+    ResetDoubted,
 )
 HELPING = (CodeIssued, ProblemAnswered, ProblemSolved)  # facts that may help with a reported problem
 MOVING = (
@@ -84,6 +87,7 @@ MOVING = (
     DeviceTagged,
     DeviceProvisioned,
     DeviceReset,
+    ResetOrdered,
     InstallConfirmed,
     ProblemReported,
     ProblemSolved,
@@ -108,6 +112,8 @@ class Policy:
     revoke_leavers: bool = False  # whoever removes or blocks the app loses access by itself
     timezone: tzinfo = UTC  # of whoever's client names none
     hours: Hours = HOURS
+    offline_after: timedelta | None = timedelta(minutes=30)  # without a call, a device counts as offline; None: never
+    stale_after: timedelta | None = timedelta(days=30)  # and as stale; None: never
     invite_link: str = ""  # where somebody installs the app for themselves; empty in local mode
     chat_link: str = ""  # opens the chat with the bot; `&message=` types something there; empty in local mode
 
@@ -115,8 +121,12 @@ class Policy:
 class UseCases:
     """What all use cases stand on: the store, the clock, the keys and the policy."""
 
-    def __init__(self, store: Store, clock: Clock, keys: Keyring, policy: Policy) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, keys: Keyring, policy: Policy, provider: IdentityProvider | None = None
+    ) -> None:
+        """provider: for remote sign-in; without one it is refused in words."""
         self.store, self.clock, self.keys, self.policy = store, clock, keys, policy
+        self.provider = provider
         self.instance = secrets.token_hex(8)  # tells this one from others on the same store
         self._slower = asyncio.Lock()
         self._seen: dict[str, datetime] = {}  # MAC → last call, not yet in the store
@@ -269,6 +279,7 @@ class UseCases:
     async def _posts_to_redraw(self, events: Sequence[Event], audience: notifications.Audience) -> tuple[Post, ...]:
         loud = [event for event in events if not isinstance(event, QUIET)]
         subjects = {event.subject: None for event in loud}
+        subjects |= {board: None for event in loud if (board := notifications.BOARDS.get(type(event)))}
         moving = [event for event in loud if isinstance(event, MOVING)]
         channels = {r.key: None for event in moving for r in audience.channels(event.subject)}
         left = _left(moving)

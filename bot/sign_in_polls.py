@@ -1,0 +1,119 @@
+"""Polls the identity provider for every live sign-in, each on its own time (RFC 8628, 3.5)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from provisioning.errors import StoreError
+from provisioning.provider_errors import ProviderAway
+from provisioning.service import Provisioning
+from provisioning.service.signing import TAKEN_OVER
+from provisioning.signin import SignIn, Stage
+
+log = structlog.get_logger(__name__)
+
+LOOK_EVERY: Final = 1.0  # seconds after which a flow that another turn or instance began is found
+LEASE: Final = timedelta(seconds=15)  # after a crash another instance polls on within that time
+RENEW: Final = timedelta(seconds=5)
+NAME: Final = "sign-ins"
+AFTER_FAULT: Final = 1.0  # seconds before the store is asked again
+
+
+class SignInPolls:
+    """One per process. On several instances one polls at a time: two would be told to slow down."""
+
+    def __init__(self, provisioning: Provisioning, polled: Callable[[float], None] | None = None) -> None:
+        """polled: is told with each poll how many seconds after its time it went out."""
+        self._provisioning, self._polled = provisioning, polled
+        self._followed: dict[str, asyncio.Task[None]] = {}
+        self._renew_at: datetime | None = None
+
+    async def run(self) -> None:
+        """Until cancelled; then another instance may go on at once."""
+        try:
+            while True:
+                try:
+                    await self.look()
+                except StoreError as error:
+                    log.debug("sign-ins wait for the store", reason=str(error))  # the sweep tells of it, once
+                await self._provisioning.clock.sleep(LOOK_EVERY)
+        finally:
+            await self._let_all_go()
+            with contextlib.suppress(StoreError, TimeoutError):
+                async with asyncio.timeout(AFTER_FAULT):
+                    await self._provisioning.let_go(NAME)
+
+    async def look(self) -> None:
+        """Follows every live flow that is not followed yet, where this instance is the one that polls."""
+        live = await self._provisioning.live_sign_ins()
+        if not live:
+            self._renew_at = None
+            return
+        if not await self._holds():
+            return await self._let_all_go()
+        now = self._provisioning.now()
+        for mac, flow in live:
+            if flow.id not in self._followed and _ours(flow, now):
+                task = asyncio.create_task(self._follow(mac, flow))
+                self._followed[flow.id] = task
+                task.add_done_callback(lambda _task, id_=flow.id: self._followed.pop(id_, None))
+        return None
+
+    async def _holds(self) -> bool:
+        now = self._provisioning.now()
+        if self._renew_at is None or not now < self._renew_at <= now + RENEW:
+            if not await self._provisioning.holds(NAME, LEASE):
+                self._renew_at = None
+                return False
+            self._renew_at = now + RENEW
+        return True
+
+    async def _let_all_go(self) -> None:
+        tasks = list(self._followed.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _follow(self, mac: str, flow: SignIn) -> None:
+        """One flow, from its next poll to its end. A provider's answer that could not be saved is saved later."""
+        provisioning, faults = self._provisioning, 0
+        pause: float | None = _first_pause(flow, provisioning.now())
+        while pause is not None:
+            due = provisioning.now() + timedelta(seconds=pause)
+            await provisioning.clock.sleep(pause)
+            if self._polled:
+                self._polled((provisioning.now() - due).total_seconds())
+            pause, faults = await self._poll(mac, flow.id, faults)
+
+    async def _poll(self, mac: str, flow_id: str, faults: int) -> tuple[float | None, int]:
+        provisioning, answer = self._provisioning, None
+        while True:
+            try:
+                answer = answer or await provisioning.ask_provider(mac, flow_id)
+                if answer is None:
+                    return None, 0
+                pause = await provisioning.take_answer(mac, flow_id, answer, faults)
+            except StoreError as error:
+                log.warning("a sign-in waits for the store", reason=str(error))
+                await asyncio.sleep(AFTER_FAULT)
+            else:
+                return pause, faults + 1 if isinstance(answer, ProviderAway) else 0
+
+
+def _ours(flow: SignIn, now: datetime) -> bool:
+    """Whoever asked for a code takes it in the same turn; only what is left behind is gone on with here."""
+    return flow.stage is Stage.CODE_SHOWN or now - flow.asked_at >= TAKEN_OVER
+
+
+def _first_pause(flow: SignIn, now: datetime) -> float:
+    """Seconds until the first poll: one interval after the code came, or after another instance stopped polling."""
+    if flow.shown_at is None:
+        return 0.0
+    since = (now - flow.shown_at).total_seconds()
+    return flow.interval - since if 0 <= since < flow.interval else min(flow.interval, LEASE.total_seconds())

@@ -1,0 +1,55 @@
+"""What a device is asked to do from afar: a short queue in its record that its long poll reads. Times in UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+OPEN_AT_ONCE = 5  # commands that wait for one device
+SETTLED_KEPT = 5  # the latest outcomes that stay in a device's record; all are in the audit
+DETAIL_LIMIT = 200  # characters of what a device says to a command
+
+
+class CommandName(StrEnum):
+    """The values are the names on the wire."""
+
+    SIGN_OUT = "sign_out"
+    RESTART = "restart"
+    DIAGNOSTICS = "diagnostics"  # answered with a note: `detail`
+
+
+class CommandStatus(StrEnum):
+    ASKED = "asked"  # waits for the device, or for its hour
+    DONE = "done"
+    FAILED = "failed"
+    WITHDRAWN = "withdrawn"  # by an admin, before the device had done it
+    LAPSED = "lapsed"  # the device was reset, taken off the list, or began anew
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceCommand:
+    """One thing asked of one device."""
+
+    id: str
+    name: CommandName
+    by: str  # person id
+    by_name: str
+    asked_at: datetime
+    due_at: datetime  # not given to the device before
+    status: CommandStatus = CommandStatus.ASKED
+    settled_at: datetime | None = None
+    detail: str = ""  # what the device said
+
+    @property
+    def open(self) -> bool:
+        return self.status is CommandStatus.ASKED
+
+    def due(self, now: datetime) -> bool:
+        return self.open and self.due_at <= now
+
+
+def bounded(commands: tuple[DeviceCommand, ...]) -> tuple[DeviceCommand, ...]:
+    """Those that wait, and the latest that do not, in the order they were asked for."""
+    settled = [command for command in commands if not command.open][-SETTLED_KEPT:]
+    return tuple(command for command in commands if command.open or command in settled)

@@ -1,0 +1,60 @@
+"""Facts about people, channels, and the state as a whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from provisioning.events.base import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessAsked(Event):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessGranted(Event):
+    role: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessRefused(Event):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessRevoked(Event):
+    codes: int
+    jobs: int
+    heir: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonUnreachable(Event):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelConnected(Event):
+    site: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartChosen(Event):
+    """How codes of the channel's rollout start from now on."""
+
+    on_site: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelDisconnected(Event):
+    site: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreRestored(Event):
+    """The state of a backup took the place of the present one; `codes` that lived in it were voided before."""
+
+    taken_at: datetime | None  # None: a database was put back by its own tools
+    codes: int

@@ -1,0 +1,163 @@
+"""What a device is asked to do from afar: sign out, restart, tell how it is; and what it says to that."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from provisioning import lifecycle, remote
+from provisioning.access import Permission, require
+from provisioning.codes import masked
+from provisioning.commands import DETAIL_LIMIT, OPEN_AT_ONCE, CommandName, DeviceCommand
+from provisioning.errors import DeviceRefusal, NotFound, ProvisioningError, Refused
+from provisioning.lifecycle import Step
+from provisioning.model import Actor, Change, Device, State, stored
+from provisioning.service.activation import DEVICE, Activation
+from provisioning.service.handover import Beside, Handover
+from provisioning.service.lookup import Target
+from provisioning.service.signing import TeamsSignsIn
+from provisioning.texts import N_
+from provisioning.untrusted import clean
+
+FAR = 7  # days ahead that something can be asked for
+
+
+class NothingThere(Refused):
+    code = "nothing_there"
+    message = N_("{place} has not called in yet, so nothing can be asked of it.")
+
+
+class NotSignedIn(Refused):
+    code = "not_signed_in"
+    message = N_("{place} is not signed in.")
+
+
+class TooManyCommands(Refused):
+    code = "too_many_commands"
+    message = N_("{place} has not done the last {count} things it was asked for. Take one back first.")
+
+
+class NoCommand(NotFound):
+    code = "no_command"
+    message = N_("{place} is asked for nothing.")
+
+
+class CommandUnknown(DeviceRefusal):
+    """Not one of this device's, or so old that it is not remembered."""
+
+    code = "command_not_found"
+    message = N_("No command with this id waits for this device.")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """`fresh` False: it had been asked for already and is not done yet."""
+
+    device: Device
+    command: DeviceCommand
+    fresh: bool = True
+
+
+class Commanding(Handover, Activation):
+    async def ask_device(self, actor: Actor, text: str, name: CommandName, at: datetime | None = None) -> Asked:
+        """A device is asked for something, at once or at a moment to come. What waits already is not asked twice.
+
+        Errors: `NothingThere`, `NotSignedIn`, `TeamsSignsIn`, `TooManyCommands`.
+        """
+        require(actor, Permission.SIGN_IN)
+
+        async def decide() -> tuple[Change, Asked]:
+            device = await self.device(actor, text)
+            change, asked = self._decide_ask(actor, device, name, at)
+            return change, asked
+
+        return await self.unit(actor, decide)
+
+    def _decide_ask(self, actor: Actor, device: Device, name: CommandName, at: datetime | None) -> tuple[Change, Asked]:
+        now = self.now()
+        can_be_asked(device, name)
+        due = at or now
+        waiting = next((each for each in device.waiting_commands if each.name is name), None)
+        if waiting and waiting.due_at <= due:
+            return Change(), Asked(device, waiting, fresh=False)
+        if len(device.waiting_commands) >= OPEN_AT_ONCE:
+            raise TooManyCommands(place=device.place, count=OPEN_AT_ONCE)
+        command = DeviceCommand(
+            id=secrets.token_hex(8), name=name, by=actor.id, by_name=actor.name, asked_at=now, due_at=due
+        )
+        change = remote.ask(device, command, actor)
+        (fresh,) = (record for record in change.puts if isinstance(record, Device))
+        return change, Asked(stored(fresh), command)
+
+    async def ask_devices(
+        self, actor: Actor, target: Target, name: CommandName, at: datetime | None, beside: Beside | None = None
+    ) -> int:
+        """The same of every device of a site or tag that can do it; returns how many were asked."""
+        require(actor, Permission.SIGN_IN)
+        devices = await self.devices_of(target)
+        macs = [device.mac for device in devices if _can(device, name)]
+        counted = await self.in_parts(actor, macs, partial(self._decide_ask_many, actor, name, at), beside)
+        return counted["asked"]
+
+    async def _decide_ask_many(
+        self, actor: Actor, name: CommandName, at: datetime | None, macs: Sequence[str]
+    ) -> tuple[Change, Counter[str]]:
+        change, count = Change(), 0
+        async for device in self._one_by_one(macs):
+            if _can(device, name):
+                asked, _said = self._decide_ask(actor, device, name, at)
+                change, count = change + asked, count + bool(asked)
+        return change, Counter(asked=count)
+
+    async def take_back(self, actor: Actor, text: str, command_id: str = "") -> Asked:
+        """An admin takes back what a device has not done yet: the latest, or this one. Errors: `NoCommand`."""
+        require(actor, Permission.SIGN_IN)
+
+        async def decide() -> tuple[Change, Asked]:
+            device = await self.device(actor, text)
+            waiting = [each for each in device.waiting_commands if command_id in ("", each.id)]
+            if not waiting:
+                raise NoCommand(place=device.place)
+            change = remote.withdraw(device, waiting[-1], self.now(), actor)
+            (fresh,) = (record for record in change.puts if isinstance(record, Device))
+            return change, Asked(stored(fresh), waiting[-1])
+
+        return await self.unit(actor, decide)
+
+    async def settle_command(self, token: str, command_id: str, *, done: bool, detail: str = "") -> None:
+        """The device's word about a command; the same word again changes nothing.
+
+        detail: at most 200 characters are kept. Errors: `TokenRefused`, `DeviceResetRequired`, `CommandUnknown`.
+        """
+        said = masked(clean(detail[:DETAIL_LIMIT]), self.policy.code_digits)
+
+        async def decide() -> tuple[Change, None]:
+            device = await self._by_token(token)
+            command = next((each for each in device.commands if each.id == command_id), None)
+            if command is None or not (command.settled_at or command.due(self.now())):
+                raise CommandUnknown
+            return remote.settle(device, command, done, said, self.now()) if command.open else Change(), None
+
+        await self.unit(DEVICE, decide)
+
+
+def can_be_asked(device: Device, name: CommandName) -> None:
+    """Errors: `TeamsSignsIn`, `NothingThere`, `NotSignedIn`."""
+    if lifecycle.companion(device):
+        raise TeamsSignsIn(place=device.place)
+    if device.state is State.WAITING_FOR_ACTIVATION:
+        raise NothingThere(place=device.place)
+    if name is CommandName.SIGN_OUT and not lifecycle.can(device, Step.SIGN_OUT):
+        raise NotSignedIn(place=device.place)
+
+
+def _can(device: Device, name: CommandName) -> bool:
+    try:
+        can_be_asked(device, name)
+    except ProvisioningError:
+        return False
+    return len(device.waiting_commands) < OPEN_AT_ONCE
