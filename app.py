@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from bot.adapter import Adapter
     from bot.files import Files
     from bot.settings import Settings
-    from provisioning.ports import Clock, Store
+    from bot.identity import OpenIdProvider
+    from provisioning.ports import Clock, IdentityProvider, Store
     from provisioning.service import Provisioning
 
 LOCAL_PLACES = ("Oslo/2/2.14", "Oslo/2/2.16", "Oslo/3/3.01")  # where the local page's devices stand as samples
@@ -64,7 +65,9 @@ class Service:
 # ------------------------------------------------------------------ composition
 
 
-def build_provisioning(settings: Settings, store: Store, clock: Clock) -> Provisioning:
+def build_provisioning(
+    settings: Settings, store: Store, clock: Clock, provider: IdentityProvider | None = None
+) -> Provisioning:
     from bot.demo.people import LOCAL_DEVICE_MACS, LOCAL_TENANT
     from bot.key_file import BadKeyFile
     from bot.settings import load_keys
@@ -83,6 +86,8 @@ def build_provisioning(settings: Settings, store: Store, clock: Clock) -> Provis
         revoke_leavers=settings.leavers == "revoke",
         timezone=settings.timezone,
         hours=Hours(settings.morning, settings.quiet_hours, settings.workdays),
+        offline_after=settings.offline_after,
+        stale_after=settings.stale_after,
         trusted_networks=settings.trusted_networks,
         any_tenant=settings.local and not settings.tenant_id,
         samples=tuple(zip(LOCAL_DEVICE_MACS, LOCAL_PLACES, strict=True)) if settings.local else SAMPLES,
@@ -93,7 +98,23 @@ def build_provisioning(settings: Settings, store: Store, clock: Clock) -> Provis
         keys = Keyring(load_keys(settings))
     except (BadKeyFile, OSError) as fault:
         raise CannotStart(f"CODE_KEY_FILE: {fault}") from None
-    return Provisioning(store, clock, keys, policy)
+    return Provisioning(store, clock, keys, policy, provider)
+
+
+def build_provider(settings: Settings, clock: Clock, port: int) -> OpenIdProvider:
+    """Whom devices' accounts are signed in with: the configured provider, or the demo one on our own port."""
+    from bot.demo.provider import DEMO_CLIENT_ID, issuer
+    from bot.identity import OpenIdProvider
+
+    demo = not settings.oidc_issuer
+    return OpenIdProvider(
+        issuer(port, settings.host) if demo else settings.oidc_issuer,
+        DEMO_CLIENT_ID if demo else settings.oidc_client_id,
+        "" if demo else settings.oidc_client_secret.get_secret_value(),
+        tenant=settings.tenant_id,
+        local=settings.local,
+        now=clock.now,
+    )
 
 
 def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Application:
@@ -111,6 +132,7 @@ def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Ap
     from bot.messenger import TeamsMessenger
     from bot.problems import problems
     from bot.relay import Relay
+    from bot.sign_in_polls import SignInPolls
     from bot.teams_bot import TeamsBot
 
     credentials = Credentials(settings.client_id, settings.client_secret.get_secret_value(), settings.tenant_id)
@@ -133,8 +155,8 @@ def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Ap
     app.add_routes(devices)
     app.add_routes(operations.routes(provisioning.faults, operations.project_version()))
     if settings.local:
-        _add_local_page(app, settings)
-    loops = workers.of(provisioning, Relay(provisioning, messenger, routes), jobs)
+        _add_local_page(app, settings, provisioning, port)
+    loops = workers.of(provisioning, Relay(provisioning, messenger, routes), jobs, SignInPolls(provisioning))
     app.cleanup_ctx.extend([_open_until_the_end(adapter), *loops])
     return app
 
@@ -161,11 +183,22 @@ def _open_until_the_end(adapter: Any) -> Any:
     return context
 
 
-def _add_local_page(app: web.Application, settings: Settings) -> None:
+def _add_local_page(app: web.Application, settings: Settings, provisioning: Provisioning, port: int) -> None:
     from bot.demo import page
     from bot.demo.connector import LocalConnector
-    from bot.demo.people import LOCAL_PEOPLE
+    from bot.demo.people import LOCAL_ACCOUNTS, LOCAL_PEOPLE
+    from bot.demo.provider import DemoProvider
 
+    if not settings.oidc_issuer:
+        provider = DemoProvider(
+            port,
+            host=settings.host,
+            organisation=settings.organisation,
+            tenant_id=provisioning.policy.tenant,
+            accounts=LOCAL_ACCOUNTS,
+            now=provisioning.now,
+        )
+        app.add_routes(provider.routes())
     connector = LocalConnector()
     app.add_routes(page.routes(connector, organisation=settings.organisation, people=LOCAL_PEOPLE))
     app.on_shutdown.append(connector.close)
@@ -186,8 +219,9 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     except BaseException:
         listener.close()
         raise
+    provider = build_provider(settings, clock, port)
     try:
-        provisioning = build_provisioning(settings, store, clock)
+        provisioning = build_provisioning(settings, store, clock, provider)
         app = compose(settings, provisioning, port)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=DRAIN_SECONDS)
         await runner.setup()
@@ -198,6 +232,7 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             provisioning.release_polls()
             await runner.cleanup()
     finally:
+        await provider.close()
         await store.close()
 
 

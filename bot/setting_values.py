@@ -23,7 +23,8 @@ _LIFETIME: Final = re.compile(r"([0-9]{1,5}) ?(m|h|d)")
 _TIME: Final = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 NONE: Final = "none"
-FOREVER: Final = "forever"
+FOREVER, NEVER = "forever", "never"
+SHORTEST_SILENCE, LONGEST_SILENCE = timedelta(minutes=5), timedelta(days=365)
 LONGEST_KEPT: Final = 3650  # days
 _UNITS: Final = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
@@ -69,6 +70,17 @@ def kept(text: str) -> timedelta | None:
             )
         )
     return timedelta(days=int(match[1]))
+
+
+def silence(text: str) -> timedelta | None:
+    """How long a device may not call before that is said; None: it is never said."""
+    if text.lower() == NEVER:
+        return None
+    match = _LIFETIME.fullmatch(text.lower())
+    span = int(match[1]) * _UNITS[match[2]] if match else None
+    if span is None or not SHORTEST_SILENCE <= span <= LONGEST_SILENCE:
+        raise ValueError(_('"{text}" is not a time a device may be silent. Write 5m to 365d, or never.', text=text))
+    return span
 
 
 def time_of_day(text: str) -> time:
@@ -158,6 +170,12 @@ def url(text: str) -> str:
     if odd or not name or not (url.scheme == "https" or (url.scheme == "http" and is_loopback_name(name))):
         raise fault
     return text.rstrip("/")
+
+
+def issuer(text: str) -> str:
+    """As `url`, letter by letter: some providers' issuers end with a slash (OpenID Connect Discovery 1.0, 4.3)."""
+    url(text)
+    return text
 
 
 def collector(text: str) -> str:

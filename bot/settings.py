@@ -47,6 +47,8 @@ EVERYWHERE: Final = {
     "MORNING": "07:30",
     "QUIET_HOURS": "19:00-07:00",
     "WORKDAYS": "mon-fri",
+    "OFFLINE_AFTER": "30m",
+    "STALE_AFTER": "30d",
     "LEAVERS": "ask",
     "TRUSTED_NETWORKS": "127.0.0.0/8,::1/128",
     "LOG_LEVEL": "info",
@@ -111,7 +113,9 @@ class Settings(BaseSettings):
     quiet_hours: Annotated[tuple[time, time] | None, BeforeValidator(read.quiet_hours)]  # None: never
     leavers: Annotated[Literal["ask", "revoke"], BeforeValidator(read.one_of("ask", "revoke"))]
     workdays: Annotated[frozenset[int], BeforeValidator(read.workdays)]  # Monday is 0
-    oidc_issuer: Annotated[str, BeforeValidator(read.url)] = ""  # empty: the demo provider of local mode
+    offline_after: Annotated[timedelta | None, BeforeValidator(read.silence)]  # None: never said
+    stale_after: Annotated[timedelta | None, BeforeValidator(read.silence)]
+    oidc_issuer: Annotated[str, BeforeValidator(read.issuer)] = ""  # empty: the demo provider of local mode
     oidc_client_id: str = ""
     oidc_client_secret: SecretStr = SecretStr("")
     allowed_service_hosts: Annotated[tuple[str, ...], BeforeValidator(read.hosts)]
@@ -242,9 +246,20 @@ def _together(words: Mapping[str, str]) -> Iterator[str]:
         yield from _credential_faults(words)
     if words.get("CODE_KEYS") and words.get("CODE_KEY_FILE"):
         yield _("CODE_KEYS, CODE_KEY_FILE: both are set, so it is unclear which keys count. Remove one of them.")
+    yield from _silence_faults(words)
     if words.get("OIDC_ISSUER") and not words.get("OIDC_CLIENT_ID"):
         yield _("OIDC_CLIENT_ID: is missing. Give the client id that OIDC_ISSUER knows this service by.")
     yield from _key_file_faults(words)
+
+
+def _silence_faults(words: Mapping[str, str]) -> Iterator[str]:
+    """Stale devices are found among those that are offline."""
+    try:
+        offline, stale = read.silence(words["OFFLINE_AFTER"]), read.silence(words["STALE_AFTER"])
+    except ValueError:
+        return  # said by its own setting
+    if stale and (offline is None or offline > stale):
+        yield _("STALE_AFTER: is shorter than OFFLINE_AFTER, so no device would ever count as stale. Make it longer.")
 
 
 def _local_faults(words: Mapping[str, str]) -> Iterator[str]:

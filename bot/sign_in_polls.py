@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import structlog
@@ -62,8 +63,11 @@ class SignInPolls:
             if flow.id not in self._followed and _ours(flow, now):
                 task = asyncio.create_task(self._follow(mac, flow))
                 self._followed[flow.id] = task
-                task.add_done_callback(lambda _task, id_=flow.id: self._followed.pop(id_, None))
+                task.add_done_callback(partial(self._forget, flow.id))
         return None
+
+    def _forget(self, flow_id: str, _task: asyncio.Task[None]) -> None:
+        self._followed.pop(flow_id, None)
 
     async def _holds(self) -> bool:
         now = self._provisioning.now()

@@ -1,4 +1,4 @@
-"""The loops that run beside the doors: the outbox relay, long jobs, the sweep of what ended, the verification."""
+"""The loops that run beside the doors: outbox relay, long jobs, sign-in polls, sweep, verification."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from aiohttp import web
 from bot.jobs import Jobs
 from bot.operations import STORE, StoreState
 from bot.relay import Relay
+from bot.sign_in_polls import SignInPolls
 from provisioning.errors import StoreError, Unavailable
 from provisioning.service import Provisioning
 
@@ -84,7 +85,7 @@ async def _without_end(loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
             await asyncio.sleep(AFTER_FAULT)
 
 
-def of(provisioning: Provisioning, relay: Relay, jobs: Jobs) -> list[Context]:
+def of(provisioning: Provisioning, relay: Relay, jobs: Jobs, polls: SignInPolls) -> list[Context]:
     state = StoreState()
 
     async def known(app: web.Application) -> AsyncIterator[None]:
@@ -95,6 +96,7 @@ def of(provisioning: Provisioning, relay: Relay, jobs: Jobs) -> list[Context]:
         known,
         beside(relay.run),
         beside(jobs.run),
+        beside(polls.run),
         beside(lambda: sweep(provisioning, state)),
         beside(lambda: verify(provisioning, state)),
     ]

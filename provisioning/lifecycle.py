@@ -202,7 +202,7 @@ def sign_out(device: Device, now: datetime) -> Change:
 def _new_life(device: Device, now: datetime) -> Device:
     """What only the former life had is gone, a sign-in under way with it; what waited for the device has lapsed."""
     return replace(
-        _parted(_at_ease(replace(device, stray=None)), now),
+        parted(_at_ease(replace(device, stray=None)), now),
         state=after(replace(device, removed_at=None), Step.RESET),
         life=device.life + 1,
         token="",
@@ -216,8 +216,8 @@ def _new_life(device: Device, now: datetime) -> Device:
     )
 
 
-def _parted(device: Device, now: datetime) -> Device:
-    """Nothing from afar reaches it any more."""
+def parted(device: Device, now: datetime) -> Device:
+    """Nothing from afar reaches it any more: a sign-in under way is over, what waited for it has lapsed."""
     flow = device.live_sign_in
     over = (
         replace(flow, stage=Stage.CANCELLED, ended_at=now, why="gone", sealed="", page="") if flow else device.sign_in
@@ -255,7 +255,7 @@ def remove(device: Device, now: datetime, actor: Actor, fact: Event | None = Non
     With the token it can still report that reset, so that it can come back.
     """
     gone = replace(
-        _parted(_at_ease(replace(device, stray=None)), now),
+        parted(_at_ease(replace(device, stray=None)), now),
         removed_at=now,
         code=None,
         token="",

@@ -325,8 +325,8 @@ class IdentityProvider(Protocol):
     Errors of both: the `ProviderError` tree, `ProviderAway` where asking again later makes sense.
     """
 
-    async def begin(self, hint: str = "") -> DeviceGrant:
-        """Ask for a code; `hint` is the intended account, for providers that take one."""
+    async def begin(self) -> DeviceGrant:
+        """Ask for a code. The intended account is not sent along: RFC 8628 knows no hint."""
         ...
 
     async def redeem(self, device_code: str) -> Account:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -18,6 +18,8 @@ from provisioning.errors import Conflict, Duplicate
 from provisioning.events import Event
 from provisioning.model import Change, Device, MessageStatus, OutboxMessage, Record
 from provisioning.ports import AuditRow, IndexValue, Page, Span, TallyRow, Watch
+from provisioning.provider_errors import AuthorizationPending, ProviderError
+from provisioning.signin import Account, DeviceGrant
 from storage.audit import Unsealed, digest, next_segment, without_rows
 from storage.kinds import KINDS, check_keys, check_question, columns_of, holds, names_asked, numbered, sees_hidden
 from storage.records import check_text, encode, encode_event, micros, record_json
@@ -271,3 +273,49 @@ def _waits_already(message: OutboxMessage, rows: Mapping[str, Record]) -> bool:
         isinstance(other, OutboxMessage) and other.unique == message.unique and _waits(other) and not other.leased_until
         for other in rows.values()
     )
+
+
+class FakeProvider:
+    """The `IdentityProvider`: gives codes, and says what the test tells it to; nobody has typed a code until then."""
+
+    def __init__(self) -> None:
+        self.grants: list[DeviceGrant] = []
+        self.begins: deque[ProviderError] = deque()  # what the next requests for a code are answered with instead
+        self.polled: list[str] = []  # device codes, in the order they were presented
+        self._says: dict[str, deque[Account | ProviderError]] = {}
+        self.interval = timedelta(seconds=5)
+        self.lifetime = timedelta(minutes=15)
+
+    async def begin(self) -> DeviceGrant:
+        if self.begins:
+            raise self.begins.popleft()
+        number = len(self.grants) + 1
+        grant = DeviceGrant(
+            device_code=f"device-code-{number:04d}",
+            user_code=f"WDJB{''.join('BCDFGHJKLM'[int(d)] for d in f'{number:04d}')}",
+            verification_uri="https://login.example/device",
+            expires_in=self.lifetime,
+            interval=self.interval,
+        )
+        self.grants.append(grant)
+        return grant
+
+    async def redeem(self, device_code: str) -> Account:
+        self.polled.append(device_code)
+        said = self._says.get(device_code)
+        answer = said.popleft() if said else AuthorizationPending()
+        if isinstance(answer, ProviderError):
+            raise answer
+        return answer
+
+    # ------------------------------------------------------------------ what people do at its page
+
+    def approved(self, user_code: str, name: str, *, id_: str = "", tenant: str = "") -> None:
+        """Somebody typed the code and signed in as this account."""
+        self.answers(user_code, Account(id=id_ or f"id-of-{name.casefold()}", names=(name,), tenant=tenant))
+
+    def answers(self, user_code: str, *answers: Account | ProviderError) -> None:
+        """The next polls for this code are answered so; spaces and dashes of the code do not count."""
+        bare = user_code.replace(" ", "").replace("-", "")
+        grant = next(grant for grant in self.grants if grant.user_code == bare)
+        self._says.setdefault(grant.device_code, deque()).extend(answers)

@@ -63,6 +63,7 @@ LOCAL_STRANGER: Final = LocalPerson(
     role_hint="",
 )
 LOCAL_PEOPLE: Final = (LOCAL_ADMIN, LOCAL_TECHNICIAN, LOCAL_STRANGER)
+LOCAL_ACCOUNTS: Final = ("room-2.14@contoso.example", "room-2.16@contoso.example", "lobby@contoso.example")
 LOCAL_CHANNEL: Final = LocalChannel(
     id="19:rollout@thread.tacv2",
     name="Rollout",

@@ -94,7 +94,8 @@ class Restoring(UseCases):
         for mac, device in (await self.store.get_many(Device, macs, hidden=True)).items():
             if not _opens(device):
                 continue
-            puts.append(replace(device, code=lifecycle.withdrawn(device), retry_key="", retry_until=None))
+            bare = replace(device, code=lifecycle.withdrawn(device), retry_key="", retry_until=None)
+            puts.append(lifecycle.parted(bare, self.now()))
             if device.code and device.code.sealed is not None:
                 facts.append(CodeRevoked(at=self.now(), actor=SERVICE.id, subject=mac, issue=device.code.issue))
         return Change(puts=tuple(puts), events=tuple(facts)), len(facts)
@@ -129,8 +130,10 @@ async def _decided(change: Change) -> tuple[Change, None]:
 
 
 def _opens(device: Device) -> bool:
-    """There is something about it that a code could be traded for, or be read from."""
+    """There is something about it that a code could be traded for, or be read from, or that it would do once more."""
     code = device.code
+    if device.live_sign_in or device.waiting_commands:
+        return True
     return (code is not None and not (code.sealed is code.digest is None)) or bool(device.retry_key)
 
 

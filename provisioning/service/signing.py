@@ -192,7 +192,7 @@ class Signing(Lookup):
         if device is None or flow is None:
             return None
         if flow.stage is Stage.REQUESTED:
-            return await self._ask_for_code(mac, flow_id)
+            return await self._ask_for_code()
         person = await self.store.get(Person, flow.by)
         if person is None or not allowed(self.actor_of(person), Permission.SIGN_IN):
             return AskerGone()
@@ -209,11 +209,9 @@ class Signing(Lookup):
             raise DiscoveryWrong
         return self.provider
 
-    async def _ask_for_code(self, mac: str, flow_id: str) -> DeviceGrant | ProviderError:
-        device = await self.store.get(Device, mac)
-        flow = _same(device, flow_id)
+    async def _ask_for_code(self) -> DeviceGrant | ProviderError:
         try:
-            return await self._provider.begin(flow.account if flow else "")
+            return await self._provider.begin()
         except ProviderError as error:
             return error
 

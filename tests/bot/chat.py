@@ -50,7 +50,7 @@ from storage.kinds import KINDS
 from storage.records import encode
 from tests.cards.rules import assert_good, of_type
 from tests.connector import BOT_ID, TENANT, Call, FakeConnector, Fault, file_attachment
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, FakeProvider
 from tests.file_host import FileHost
 from tests.storage import postgres
 
@@ -527,6 +527,12 @@ class CallingDevice:
     async def status(self) -> DeviceAnswer:
         return await self._call("GET", "/api/v1/device", {"Authorization": f"Bearer {self.token}"})
 
+    async def settles(self, command: str, status: str = "done", detail: str = "") -> DeviceAnswer:
+        """What the device says of a command that it was given."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        body = {"status": status, **({"detail": detail} if detail else {})}
+        return await self._call("POST", f"/api/v1/device/commands/{command}", headers, json=body)
+
     async def is_reset(self) -> DeviceAnswer:
         return await self._call("POST", "/api/v1/device/factory-reset", {"Authorization": f"Bearer {self.token}"})
 
@@ -555,6 +561,7 @@ class House:
         folder: Path,
     ) -> None:
         self.clock, self.connector, self.store, self.provisioning = clock, connector, store, provisioning
+        self.provider = FakeProvider()
         self.keys, self.folder = keys, folder
         self.url = ""
         self.http: aiohttp.ClientSession = None  # type: ignore[assignment]
@@ -623,6 +630,14 @@ class House:
         """Time goes by, and the loops that run beside the doors have had their turn."""
         self.clock.advance(timedelta(**span))
         await self.provisioning.sweep()
+        await self.after_step()
+
+    async def polls(self) -> None:
+        """The identity provider is asked once for every sign-in that is under way."""
+        for mac, flow in await self.provisioning.live_sign_ins():
+            answer = await self.provisioning.ask_provider(mac, flow.id)
+            if answer is not None:
+                await self.provisioning.take_answer(mac, flow.id, answer)
         await self.after_step()
 
     async def stops_telling(self) -> None:
@@ -722,8 +737,13 @@ class House:
 
     def no_code_in(self, text: str, where: str) -> None:
         bare = re.sub(r"[\s\u00a0\u200b\-]", "", text)
-        found = [digits for digits in self.keys.digits if digits in bare]
+        found = [digits for digits in (*self.keys.digits, *self.user_codes) if digits in bare]
         assert not found, f"a code in {where}: {text[:300]}"
+
+    @property
+    def user_codes(self) -> list[str]:
+        """Codes of sign-ins: secret like those of activation, and seen by the admin alone who asked."""
+        return [grant.user_code for grant in self.provider.grants]
 
     async def everything(self, *names: str) -> dict[str, list[str]]:
         """Every record of the store (or of these kinds) as text: what must not change where nothing is allowed."""
@@ -757,6 +777,10 @@ class House:
             assert not unexpected, entry
         usual = {digits for digits in self.keys.digits if len(digits) == 12 and digits.isdigit()}
         for path in sorted(self.folder.rglob("*")):
+            raw = path.read_bytes() if path.is_file() else b""
+            for grant in self.provider.grants:
+                assert grant.user_code.encode() not in raw, f"a user code in {path.name}"
+                assert grant.device_code.encode() not in raw, f"a device code in {path.name}"
             content = path.read_bytes() if path.is_file() else b""
             found = {run.replace(b" ", b"").decode() for run in _TWELVE.findall(content)} if usual else set()
             assert not usual & found, f"a code in {path.name}"
@@ -786,6 +810,7 @@ async def open_house(folder: Path, *, admins: str = DANA_ID) -> AsyncIterator[Ho
             keys = provisioning.keys = RememberingKeyring(load_keys(settings))
             house = House(clock, connector, store, provisioning, keys, folder)
             house.logs, house.files, house.settings = logs, files, settings
+            provisioning.provider = house.provider
             try:
                 async with _served(house, settings):
                     yield house
@@ -800,6 +825,7 @@ async def restarted(house: House) -> AsyncIterator[None]:
     """The service anew over the same store, with nothing left of what the former process knew by heart."""
     house.provisioning = build_provisioning(house.settings, house.store, house.clock)
     house.provisioning.keys = house.keys
+    house.provisioning.provider = house.provider
     async with _served(house, house.settings):
         yield
 
