@@ -35,7 +35,7 @@ class AuthorizationPending(ProviderError):
 class PollSlower(AuthorizationPending):
     """`slow_down`: nobody has yet, and from now on five seconds more between polls (RFC 8628, 3.5)."""
 
-    code = "slow_down"
+    code = "poll_slower"
 
 
 class ProviderAway(ProviderError):

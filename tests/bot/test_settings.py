@@ -169,7 +169,12 @@ def test_a_file_that_is_no_text_is_one(tmp_path: Path) -> None:
         ("PUBLIC_URL", "https://bot.contoso.com/", "https://bot.contoso.com"),
         ("PUBLIC_URL", "http://localhost:3978", "http://localhost:3978"),
         ("PUBLIC_URL", "http://[::1]:3978", "http://[::1]:3978"),
-        ("OIDC_ISSUER", "http://127.0.0.1:4000/", "http://127.0.0.1:4000"),
+        ("OIDC_ISSUER", "http://127.0.0.1:4000/", "http://127.0.0.1:4000/"),  # compared letter by letter
+        ("OFFLINE_AFTER", "5m", timedelta(minutes=5)),
+        ("OFFLINE_AFTER", "2 H", timedelta(hours=2)),
+        ("OFFLINE_AFTER", "30d", timedelta(days=30)),
+        ("STALE_AFTER", "365d", timedelta(days=365)),
+        ("STALE_AFTER", "Never", None),
         ("ALLOWED_FILE_HOSTS", "*.SharePoint.com, .svc.ms", ("sharepoint.com", "svc.ms")),
         ("FILE_LIMIT", "1", 1),
         ("FILE_LIMIT", "20", 20),
@@ -187,6 +192,8 @@ def test_good_values(name: str, text: str, value: object) -> None:
 
 BAD_VALUES = {
     "CODE_LIFETIME": ("59m", "0h", "8d", "169h", "24", "-1h", "1h30m", "forever", "99999d"),
+    "OFFLINE_AFTER": ("4m", "0h", "366d", "30", "-5m", "always", "1h30m"),
+    "STALE_AFTER": ("4m", "none", "52w"),
     "KEEP_AUDIT": ("0d", "3651d", "24h", "730", "-1d", "never", "1d2d"),
     "TIMEZONE": ("Oslo", "Europe/Atlantis", "../etc/passwd", "+01:00"),
     "MORNING": ("7", "24:00", "07:60", "half past seven", "none"),

@@ -14,11 +14,15 @@ from provisioning.events import (
     CodeIssued,
     CodeLocked,
     CodeReceived,
+    CommandSettled,
     DeviceAssigned,
     DeviceHandedOver,
+    DeviceOffline,
     DeviceProvisioned,
     DeviceReplaced,
+    DeviceReset,
     DevicesSwapped,
+    DeviceStale,
     Event,
     InstallConfirmed,
     PersonUnreachable,
@@ -27,6 +31,8 @@ from provisioning.events import (
     ProblemAnswered,
     ProblemReported,
     ProblemSolved,
+    ResetDoubted,
+    SignInEnded,
     StrayAsked,
 )
 from provisioning.model import (
@@ -107,7 +113,54 @@ CASES: list[tuple[Callable[..., Event], str, set[tuple[MessageKind, str]]]] = [
     (lambda **e: InstallConfirmed(mounting_only=False, photo=True, **e), "sam", set()),
     (lambda **e: PhotoKept(life=1, **e), "sam", {(told.NEXT_DEVICE, "sam")}),
     (PhotoSkipped, "sam", {(told.NEXT_DEVICE, "sam")}),
-    (lambda **e: DeviceProvisioned(life=1, source="", **e), "device", set()),
+    (
+        lambda **e: DeviceProvisioned(life=1, source="", **e),
+        "device",
+        {(told.SIGN_INS_WAITING, "dana"), (told.SIGN_INS_WAITING, "lee")},
+    ),
+    (
+        lambda **e: SignInEnded(stage="wrong_account", why="wrong_account", asked_by="dana", **e),
+        "service",
+        {(told.SIGN_IN_REFUSED, "dana")},
+    ),
+    (lambda **e: SignInEnded(stage="ended", why="expired_token", asked_by="dana", **e), "service", set()),
+    (
+        lambda **e: CommandSettled(command="restart", status="done", asked_by="lee", late=True, **e),
+        "device",
+        {(told.COMMAND_SETTLED, "lee")},
+    ),
+    (
+        lambda **e: CommandSettled(command="restart", status="failed", asked_by="lee", **e),
+        "device",
+        {(told.COMMAND_SETTLED, "lee")},
+    ),
+    (
+        lambda **e: CommandSettled(command="diagnostics", status="done", asked_by="lee", **e),
+        "device",
+        {(told.COMMAND_SETTLED, "lee")},
+    ),
+    (lambda **e: CommandSettled(command="restart", status="done", asked_by="lee", **e), "device", set()),
+    (
+        lambda **e: CommandSettled(command="restart", status="done", asked_by="gone", late=True, **e),
+        "device",
+        set(),
+    ),
+    (lambda **e: ResetDoubted(source="", technician="sam", **e), "device", {(told.RESET_DOUBTED, "sam")}),
+    (
+        lambda **e: ResetDoubted(source="", **e),
+        "device",
+        {(told.RESET_DOUBTED, "dana"), (told.RESET_DOUBTED, "lee")},
+    ),
+    (
+        lambda **e: DeviceOffline(since=NOW, **e),
+        "service",
+        {(told.DEVICES_OFFLINE, reader) for reader in ("dana", "lee", "oslo", "all")},
+    ),
+    (
+        lambda **e: DeviceStale(since=NOW, **e),
+        "service",
+        {(told.DEVICES_STALE, "dana"), (told.DEVICES_STALE, "lee")},
+    ),
 ]
 
 
@@ -134,6 +187,16 @@ def test_many_facts_of_one_unit_are_one_message_to_each_reader() -> None:
     assert [m.recipient for m in messages(facts, hearers, NOW)] == ["sam"]
 
 
+def test_what_is_told_of_many_devices_waits_a_little_and_holds_up_nothing() -> None:
+    facts = [DeviceProvisioned(at=NOW, actor="device", subject=mac, life=1, source="") for mac in (MAC, OTHER)]
+    out = messages(facts, HEARERS, NOW)
+    assert {(m.recipient, m.subject, m.due_at - NOW) for m in out} == {
+        ("dana", "", timedelta(seconds=30)),
+        ("lee", "", timedelta(seconds=30)),
+    }
+    assert not {m.lane for m in out} & {"dana", "lee"}
+
+
 def test_problems_of_two_devices_are_two_messages() -> None:
     facts = [ProblemReported(at=NOW, actor="sam", subject=mac, kind="broken") for mac in (MAC, OTHER)]
     assert len([m for m in messages(facts, HEARERS, NOW) if m.recipient == "dana"]) == 2
@@ -141,7 +204,7 @@ def test_problems_of_two_devices_are_two_messages() -> None:
 
 def test_every_card_is_edited_but_the_one_that_was_pressed() -> None:
     hearers = Audience(posts=(post("a"), post("b")), pressed=post("a").key)
-    out = messages([DeviceProvisioned(at=NOW, actor="device", subject=MAC, life=1, source="")], hearers, NOW)
+    out = messages([DeviceReset(at=NOW, actor="device", subject=MAC, life=2)], hearers, NOW)
     assert [(m.kind, m.subject) for m in out] == [(MessageKind.EDIT, post("b").key)]
 
 

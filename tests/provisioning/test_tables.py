@@ -83,6 +83,7 @@ RIGHTS = {
     Permission.ISSUE_CODES: {Role.ADMIN},
     Permission.MANAGE_PEOPLE: {Role.ADMIN},
     Permission.CONNECT_CHANNELS: {Role.ADMIN},
+    Permission.SIGN_IN: {Role.ADMIN},
     Permission.WORK_ON_SITE: {Role.TECHNICIAN},
     Permission.FOLLOW_ROLLOUT: {Role.ADMIN, Role.TECHNICIAN},
 }
