@@ -57,6 +57,11 @@ class NotAnAccount(BadInput):
     message = N_('"{text}" is not an account; it looks like room-2.14@contoso.com.')
 
 
+class OneDeviceOnly(BadInput):
+    code = "one_device_only"
+    message = N_("An account is signed in on one device: name that device.")
+
+
 class NoSignIn(OutOfDate):
     code = "no_sign_in"
     message = N_("No sign-in of {place} is under way.")
