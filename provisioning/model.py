@@ -14,6 +14,7 @@ from provisioning.bookkeeping import Attempts, Lease, Operation, Segment
 from provisioning.jobs import Job
 from provisioning.onsite import CodeRequest, Installation, Problem, Stray
 from provisioning.photos import Photo
+from provisioning.signin import SignIn
 from provisioning.uploads import Upload, UploadPart
 
 if TYPE_CHECKING:
@@ -149,6 +150,9 @@ class Device:
     request: CodeRequest | None = None  # a code is asked for and not yet made
     stray: Stray | None = None  # another device called with this one's code
     locked_at: datetime | None = None  # too many wrong codes ended its last code
+    sign_in: SignIn | None = None  # the last remote sign-in, live or ended
+    offline_since: datetime | None = None  # its last call, where that is longer ago than OFFLINE_AFTER
+    stale: bool = False  # no contact for longer than STALE_AFTER: flagged, never dropped
     removed_at: datetime | None = None  # kept: a removed device that comes back has its state and life
     batch: str = ""  # the import that put it on the list: nobody sees it while that batch `hides`
     version: int = 0
