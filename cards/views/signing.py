@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cards.view import Button, CodeCard, Fact, Style, Tone
-from cards.views.common import KINDS, place_words, site_and_place
+from cards.views.common import KINDS, place_words, site_and_place, what
 from cards.words import clock, escape, mac_dashed, user_code_groups
 from provisioning.lifecycle import Step, can
 from provisioning.model import Device
@@ -69,7 +69,7 @@ def _live_card(device: Device, flow: SignIn, code: str, around: Around) -> CodeC
         valid=_ends_words(flow, around.now) if code else "",
         how=_how(device, flow) if code else _waits(flow),
         lines=_live_lines(flow, code, around.now),
-        facts=(Fact(_("Account"), escape(flow.account)), Fact(_("Device"), f"{place_words(device)} ({_kind(device)})")),
+        facts=(Fact(_("Account"), escape(flow.account)), Fact(_("Device"), f"{place_words(device)} ({what(device)})")),
         buttons=_live_buttons(device, flow, around),
         small=(_live_typed(device, around),),
         subject=device.mac,
