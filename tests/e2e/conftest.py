@@ -63,3 +63,10 @@ def entra_like(openid):
     """The same while it speaks as Entra ID does."""
     openid.speaks_like_entra()
     return openid
+
+
+@pytest.fixture
+def entra(openid):
+    """The same at Entra's own name, for those who ask by a session of `openid.session()`."""
+    openid.speaks_like_entra(by_name=True)
+    return openid

@@ -1,4 +1,4 @@
-"""The same provider as Entra ID v2.0 would speak: addresses with the tenant in them, its errors, its claims.
+"""The same provider as Entra ID v2.0 speaks: addresses with the tenant in them, its errors, its claims.
 
 Spelled after its reference of AADSTS codes and after answers that people published in issues.
 """
@@ -16,6 +16,10 @@ CONTOSO = "8c1f0d52-3f0e-4a6b-9d0c-5d1f6f2c7a10"  # the tenants of provider.mjs
 FABRIKAM = "f4b1f7d6-2a51-4e1e-8f0b-0f6f1d9a5b22"
 TRACE = "3d1f7a90-58a4-4e8c-8f0d-5a1c6c5e2b7f"  # and correlation, of every refusal
 
+NAME = "login.microsoftonline.com"
+PAGE = "https://microsoft.com/devicelogin"
+
+_ALIASES = ("common", "contoso.example")
 _PATHS = {
     "/v2.0/.well-known/openid-configuration": "/.well-known/openid-configuration",
     "/discovery/v2.0/keys": "/jwks",
@@ -53,18 +57,19 @@ NO_CONSENT: Answer = {
 
 
 class Entra:
-    """What `Layer.entra` is while the provider speaks like this."""
+    """What `Layer.entra` is while the provider speaks like this. `page`: where it says that codes are typed."""
 
-    def __init__(self, tenant: str = CONTOSO) -> None:
-        self.tenant = tenant
+    def __init__(self, base: str, tenant: str = CONTOSO, page: str = "") -> None:
+        self.base, self.tenant, self._page = base, tenant, page
 
-    def issuer(self, address: str) -> str:
-        return f"{address}/{self.tenant}/v2.0"
+    @property
+    def issuer(self) -> str:
+        return f"{self.base}/{self.tenant}/v2.0"
 
     def path(self, asked: str) -> str:
-        """The provider's own path for one of Entra's; those without the tenant are the pages for people."""
+        """The provider's own path for one of Entra's; those without a tenant are the pages for people."""
         tenant, _, rest = asked.lstrip("/").partition("/")
-        if tenant != self.tenant:
+        if tenant not in (self.tenant, *_ALIASES):
             return asked
         return _PATHS.get(f"/{rest}", "/not-found")
 
@@ -84,19 +89,24 @@ class Entra:
             "error_uri": f"https://login.microsoftonline.com/error?code={number}",
         } | ({"suberror": refusal["suberror"]} if "suberror" in refusal else {})
 
-    def answered(self, place: str, answer: Answer, address: str, forger: Forger) -> Answer:
+    def answered(self, place: str, asked: str, answer: Answer, forger: Forger) -> Answer:
+        """`asked`: the path of the request."""
         match place:
             case "discovery":
-                return self._described(answer, f"{address}/{self.tenant}")
+                return self._described(asked.split("/")[1])
+            case "keys":
+                return {"keys": [key | {"issuer": f"{self.base}/{{tenantid}}/v2.0"} for key in answer["keys"]]}
             case "start":
                 return self._begun(answer)
             case "poll":
-                return forger.resigned(lambda claims: self._claims(claims, address), answer)
+                return forger.resigned(self._claims, answer)
         return answer
 
-    def _described(self, answer: Answer, base: str) -> Answer:
+    def _described(self, tenant: str) -> Answer:
+        """By `common` the place of the tenant is left open; by a domain name it is filled with the tenant's id."""
+        base, place = f"{self.base}/{tenant}", "{tenantid}" if tenant == "common" else self.tenant
         return {
-            "issuer": f"{base}/v2.0",
+            "issuer": f"{self.base}/{place}/v2.0",
             "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
             "token_endpoint": f"{base}/oauth2/v2.0/token",
             "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
@@ -111,7 +121,7 @@ class Entra:
         }
 
     def _begun(self, answer: Answer) -> Answer:
-        page, code = answer["verification_uri"], answer["user_code"]
+        page, code = self._page or answer["verification_uri"], answer["user_code"]
         return {
             "user_code": code,
             "device_code": answer["device_code"],
@@ -121,8 +131,9 @@ class Entra:
             "message": f"To sign in, use a web browser to open the page {page} and enter the code {code}.",
         }
 
-    def _claims(self, claims: Answer, address: str) -> Answer:
-        """Its `sub` differs for each application, and there is no `email` unless it was asked for."""
+    def _claims(self, claims: Answer) -> Answer:
+        """Its `sub` differs for each application; there is no `email` unless an application asks for it."""
         kept = {name: claims[name] for name in ("aud", "iat", "exp", "oid", "preferred_username") if name in claims}
-        own = {"iss": self.issuer(address), "nbf": claims["iat"], "ver": "2.0", "tid": claims.get("tid", self.tenant)}
+        tenant = claims.get("tid", self.tenant)
+        own = {"iss": f"{self.base}/{tenant}/v2.0", "tid": tenant, "nbf": claims["iat"], "ver": "2.0"}
         return kept | own | {"sub": "pairwise-" + claims["sub"][:4], "name": "Meeting room", "rh": "0.", "uti": "x"}

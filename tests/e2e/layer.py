@@ -5,14 +5,17 @@ layer.next("poll", "slow_down", 503, "hang", "drop")  # what the next polls get 
 layer.edit("discovery", lambda answer: answer | {"issuer": "https://elsewhere.example"})
 layer.forge("alg none")                               # the ID tokens from now on, see forging.py
 layer.times("poll")                                   # when each came, in seconds of time.monotonic
+layer.waits_for("poll", 3)
 
-Its address is the issuer. It is driven from any thread; `reset` makes it a plain window again.
+Its address is the issuer; it listens with TLS too, for clients that know it by Entra's name (openid.py). All but
+`reset` may be called from any thread.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
@@ -26,6 +29,7 @@ from multidict import CIMultiDict
 
 from tests.e2e.entra import Entra
 from tests.e2e.forging import Forger
+from tests.file_host import server_tls
 
 PLACES = {
     "/.well-known/openid-configuration": "discovery",
@@ -56,14 +60,16 @@ class Layer:
         self.interval: int | None = None
         self.entra: Entra | None = None
         self.skew = 0.0  # seconds by which its Date header is ahead of ours
+        self.retry_after = 0  # seconds, said with the statuses of `next`
         self.seen: list[Seen] = []
-        self.port = self.upstream = 0
+        self.port = self.tls_port = self.upstream = 0
         self._faults: dict[str, deque[Fault]] = defaultdict(deque)
         self._edits: dict[str, list[Callable[[Answer], Answer]]] = defaultdict(list)
         self._forger = Forger()
+        self._arrivals = threading.Condition()
         self._released = asyncio.Event()
         self._runner: web.AppRunner | None = None
-        self._site: web.TCPSite | None = None
+        self._sites: list[web.TCPSite] = []
 
     # ------------------------------------------------------------------ what a test says
 
@@ -74,10 +80,12 @@ class Layer:
 
     @property
     def issuer(self) -> str:
-        return self.entra.issuer(self.address) if self.entra else self.address
+        return self.entra.issuer if self.entra else self.address
 
     def next(self, place: str, *faults: Fault) -> None:
-        """Instead of the next answers: a status, "slow_down", "hang", "drop", "html", "half", or a refusal's body."""
+        """Instead of the next answers: a status, "slow_down", "redirect", "drop", "hang", "html", "half", or a
+        refusal's body.
+        """
         self._faults[place].extend(faults)
 
     def edit(self, place: str, change: Callable[[Answer], Answer]) -> None:
@@ -98,9 +106,14 @@ class Layer:
     def count(self, place: str) -> int:
         return len(self.times(place))
 
+    def waits_for(self, place: str, count: int, seconds: float = 5) -> None:
+        """Until so many have come; a coroutine asks by `asyncio.to_thread`."""
+        with self._arrivals:
+            assert self._arrivals.wait_for(lambda: self.count(place) >= count, seconds), (place, self.count(place))
+
     def reset(self) -> None:
-        """Honest again; what hung is let go."""
-        self.interval, self.entra, self.skew = None, None, 0.0
+        """Honest again; what hung is let go. In the loop it serves from: `OpenId.reset`."""
+        self.interval, self.entra, self.skew, self.retry_after = None, None, 0.0, 0
         self._faults.clear()
         self._edits.clear()
         self.seen.clear()
@@ -118,13 +131,18 @@ class Layer:
         await self.listens()
 
     async def listens(self) -> None:
-        self._site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
-        await self._site.start()
-        self.port = self._runner.addresses[0][1]
+        self._sites = [
+            web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True),
+            web.TCPSite(self._runner, "127.0.0.1", self.tls_port, reuse_address=True, ssl_context=server_tls()),
+        ]
+        for site in self._sites:
+            await site.start()
+        self.port, self.tls_port = (port for _, port in self._runner.addresses)
 
     async def falls_silent(self) -> None:
-        """Connections are refused from now on; what is open is dropped as soon as the provider behind is gone."""
-        await self._site.stop()
+        """Connections are refused from now on; those that are open find nobody behind."""
+        for site in self._sites:
+            await site.stop()
 
     async def closes(self) -> None:
         self._released.set()
@@ -143,11 +161,13 @@ class Layer:
         path = self.entra.path(request.path) if self.entra else request.path
         place = PLACES.get(path, "page")
         form = dict(parse_qsl(body.decode("latin-1"))) if body else {}
-        self.seen.append(Seen(place, time.monotonic(), form, request.headers.get("Authorization", "")))
+        with self._arrivals:
+            self.seen.append(Seen(place, time.monotonic(), form, request.headers.get("Authorization", "")))
+            self._arrivals.notify_all()
         if self._faults[place]:
             response = await self._fault(request, self._faults[place].popleft())
         else:
-            response = await self._ask(request, place, path, body)
+            response = await self._forward(request, place, path, body)
         if self.skew:
             response.headers["Date"] = formatdate(time.time() + self.skew, usegmt=True)
         return response
@@ -155,13 +175,16 @@ class Layer:
     async def _fault(self, request: web.Request, fault: Fault) -> web.StreamResponse:
         match fault:
             case int():
-                return web.json_response({"error": "temporarily_unavailable"}, status=fault)
+                headers = {"Retry-After": str(self.retry_after)} if self.retry_after else {}
+                return web.json_response({"message": "sorry"}, status=fault, headers=headers)
             case "slow_down":
                 return self._refusal({"error": "slow_down", "error_description": "you poll too fast"})
             case "html":
                 return web.Response(text="<html><body>Captive portal</body></html>", content_type="text/html")
             case "half":
                 return web.Response(text='{"access_token": "ey', content_type="application/json")
+            case "redirect":
+                return web.Response(status=307, headers={"Location": f"{self.address}/elsewhere"})
             case "drop":
                 request.transport.abort()
             case "hang":
@@ -176,27 +199,27 @@ class Layer:
     def _refusal(self, body: Mapping[str, Any]) -> web.Response:
         return web.json_response(self.entra.spelled(body) if self.entra else dict(body), status=400)
 
-    async def _ask(self, request: web.Request, place: str, path: str, body: bytes) -> web.StreamResponse:
+    async def _forward(self, request: web.Request, place: str, path: str, body: bytes) -> web.StreamResponse:
         """The provider's own answer; where it is gone, the connection is dropped."""
-        headers = CIMultiDict((name, value) for name, value in request.headers.items() if name.lower() not in HOPS)
+        headers = _end_to_end(request.headers)
+        headers["Host"] = f"127.0.0.1:{self.port}"  # what the provider makes its addresses of
         url = f"http://127.0.0.1:{self.upstream}{path}" + (f"?{request.query_string}" if request.query_string else "")
         try:
             async with self._session.request(
                 request.method, url, headers=headers, data=body or None, allow_redirects=False
             ) as answer:
-                return await self._passed_on(place, answer)
+                return await self._passed_on(request.path, place, answer)
         except (ClientConnectionError, TimeoutError):
             request.transport.abort()
             return web.Response()
 
-    async def _passed_on(self, place: str, answer: ClientResponse) -> web.Response:
+    async def _passed_on(self, asked: str, place: str, answer: ClientResponse) -> web.Response:
         body = await answer.read()
-        headers = CIMultiDict((name, value) for name, value in answer.headers.items() if name.lower() not in HOPS)
         if place != "page":
-            body = json.dumps(self._changed(place, answer.status, json.loads(body))).encode()
-        return web.Response(body=body, status=answer.status, headers=headers)
+            body = json.dumps(self._changed(asked, place, answer.status, json.loads(body))).encode()
+        return web.Response(body=body, status=answer.status, headers=_end_to_end(answer.headers))
 
-    def _changed(self, place: str, status: int, answer: Answer) -> Answer:
+    def _changed(self, asked: str, place: str, status: int, answer: Answer) -> Answer:
         if status >= 400:
             return self.entra.spelled(answer) if self.entra else answer
         if place == "keys":
@@ -204,9 +227,13 @@ class Layer:
         if "id_token" in answer:
             self._forger.learns(answer)
         if self.entra:
-            answer = self.entra.answered(place, answer, self.address, self._forger)
+            answer = self.entra.answered(place, asked, answer, self._forger)
         if place == "start" and self.interval is not None:
             answer = answer | {"interval": self.interval}
         for change in self._edits[place]:
             answer = change(answer)
         return answer
+
+
+def _end_to_end(headers: Mapping[str, str]) -> CIMultiDict[str]:
+    return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in HOPS)

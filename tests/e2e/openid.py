@@ -2,13 +2,15 @@
 
 Fixtures (conftest.py):
   openid       the harness, honest at the start of each test; `openid.issuer` is what the service gets to know
-  entra_like   the same harness while it speaks like Entra ID
+  entra_like   the same harness while it speaks like Entra ID at its loopback address
+  entra        the same at Entra's own name: only a client session of `openid.session()` finds it there
 
 openid.layer                     what goes wrong, what is counted: see layer.py
 openid.rotates_keys()            from now on other keys
 openid.goes_away() / comes_back()
 openid.codes_live(seconds)       from now on
 openid.moves_clock(seconds)      of the provider, codes included: expiry without waiting
+openid.asked_by(client)          our adapter as this client of it, made and closed in an `async with`
 openid.run(coroutine)            for tests that are no coroutines themselves, such as those with a browser
 people.Person(...)               somebody at its pages, by forms; people.approves_in_browser with a real one
 
@@ -20,14 +22,23 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import socket
 import subprocess
 import threading
 from collections.abc import Coroutine
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.e2e.entra import CONTOSO, Entra
+from aiohttp import ClientSession, DummyCookieJar, TCPConnector
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from bot.identity import OpenIdProvider
+from tests.e2e.entra import NAME, PAGE, Entra
+from tests.e2e.forging import SECRET
 from tests.e2e.layer import Layer
+from tests.file_host import client_tls
 
 T = TypeVar("T")
 
@@ -41,6 +52,21 @@ GUEST = "guest@fabrikam.example"
 PLAIN = "jo"  # as an ordinary provider has them: the subject `jo` and the e-mail address jo@plain.example, no more
 
 PUBLIC, CONFIDENTIAL, ELLIPTIC = "public", "confidential", "elliptic"  # its clients; the last gets ES256
+SECRETS = {CONFIDENTIAL: SECRET}
+QUICK = 0.4  # seconds after which a silent provider is given up here
+
+
+class Clock:
+    """Ours. What it is ahead of the real one, a test says."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def goes_on(self, **span: float) -> None:
+        self.ahead += timedelta(**span)
 
 
 class Provider:
@@ -80,6 +106,21 @@ class Provider:
         raise RuntimeError(f"the provider ended: {self._log.read_text()}")
 
 
+class _Names(AbstractResolver):
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    async def resolve(self, host: str, port: int = 0, family: int = socket.AF_INET) -> list[ResolveResult]:
+        if host != NAME:
+            raise OSError(host)
+        return [
+            ResolveResult(hostname=host, host="127.0.0.1", port=self._port, family=socket.AF_INET, proto=0, flags=0)
+        ]
+
+    async def close(self) -> None:
+        pass
+
+
 class OpenId:
     """The harness. `issuer` is the address of the layer."""
 
@@ -100,6 +141,11 @@ class OpenId:
     @property
     def issuer(self) -> str:
         return self.layer.issuer
+
+    @property
+    def page(self) -> str:
+        """Where people type codes, whatever the provider says."""
+        return f"{self.layer.address}/device"
 
     def run(self, coroutine: Coroutine[Any, Any, T], wait: float = 30) -> T:
         """Runs it in the loop of the harness: for tests that are no coroutines themselves."""
@@ -129,8 +175,27 @@ class OpenId:
         self.provider.does("clock", seconds=seconds)
         self.layer.skew = seconds
 
-    def speaks_like_entra(self, tenant: str = CONTOSO) -> None:
-        self.layer.entra = Entra(tenant)
+    def speaks_like_entra(self, *, by_name: bool = False) -> None:
+        """`by_name`: at https://login.microsoftonline.com; codes are still typed at `page`."""
+        self.layer.entra = Entra(f"https://{NAME}", page=PAGE) if by_name else Entra(self.layer.address)
+
+    @asynccontextmanager
+    async def asked_by(self, client: str = PUBLIC, secret: str | None = None, *, issuer: str = "", **more: Any):
+        """Our adapter as one of the clients. `more` is what its constructor takes: tenant, now, seconds."""
+        secret = SECRETS.get(client, "") if secret is None else secret
+        async with self.session() as session:
+            named = {"sessions": lambda: session} if issuer or NAME in self.issuer else {}
+            settings = {"local": True, "now": Clock(), "seconds": QUICK} | named | more
+            adapter = OpenIdProvider(issuer or self.issuer, client, secret, **settings)
+            try:
+                yield adapter
+            finally:
+                await adapter.close()
+
+    def session(self) -> ClientSession:
+        """A client session that finds Entra's name here, and no other name anywhere."""
+        connector = TCPConnector(resolver=_Names(self.layer.tls_port), ssl=client_tls())
+        return ClientSession(connector=connector, cookie_jar=DummyCookieJar())
 
     # ------------------------------------------------------------------ its life
 

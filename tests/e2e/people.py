@@ -10,6 +10,7 @@ from urllib.parse import urljoin
 from aiohttp import ClientSession, CookieJar
 
 from provisioning.signin import DeviceGrant
+from tests.e2e.openid import ROOM
 
 DONE = "Sign-in Success"
 INTERRUPTED = "The Sign-in request was interrupted"
@@ -52,6 +53,10 @@ class Form(HTMLParser):
 class Person:
     """A private window of its own. Each of the verbs returns what the last page says."""
 
+    def __init__(self, page: str = "") -> None:
+        """`page`: where to type the code, if it is not where the grant says."""
+        self._page = page
+
     async def __aenter__(self) -> Self:
         self._window = ClientSession(cookie_jar=CookieJar(unsafe=True))
         return self
@@ -77,7 +82,7 @@ class Person:
 
     async def types(self, grant: DeviceGrant) -> Form:
         """Types the code only."""
-        return await self._submits(await self._opens(grant.verification_uri), user_code=grant.user_code)
+        return await self._submits(await self._opens(self._page or grant.verification_uri), user_code=grant.user_code)
 
     async def _opens(self, address: str) -> Form:
         async with self._window.get(address) as answer:
@@ -88,6 +93,12 @@ class Person:
         async with self._window.post(urljoin(self._at, form.action), data=form.fields | filled) as answer:
             self._at = str(answer.url)
             return Form(await answer.text())
+
+
+async def approve(grant: DeviceGrant, account: str = ROOM, page: str = "") -> None:
+    """Somebody does all that is asked for, and sees that it went well."""
+    async with Person(page) as person:
+        assert DONE in await person.approves(grant, account)
 
 
 def approves_in_browser(page, grant: DeviceGrant, account: str) -> None:
