@@ -41,8 +41,9 @@ BLOCKED: Answer = {
     "error_description": "Access has been blocked by Conditional Access policies. The access policy does not allow"
     " token issuance.",
 }  # layer.next("poll", BLOCKED)
-BLOCKED_AS_GRANT: Answer = BLOCKED | {"error": "invalid_grant"}
+BLOCKED_AS_GRANT: Answer = BLOCKED | {"error": "invalid_grant", "suberror": ""}  # its number alone tells
 BLOCKED_BY_SECURITY: Answer = BLOCKED | {"error": "access_denied", "aadsts": 530032}
+BLOCKED_ANEW: Answer = BLOCKED | {"error": "invalid_grant", "aadsts": 999123}  # a number of tomorrow
 UNAVAILABLE: Answer = {
     "error": "temporarily_unavailable",
     "aadsts": 90033,
@@ -87,7 +88,7 @@ class Entra:
             "trace_id": TRACE,
             "correlation_id": TRACE,
             "error_uri": f"https://login.microsoftonline.com/error?code={number}",
-        } | ({"suberror": refusal["suberror"]} if "suberror" in refusal else {})
+        } | ({"suberror": refusal["suberror"]} if refusal.get("suberror") else {})
 
     def answered(self, place: str, asked: str, answer: Answer, forger: Forger) -> Answer:
         """`asked`: the path of the request."""

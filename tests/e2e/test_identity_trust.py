@@ -5,6 +5,7 @@ import pytest
 from provisioning import provider_errors as wrong
 from tests.e2e.entra import (
     BLOCKED,
+    BLOCKED_ANEW,
     BLOCKED_AS_GRANT,
     BLOCKED_BY_SECURITY,
     CONTOSO,
@@ -209,7 +210,8 @@ async def test_entra_declined_and_ended(entra):
 
 
 @pytest.mark.parametrize(
-    "refusal, number", [(BLOCKED, "53003"), (BLOCKED_AS_GRANT, "53003"), (BLOCKED_BY_SECURITY, "530032")]
+    "refusal, number",
+    [(BLOCKED, 53003), (BLOCKED_AS_GRANT, 53003), (BLOCKED_BY_SECURITY, 530032), (BLOCKED_ANEW, 999123)],
 )
 async def test_entra_blocks_by_policy(entra, refusal, number):
     entra.layer.next("poll", refusal)
