@@ -325,14 +325,16 @@ class IdentityProvider(Protocol):
     Errors of both: the `ProviderError` tree, `ProviderAway` where asking again later makes sense.
     """
 
-    async def begin(self, hint: str = "") -> DeviceGrant:
-        """Ask for a code; `hint` is the intended account, for providers that take one."""
+    async def begin(self) -> DeviceGrant:
+        """Ask for a code. Nothing says for whom: RFC 8628 knows no hint, so the account is checked at the end."""
         ...
 
     async def redeem(self, device_code: str) -> Account:
         """One poll: who approved, from an ID token that was verified.
 
         `AuthorizationPending` and `PollSlower` while nobody did. Access tokens are dropped unread: a device acts on
-        its sign-in by itself.
+        its sign-in by itself. A code is redeemed once: whoever got its account must save it, or begin anew.
         """
         ...
+
+    async def close(self) -> None: ...
