@@ -10,6 +10,7 @@ openid.rotates_keys()            from now on other keys
 openid.goes_away() / comes_back()
 openid.codes_live(seconds)       from now on
 openid.moves_clock(seconds)      of the provider, codes included: expiry without waiting
+openid.environment(client)       what the service is configured with, in local mode
 openid.asked_by(client)          our adapter as this client of it, made and closed in an `async with`
 openid.run(coroutine)            for tests that are no coroutines themselves, such as those with a browser
 people.Person(...)               somebody at its pages, by forms; people.approves_in_browser with a real one
@@ -178,6 +179,14 @@ class OpenId:
     def speaks_like_entra(self, *, by_name: bool = False) -> None:
         """`by_name`: at https://login.microsoftonline.com; codes are still typed at `page`."""
         self.layer.entra = Entra(f"https://{NAME}", page=PAGE) if by_name else Entra(self.layer.address)
+
+    def environment(self, client: str = PUBLIC) -> dict[str, str]:
+        """What an operator sets so that the service asks here."""
+        return {
+            "OIDC_ISSUER": self.issuer,
+            "OIDC_CLIENT_ID": client,
+            "OIDC_CLIENT_SECRET": SECRETS.get(client, ""),
+        }
 
     @asynccontextmanager
     async def asked_by(self, client: str = PUBLIC, secret: str | None = None, *, issuer: str = "", **more: Any):

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from bot.settings import load_settings
 from provisioning import provider_errors as wrong
 from provisioning.signin import INTERVAL, same_account
 from tests.e2e.openid import CONFIDENTIAL, ELLIPTIC, OTHER, PLAIN, QUICK, ROOM
@@ -110,6 +111,17 @@ async def test_neither_secret_nor_token_is_in_what_the_adapter_says_of_itself(op
     with pytest.raises(wrong.TokenUntrusted) as raised:
         await idp.redeem(grant.device_code)
     assert "eyJ" not in repr(raised.value) + str(raised.value.detail)
+
+
+async def test_as_an_operator_configures_it(openid):
+    settings = load_settings(openid.environment(CONFIDENTIAL), None)
+    secret = settings.oidc_client_secret.get_secret_value()
+    async with openid.asked_by(settings.oidc_client_id, secret, issuer=settings.oidc_issuer) as idp:
+        grant = await idp.begin()
+        await approve(grant)
+        assert (await idp.redeem(grant.device_code)).name == ROOM
+    asked = [each for each in openid.layer.seen if each.place in ("start", "poll")]
+    assert all(each.authorization.startswith("Basic ") and "client_secret" not in each.form for each in asked)
 
 
 # ------------------------------------------------------------------ the pace
