@@ -16,6 +16,7 @@ from bot.handlers import (
     photos,
     problems,
     rollouts,
+    signing,
     strays,
     tags,
     uploads,
@@ -29,6 +30,7 @@ def all_routes() -> Router:
     table = Router()
     table.include(guide(table), devices.router, uploads.router, finding.router, tags.router)
     table.include(issuing.router, codes.router, exports.router, jobs.router)
+    table.include(signing.router)
     table.include(ending.router, day.router, install.router, photos.router, strays.router, offline.router)
     table.include(problems.router, people.router)
     return table.include(rollouts.router, languages.router)
