@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from bot.adapter import Adapter
     from bot.files import Files
-    from bot.settings import Settings
     from bot.identity import OpenIdProvider
+    from bot.settings import Settings
     from provisioning.ports import Clock, IdentityProvider, Store
     from provisioning.service import Provisioning
 

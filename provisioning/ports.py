@@ -326,13 +326,13 @@ class IdentityProvider(Protocol):
     """
 
     async def begin(self) -> DeviceGrant:
-        """Ask for a code. The intended account is not sent along: RFC 8628 knows no hint."""
+        """Ask for a code. Nothing says for whom: RFC 8628 knows no hint, so the account is checked at the end."""
         ...
 
     async def redeem(self, device_code: str) -> Account:
         """One poll: who approved, from an ID token that was verified.
 
         `AuthorizationPending` and `PollSlower` while nobody did. Access tokens are dropped unread: a device acts on
-        its sign-in by itself.
+        its sign-in by itself. A code is redeemed once: whoever got its account must save it, or begin anew.
         """
         ...

@@ -1,7 +1,8 @@
 """A JSON file as source and as target of a transfer: one that stock TinyDB opens, `TinyDB(file)`.
 
 Such a file is for reading and for moving, and lies around. A code in it could come back to life long after it was used
-or revoked, so codes, and the answers that could be given again for one, are neither written nor taken.
+or revoked, so codes, the answers that could be given again for one, and sign-ins that are under way are neither written
+nor taken.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from provisioning.errors import ProvisioningError
 from provisioning.events import Event
 from provisioning.mac import normalise
 from provisioning.model import Device
+from provisioning.signin import Stage
 from provisioning.texts import N_, to_operator
 from provisioning.uploads import Upload, UploadPart
 from storage.kinds import KINDS, columns_of
@@ -100,7 +102,10 @@ def _lines(table: str, chunk: Chunk, *, first: bool) -> Iterator[str]:
 def _without_code(table: str, plain: Plain) -> Plain:
     if table == KINDS[UploadPart].table:
         return plain | {each: [row | {"code": ""} for row in plain.get(each, [])] for each in ("rows", "bad")}
-    return plain | _LEFT_OUT.get(table, {})
+    left_out = _LEFT_OUT.get(table, {})
+    if table == KINDS[Device].table and (sign_in := plain.get("sign_in")) and Stage(sign_in["stage"]).live:
+        left_out = left_out | {"sign_in": None}
+    return plain | left_out
 
 
 class JsonSource:

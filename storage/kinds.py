@@ -53,6 +53,16 @@ def _hashed_until(device: Device) -> int | None:
     return micros(code.expires_at) if code and code.sealed is None and code.digest is not None else None
 
 
+def _sign_in_until(device: Device) -> int | None:
+    """Of a live one: when its code ends, or since when it waits for one."""
+    sign_in = device.sign_in
+    return micros(sign_in.expires_at or sign_in.asked_at) if sign_in and sign_in.live else None
+
+
+def _offline_since(device: Device) -> int | None:
+    return micros(device.offline_since) if device.offline_since else None
+
+
 @lru_cache(maxsize=1024)
 def _vendor(prefix: str) -> str | None:
     """By the registry that netaddr brings along: where that is another, `revision` is one more."""
@@ -97,6 +107,9 @@ _KINDS = (
             "hashed_until": _hashed_until,
             "installed": lambda device: device.installed is not None,
             "installed_at": _installed_at,
+            "sign_in_until": _sign_in_until,
+            "offline_since": _offline_since,
+            "stale": lambda device: device.stale,
             "problem": lambda device: device.problem is not None,
             "removed": lambda device: device.removed,
             "open": lambda device: device.open_job,
@@ -108,10 +121,10 @@ _KINDS = (
         order=lambda device: f"{natural(device.location)}{_BEHIND}{device.mac}",
         narrow=frozenset({"place", "location", "suffix", "token"}),
         broad=frozenset({"state", "vendor"}),
-        flags=frozenset({"installed", "problem", "removed", "open"}),
-        rare=frozenset({"problem"}),
-        times=frozenset({"code_until", "hashed_until", "installed_at"}),
-        revision=3,
+        flags=frozenset({"installed", "problem", "removed", "open", "stale"}),
+        rare=frozenset({"problem", "stale"}),
+        times=frozenset({"code_until", "hashed_until", "installed_at", "sign_in_until", "offline_since"}),
+        revision=4,
     ),
     Kind(
         Person,

@@ -14,6 +14,7 @@ from provisioning.errors import Conflict, Duplicate, Unavailable
 from provisioning.model import Change, Device, OutboxMessage, Record, State
 from provisioning.ports import AuditRow, IndexValue, Page, Span, TallyRow, Watch
 from provisioning.texts import to_operator
+from storage import calls
 from storage.kinds import KINDS, Kind, check_keys, check_question, is_tallied, names_asked, numbered, sum_tally
 from storage.loop import off_the_loop
 from storage.postgres_audit import drop, seal
@@ -147,6 +148,14 @@ class PostgresStore:
             check_text(mac)
         rows = await self._ask(queries()["last_seen"], (list(macs),))
         return {mac: from_micros(at) for mac, at in rows}
+
+    async def silent(
+        self, after: datetime | None, until: datetime, *, beyond: str | None = None, limit: int = 500
+    ) -> Page[calls.Call]:
+        check_question(Device, set(), limit)
+        where = calls.silent(after, until, beyond, "%s")
+        rows = await self._ask(queries()["silent"].format(where=where), (*where.values, limit + 1))
+        return calls.page([(mac, from_micros(at)) for mac, at in rows[:limit]], more=len(rows) > limit)
 
     async def _ask(self, statement: str, values: Any = ()) -> list[Any]:
         """For what may be said twice: a connection that was lost while it lay idle is no reason to refuse anybody."""

@@ -193,6 +193,9 @@ ON CONFLICT (key) DO UPDATE SET at = excluded.at WHERE seen.at < excluded.at
 -- name: last_seen
 SELECT key, at FROM seen WHERE key = ANY(%s)
 
+-- name: silent
+SELECT key, at FROM seen WHERE {where} ORDER BY at, key LIMIT %s
+
 -- name: wake
 SELECT pg_notify(%s, %s)
 

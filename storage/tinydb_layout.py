@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from enum import Enum
 from typing import Any, get_type_hints
 
@@ -211,6 +212,10 @@ def audit_values(plain: Plain) -> tuple[Any, ...]:
     return plain["subject"], micros(decode_event(plain).at), digest(plain)
 
 
+def seen_values(plain: Plain) -> tuple[Any, ...]:
+    return plain["mac"], micros(datetime.fromisoformat(plain["at"]))
+
+
 LAYOUTS = (
     *(_of_kind(kind) for kind in KINDS.values()),
     Layout(
@@ -222,5 +227,5 @@ LAYOUTS = (
         numbers_behind="(SELECT max(json_extract(doc, '$.last')) FROM \"doc:segments\")",
         plannable={"subject": "subject"},
     ),
-    Layout(SEEN, ("key",), lambda plain: (plain["mac"],), plannable={"mac": "key"}),
+    Layout(SEEN, ("key", "at"), seen_values, indexes=(("at", "(at, key)"),), plannable={"mac": "key"}),
 )

@@ -54,7 +54,10 @@ RESTORE_LOCK = "restore.lock"  # held by the command from preparing to the end
 LIFT = 1_000_000  # added to every version, so that what was read before a restore is never taken for what is there now
 
 _CHUNK = 2000
-_CODES = 'SELECT 1 FROM "doc:devices" WHERE ix_code_until IS NOT NULL OR ix_hashed_until IS NOT NULL LIMIT 1'
+_CODES = (
+    'SELECT 1 FROM "doc:devices" WHERE ix_code_until IS NOT NULL OR ix_hashed_until IS NOT NULL'
+    " OR ix_sign_in_until IS NOT NULL LIMIT 1"
+)
 
 
 # ------------------------------------------------------------------ preparing, in the command's process

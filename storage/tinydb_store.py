@@ -17,7 +17,7 @@ from provisioning.errors import Unavailable
 from provisioning.model import Change, Device, OutboxMessage, Record, State
 from provisioning.ports import AuditRow, Clock, IndexValue, Page, Span, TallyRow, Watch
 from provisioning.texts import N_, to_operator
-from storage import tinydb_restore
+from storage import calls, tinydb_restore
 from storage.kinds import KINDS, check_keys, check_question, holds, is_tallied, names_asked, numbered, sum_tally
 from storage.loop import off_the_loop
 from storage.records import check_text, decode, decode_event
@@ -178,6 +178,22 @@ class TinyStore:
             return {mac: datetime.fromisoformat(plain["at"]) for mac, plain in found if plain}
 
         return read() if len(macs) <= _FEW else await self._in_thread(read)
+
+    async def silent(
+        self, after: datetime | None, until: datetime, *, beyond: str | None = None, limit: int = 500
+    ) -> Page[calls.Call]:
+        check_question(Device, set(), limit)
+        where = calls.silent(after, until, beyond, "?")
+
+        def read() -> Page[calls.Call]:
+            plains, more = self._seen.page(where, "at, key", None, limit)
+            rows = [(plain["mac"], datetime.fromisoformat(plain["at"])) for plain in plains]
+            if not all(at <= until and (after is None or after < at) for _, at in rows):
+                said = N_('an index of "{table}" ({name}) does not match its row')
+                raise self.db.rows.file.damaged(to_operator(said, table=SEEN, name="at"))
+            return calls.page(rows, more=more is not None)
+
+        return read() if limit <= _FEW else await self._in_thread(read)
 
     async def _in_thread(self, read: Callable[[], T]) -> T:
         try:

@@ -90,11 +90,15 @@ def _waits_already(connection: sqlite3.Connection, unique: str) -> bool:
     return connection.execute(question, (unique, MessageStatus.WAITING.value)).fetchone() is not None
 
 
+_FORMER_CALL = 'SELECT id, doc, crc FROM "doc:seen" WHERE key = ?'
+
+
 def write_seen(connection: sqlite3.Connection, table: RowTable, seen: Iterable[tuple[str, datetime]]) -> None:
+    """Notes calls within a unit; one that is older than what is known changes nothing."""
     for mac, at in seen:
-        former = table.fetch(mac)
-        text, values = to_json({"mac": mac, "at": time_text(at)}), (mac,)
+        former = connection.execute(_FORMER_CALL, (mac,)).fetchone()  # as units before in the same commit left it
+        text, values = to_json({"mac": mac, "at": time_text(at)}), (mac, micros(at))
         if former is None:
             table.add(connection, [(text, values)])
-        elif datetime.fromisoformat(former["at"]) < at:
-            table.writing.overwrite(connection, text, values)
+        elif datetime.fromisoformat(table.rows.open_row(table.name, former)["at"]) < at:
+            table.writing.overwrite(connection, former[0], text, values)

@@ -22,8 +22,8 @@ class Statements:
         names = ", ".join(("id", "doc", "crc", *self._names))
         self._insert = f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * (3 + len(self._names)))})"
         self._former = f"SELECT id, {', '.join(self._names)} FROM {table} WHERE key = ?"
-        self._former_id = f"SELECT id FROM {table} WHERE key = ?"
-        self._overwrite = f"UPDATE {table} SET doc = ?, crc = ? WHERE key = ?"
+        settings = ", ".join(f"{name} = ?" for name in ("doc", "crc", *self._names))
+        self._overwrite = f"UPDATE {table} SET {settings} WHERE id = ?"
         self._delete = f"DELETE FROM {table} WHERE key = ? AND version = ?"
 
     def insert(
@@ -62,10 +62,9 @@ class Statements:
         if done.rowcount != 1:
             raise Conflict
 
-    def overwrite(self, connection: sqlite3.Connection, text: str, values: tuple[Any, ...]) -> None:
-        """Puts another document in the place of the one with this key, in a table that counts no versions."""
-        (doc_id,) = connection.execute(self._former_id, values[:1]).fetchone()
-        connection.execute(self._overwrite, (text, checksum(doc_id, text), *values[:1]))
+    def overwrite(self, connection: sqlite3.Connection, doc_id: int, text: str, values: tuple[Any, ...]) -> None:
+        """Puts another document in the place of the one with this id, in a table that counts no versions."""
+        connection.execute(self._overwrite, (text, checksum(doc_id, text), *values, doc_id))
 
     def delete(self, connection: sqlite3.Connection, key: str, version: int) -> None:
         """Removes a row; `Conflict` where this version of it does not stand there."""

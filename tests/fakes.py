@@ -20,6 +20,7 @@ from provisioning.model import Change, Device, MessageStatus, OutboxMessage, Rec
 from provisioning.ports import AuditRow, IndexValue, Page, Span, TallyRow, Watch
 from provisioning.provider_errors import AuthorizationPending, ProviderError
 from provisioning.signin import Account, DeviceGrant
+from storage import calls
 from storage.audit import Unsealed, digest, next_segment, without_rows
 from storage.kinds import KINDS, check_keys, check_question, columns_of, holds, names_asked, numbered, sees_hidden
 from storage.records import check_text, encode, encode_event, micros, record_json
@@ -242,6 +243,22 @@ class MemoryStore:
         for mac in macs:
             check_text(mac)
         return {mac: self._seen[mac] for mac in macs if mac in self._seen}
+
+    async def silent(
+        self, after: datetime | None, until: datetime, *, beyond: str | None = None, limit: int = 500
+    ) -> Page[calls.Call]:
+        check_question(Device, set(), limit)
+        begin, end = None if after is None else micros(after), micros(until)
+        place = None if beyond is None else calls.placed(beyond)
+        if beyond is not None and place is None:
+            return Page((), None)
+        noted = sorted((micros(at), mac) for mac, at in self._seen.items())
+        found = [
+            (mac, self._seen[mac])
+            for at, mac in noted
+            if at <= end and (begin is None or begin < at) and (place is None or place < (at, mac))
+        ]
+        return calls.page(found[:limit], more=len(found) > limit)
 
     def watch(self, *topics: str) -> AbstractAsyncContextManager[Watch]:
         return self._topics.watch(*topics)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from functools import partial
 from itertools import cycle, islice
@@ -42,14 +42,14 @@ class Asking:
         target = target or (PAGE if limit <= 50 else TURN)
         find = partial(self.store.find, kind, limit=limit)
         await self.book.ask(f"{name}, {limit} a page", lambda: find(**asked), target)
-        if after := await self._deep(kind, asked):
+        if after := await self._deep(lambda after: self.store.find(kind, limit=1000, after=after, **asked)):
             await self.book.ask(f"{name}, a page far behind", lambda: find(after=after, **asked), target)
 
-    async def _deep(self, kind: type[Any], asked: dict[str, Any]) -> str | None:
+    async def _deep(self, turn: Callable[[str | None], Awaitable[Page[Any]]]) -> str | None:
         """The last place that walking ten large pages leads to, where there is more behind it."""
         after: str | None = None
         for _ in range(10):
-            page: Page[Any] = await self.store.find(kind, limit=1000, after=after, **asked)
+            page = await turn(after)
             if page.after is None:
                 return None
             after = page.after
@@ -107,6 +107,10 @@ class Asking:
         await self.book.ask("a technician's live codes", lambda: find(technician=next(self.people), span=alive))
         await self.page("every device, to void codes", Device, 500)
         await self.page("codes that ended", Device, 500, span=Span("code_until", until=NOW))
+        silent = partial(self.store.silent, None, NOW, limit=500)
+        await self.book.ask("who is silent", silent)
+        if beyond := await self._deep(lambda after: self.store.silent(None, NOW, beyond=after, limit=1000)):
+            await self.book.ask("who is silent, a page far behind", lambda: silent(beyond=beyond))
         past = Span("hashed_until", until=NOW - timedelta(days=7))
         await self.page("hashes to forget", Device, 500, span=past)
         await self.page("marks to forget", Operation, 500, span=Span("at", until=NOW - timedelta(days=2)))

@@ -23,6 +23,7 @@ from provisioning.model import (
 )
 from provisioning.onsite import Installation, Problem
 from provisioning.photos import Photo, pieces_of
+from provisioning.signin import SignIn, Stage
 from provisioning.uploads import BadRow, RowFault, SheetRow, Upload, UploadPart, UploadState
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -100,6 +101,7 @@ def one_of_each() -> tuple[Record, ...]:
         message("m2", status=MessageStatus.SENT, settled_at=NOW),
         *of_imports(),
         *of_installs(),
+        *of_remote(),
     )
 
 
@@ -167,4 +169,31 @@ def of_installs() -> tuple[Record, ...]:
             height=768,
             pieces=pieces_of(bytes(range(256)) * 200),
         ),
+    )
+
+
+def of_remote() -> tuple[Record, ...]:
+    """What came with remote sign-in and the watch over devices that do not call: in stores since schema 5."""
+    asked = SignIn(
+        id="s1",
+        account="Room-2.14@contoso.com",
+        account_id="o-1",
+        by="dana",
+        by_name="Dana",
+        asked_at=NOW,
+        interval=7.5,
+    )
+    shown = replace(
+        asked,
+        stage=Stage.CODE_SHOWN,
+        sealed="c2VhbGVk",
+        page="https://login.example/device",
+        expires_at=NOW + timedelta(minutes=15),
+        silent_since=NOW,
+    )
+    ended = replace(asked, stage=Stage.WRONG_ACCOUNT, ended_at=NOW, why="wrong_account", detail="lee@contoso.com")
+    return (
+        device(0xA1B5, "Oslo/2F/2.16", sign_in=asked),
+        device(0xA1B6, "Oslo/2F/2.17", sign_in=shown, offline_since=NOW),
+        device(0xA1B7, "Oslo/2F/2.18", sign_in=ended, offline_since=NOW - timedelta(days=40), stale=True),
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, timedelta
+from datetime import UTC, timedelta, timezone
 
 import pytest
 
@@ -11,7 +11,7 @@ from provisioning.bookkeeping import Attempts, Segment
 from provisioning.errors import Conflict, Duplicate, TextTooLong, UnreadableText
 from provisioning.events import DeviceAdded, DeviceMoved
 from provisioning.model import Change, Device, MessageStatus, OutboxMessage, Person, Post, State, stored
-from provisioning.ports import Span, TallyRow
+from provisioning.ports import Page, Span, TallyRow
 from storage.audit import digest, head
 from storage.kinds import INDEXES
 from storage.records import encode_event
@@ -333,6 +333,7 @@ async def test_hostile_text_is_refused_wherever_it_comes_in(store, hostile):
         store.tally(hostile),
         store.history(hostile),
         store.last_seen([hostile]),
+        store.silent(None, NOW, beyond=hostile),
     ):
         with pytest.raises(UnreadableText):
             await refused
@@ -349,11 +350,13 @@ NAIVE = NOW.replace(tzinfo=None)
         lambda store: store.count(Device, span=Span("code_until", until=NAIVE)),
         lambda store: store.claim(NAIVE, LEASE, 1),
         lambda store: store.record_seen({device(1).mac: NAIVE}),
+        lambda store: store.silent(NAIVE, NOW),
+        lambda store: store.silent(None, NAIVE),
         lambda store: store.save(Change(puts=(replace(device(1), added_at=NAIVE),))),
         lambda store: store.save(Change(events=(replace(added(device(1)), at=NAIVE),))),
         lambda store: store.seal(NAIVE),
     ],
-    ids=["find", "count", "claim", "record_seen", "record", "fact", "seal"],
+    ids=["find", "count", "claim", "record_seen", "silent since", "silent until", "record", "fact", "seal"],
 )
 async def test_a_time_without_a_zone_is_a_fault_of_the_caller(store, ask):
     await store.save(Change(puts=(device(2), message("m1")), events=(added(device(2)),)))
@@ -614,6 +617,102 @@ async def test_last_seen_takes_a_whole_fleet(store):
     fleet = {f"805EC1{n:06X}": NOW for n in range(1200)}
     await store.record_seen(fleet)
     assert await store.last_seen(list(fleet)) == fleet
+
+
+async def test_two_who_note_one_call_at_once_keep_the_later(store):
+    later = NOW + timedelta(seconds=5)
+    for n in range(20):
+        times = (later, NOW) if n % 2 else (NOW, later)
+        await asyncio.gather(*(store.record_seen({device(n).mac: at}) for at in times))
+    assert set((await store.last_seen([device(n).mac for n in range(20)])).values()) == {later}
+    assert len((await store.silent(NOW, later)).rows) == 20
+
+
+# ------------------------------------------------------------------ who is silent
+
+
+def at(seconds):
+    return NOW + timedelta(seconds=seconds)
+
+
+async def test_nobody_called_and_nobody_is_silent(store):
+    assert await store.silent(None, NOW) == Page((), None)
+
+
+async def test_the_silent_are_those_whose_last_call_lies_in_the_window_the_longest_silent_first(store):
+    await store.save(Change(puts=(device(1),)))  # the others are on no list
+    await store.record_seen({device(n).mac: at(9 - n) for n in range(10)})
+
+    async def found(after, until):
+        page = await store.silent(None if after is None else at(after), at(until))
+        assert page.after is None
+        assert all(moment.tzinfo is UTC for _, moment in page.rows)
+        return [(int(mac[-1]), (moment - NOW).total_seconds()) for mac, moment in page.rows]
+
+    assert await found(2, 4) == [(6, 3), (5, 4)]
+    assert await found(None, 1) == [(9, 0), (8, 1)]
+    assert await found(-1, 0) == [(9, 0)]
+    assert await found(8, 100) == [(0, 9)]
+    assert await found(9, 100) == await found(None, -1) == await found(4, 4) == await found(4, 2) == []
+    assert await found(2.999999, 3) == await found(2.5, 3.000001) == [(6, 3)]
+
+
+async def test_whoever_calls_again_is_silent_since_then(store):
+    await store.record_seen({device(1).mac: NOW, device(2).mac: NOW})
+    await store.record_seen({device(1).mac: at(60), device(2).mac: at(-60)})
+    assert (await store.silent(None, NOW)).rows == ((device(2).mac, NOW),)
+    assert (await store.silent(NOW, at(60))).rows == ((device(1).mac, at(60)),)
+
+
+@pytest.mark.parametrize("limit", [1, 3, 7, 24, 25, 500])
+@pytest.mark.parametrize("begin", [None, NOW], ids=["ever", "since"])
+async def test_pages_of_the_silent_put_together_are_the_whole(store, limit, begin):
+    """Eight at each moment, so that pages end within one."""
+    noted = {device(n).mac: at(n * 7 % 4) for n in range(32)}
+    await store.record_seen(noted)
+    rows = await all_pages(lambda after, limit: store.silent(begin, at(3), beyond=after, limit=limit), limit)
+    within = [(moment, mac) for mac, moment in noted.items() if begin is None or begin < moment]
+    assert [(moment, mac) for mac, moment in rows] == sorted(within)
+
+
+async def test_a_page_of_the_silent_stays_stable_while_devices_call(store):
+    await store.record_seen({device(n).mac: at(n) for n in range(20)})
+    rows, beyond = [], None
+    for n in range(100):
+        page = await store.silent(None, at(19), beyond=beyond, limit=3)
+        rows += page.rows
+        beyond = page.after
+        if beyond is None:
+            break
+        last = rows[-1][0]  # calls again, another one is new among those passed already
+        await store.record_seen({last: at(1000), f"805EC1{n:06X}": at(0)})
+    assert [mac for mac, _ in rows] == [device(n).mac for n in range(20)]
+
+
+async def test_a_page_of_the_silent_may_go_on_in_another_window(store):
+    await store.record_seen({device(n).mac: at(n) for n in range(6)})
+    place = (await store.silent(None, at(5), limit=2)).after
+    assert [int(mac[-1]) for mac, _ in (await store.silent(at(3), at(5), beyond=place)).rows] == [4, 5]
+    assert [int(mac[-1]) for mac, _ in (await store.silent(at(-9), at(2), beyond=place)).rows] == [2]
+
+
+@pytest.mark.parametrize("beyond", ["'; --", "", "9" * 40, "5", "1" * 30 + " x", "x 805EC0000001"])
+async def test_behind_a_place_that_no_page_named_nobody_is_silent(store, beyond):
+    await store.record_seen({device(1).mac: NOW})
+    assert await store.silent(None, NOW, beyond=beyond) == Page((), None)
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1001])
+async def test_a_page_of_the_silent_has_1_to_1000_rows(store, limit):
+    with pytest.raises(ValueError, match="1000"):
+        await store.silent(None, NOW, limit=limit)
+
+
+async def test_a_window_goes_by_the_moment_whatever_its_zone(store):
+    east = timezone(timedelta(hours=9))
+    await store.record_seen({device(1).mac: NOW.astimezone(east)})
+    assert (await store.silent(at(-1).astimezone(east), NOW.astimezone(east))).rows == ((device(1).mac, NOW),)
+    assert (await store.silent(NOW.astimezone(east), at(1))).rows == ()
 
 
 # ------------------------------------------------------------------ watching

@@ -5,6 +5,7 @@ import pytest
 from provisioning.model import Device, OutboxMessage
 from provisioning.ports import Span
 from storage.kinds import INDEXES, KINDS
+from storage.records import micros
 from storage.tinydb_engine import RowDB
 from storage.tinydb_store import TinyStore
 from tests.fakes import FakeClock
@@ -66,6 +67,9 @@ async def test_a_page_by_one_index_walks_that_index_in_order(file_store, kind, n
         ({"span": Span("code_until", until=NOW)}, "code_until"),
         ({"span": Span("code_until", until=NOW), "removed": False}, "code_until"),
         ({"span": Span("code_until", until=NOW), "technician": "x"}, "technician"),
+        ({"span": Span("sign_in_until", until=NOW)}, "sign_in_until"),
+        ({"span": Span("offline_since"), "removed": False}, "offline_since"),
+        ({"stale": True, "removed": False, "site": "x"}, "stale"),
     ],
     ids=str,
 )
@@ -114,6 +118,23 @@ async def test_the_outbox_looks_at_waiting_rows_alone(file_store):
     assert "outbox.heads" in said
     assert "TEMP B-TREE" not in said
     assert "outbox.unique" in await plan(file_store, file_store.find(OutboxMessage, unique="x", status="waiting"))
+
+
+@pytest.mark.parametrize(
+    ("after", "beyond", "begins"),
+    [
+        (None, None, "at<?"),
+        (NOW, None, "at>? AND at<?"),
+        (NOW, f"{micros(NOW)} x", "at>? AND at<?"),
+        (None, f"{micros(NOW)} x", "(at,key)>(?,?) AND at<?"),
+        (NOW, f"{micros(NOW) + 1} x", "(at,key)>(?,?) AND at<?"),
+    ],
+    ids=str,
+)
+async def test_a_page_of_silent_devices_begins_where_the_one_before_ended(file_store, after, beyond, begins):
+    said = await plan(file_store, file_store.silent(after, NOW, beyond=beyond))
+    assert f"USING INDEX seen.at ({begins})" in said
+    assert "TEMP B-TREE" not in said
 
 
 async def test_history_goes_by_number(file_store):

@@ -1,6 +1,7 @@
 """Databases that earlier versions wrote are brought to this one with all that is in them."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from structlog.testing import capture_logs
@@ -13,6 +14,7 @@ from storage import open_store
 from storage.kinds import KINDS
 from storage.postgres_schema import migrations
 from storage.postgres_sql import parameters, queries
+from storage.records import micros
 from tests.fakes import FakeClock
 from tests.storage import postgres
 from tests.storage.samples import NOW, device, one_of_each, rich_device
@@ -30,6 +32,7 @@ async def first(database):
         await connection.execute(queries()["add_migration"], (FIRST, "first"))
         for record in (*RECORDS, *DEVICES):
             await _insert(connection, record)
+        await connection.execute(queries()["record_seen"], {"macs": [*CALLS], "times": [*map(micros, CALLS.values())]})
     return database
 
 
@@ -46,6 +49,8 @@ DEVICES = (
     device(2, "Bergen/2", removed_at=NOW),
     *(device(n, "Oslo/2") for n in range(10, 1510)),
 )
+
+CALLS = {device(n).mac: NOW + timedelta(minutes=n) for n in range(3)}
 
 
 async def _insert(connection, record):
@@ -73,6 +78,8 @@ async def test_a_database_of_the_first_schema_is_brought_to_this_one(first):
     assert await store.count(Device, removed=False) == len(DEVICES) - 1
     assert await store.count(Batch, hides=False) == 1
     assert await store.count(Upload) == 0
+    assert await store.count(Device, stale=True) == 0
+    assert (await store.silent(NOW, NOW + timedelta(hours=1))).rows == tuple(CALLS.items())[1:]
     await store.verify(deep=True)
     await store.save(Change(puts=tuple(each for each in one_of_each() if KINDS[type(each)].table in SINCE)))
     await store.close()

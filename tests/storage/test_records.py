@@ -23,6 +23,7 @@ PLAIN = {
     str: TEXT,
     int: st.integers(-(2**53), 2**53),
     bool: st.booleans(),
+    float: st.floats(allow_nan=False, allow_infinity=False),
     datetime: st.datetimes(datetime(1971, 1, 1), datetime(2999, 1, 1), timezones=ZONES),
 }
 

@@ -29,7 +29,7 @@ from storage.tinydb_file import SCHEMA
 from storage.tinydb_schema import shape
 from tests.fakes import FakeClock
 from tests.storage import old_store
-from tests.storage.samples import NOW, device, import_of, of_imports, of_installs, one_of_each, rich_device
+from tests.storage.samples import NOW, device, import_of, of_imports, of_installs, of_remote, one_of_each, rich_device
 
 HOUSE = Path(__file__).parents[2]
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -46,7 +46,7 @@ def lay(folder, version):
 
 def kept_by(version):
     """What old_store.py put into the store of that version."""
-    since = {2: [r for r in one_of_each() if isinstance(r, Lease)], 3: of_imports(), 4: of_installs()}
+    since = {2: [r for r in one_of_each() if isinstance(r, Lease)], 3: of_imports(), 4: of_installs(), 5: of_remote()}
     later = {record for schema, records in since.items() if schema > version for record in records}
     return [record for record in old_store.records() if record not in later]
 
@@ -137,6 +137,10 @@ async def test_its_indexes_find_and_its_counts_hold(converted):
     live = await converted.find(Device, span=Span("code_until", until=NOW + timedelta(days=2)), limit=100)
     assert {row.mac for row in live.rows} == {device(0xC0DE).mac, rich_device(0xA1B2).mac}
     assert [row.id for row in (await converted.find(Operation, span=Span("at", until=NOW))).rows] == ["op1"]
+    silent = await converted.silent(NOW, NOW + timedelta(minutes=3), limit=2)
+    assert silent.rows == tuple(old_store.seen().items())[1:3]
+    silent = await converted.silent(NOW, NOW + timedelta(minutes=3), beyond=silent.after)
+    assert silent.rows == tuple(old_store.seen().items())[3:4]
 
 
 async def test_it_is_written_sealed_pruned_and_verified(converted, folder):
@@ -160,9 +164,10 @@ async def test_a_conversion_is_told_and_a_store_of_this_version_is_left_alone(fo
     with capture_logs() as logs:
         await (await reopened(folder)).close()
     told = {entry["table"]: entry["rows"] for entry in logs if "table" in entry}
-    since_2 = {"devices": 44, "batches": 1}
-    expected = {1: since_2 | {"audit": old_store.FACTS, "outbox": 8}, 2: since_2, 3: {"devices": 45}, SCHEMA: {}}
-    assert told == expected[version]
+    since_4 = {"devices": 45, "seen": len(old_store.seen())}
+    since_2 = since_4 | {"devices": 44, "batches": 1}
+    since_1 = since_2 | {"audit": old_store.FACTS, "outbox": 8}
+    assert told == {1: since_1, 2: since_2, 3: since_4, 4: since_4, SCHEMA: {}}[version]
 
 
 # ------------------------------------------------------------------ what is cut off, and what comes later

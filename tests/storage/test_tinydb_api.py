@@ -1,6 +1,7 @@
 """What TinyDB's documentation promises, on stock TinyDB and on ours: the same calls, the same answers."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from tinydb import Query, TinyDB, where
@@ -15,7 +16,7 @@ from storage.records import encode
 from storage.tinydb_engine import RowDB
 from storage.tinydb_layout import LAYOUTS
 from storage.tinydb_query import equality
-from tests.storage.samples import device, one_of_each
+from tests.storage.samples import NOW, device, one_of_each
 
 User = Query()
 
@@ -232,6 +233,17 @@ async def test_the_running_store_is_a_tinydb(file_store):
         devices.insert(encode(device(3)))
     assert devices.remove(Query().mac == device(1).mac) == [1]
     assert await file_store.count(Device, site="oslo") == 1
+    await file_store.verify(deep=True)
+
+
+async def test_a_call_noted_by_tinydb_itself_is_found_by_its_time(file_store):
+    early, late = NOW - timedelta(days=9), NOW + timedelta(days=9)
+    await file_store.record_seen({device(1).mac: NOW})
+    seen = file_store.db.table("seen")
+    assert seen.update({"at": late.isoformat()}, Query().mac == device(1).mac) == [1]
+    seen.insert({"mac": device(2).mac, "at": early.isoformat()})
+    assert (await file_store.silent(None, NOW)).rows == ((device(2).mac, early),)
+    assert (await file_store.silent(NOW, late)).rows == ((device(1).mac, late),)
     await file_store.verify(deep=True)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import sqlite3
 import time
+from datetime import timedelta
 
 import pytest
 
@@ -90,6 +91,22 @@ async def test_what_stands_beside_a_row_is_worked_out_by_the_deep_one(full):
     change(full, "UPDATE \"doc:devices\" SET ix_token = 'f00d' WHERE id = 5")
     await full.verify()
     with refused('what stands beside row 5 of "devices"'):
+        await full.verify(deep=True)
+
+
+async def test_nobody_is_taken_for_silent_by_a_time_that_is_not_the_document_s(full):
+    await full.record_seen({device(1).mac: NOW, device(2).mac: NOW})
+    assert len((await full.silent(None, NOW)).rows) == 2
+    change(full, 'UPDATE "doc:seen" SET at = at - 10000000 WHERE id = 2')
+    await full.verify()
+    with refused('an index of "seen" (at) does not match its row'):
+        await full.silent(None, NOW - timedelta(seconds=9))
+
+
+async def test_when_a_device_called_is_worked_out_by_the_deep_one(full):
+    await full.record_seen({device(1).mac: NOW, device(2).mac: NOW})
+    change(full, 'UPDATE "doc:seen" SET at = at - 1 WHERE id = 2')
+    with refused('what stands beside row 2 of "seen"'):
         await full.verify(deep=True)
 
 

@@ -1,6 +1,7 @@
 """Everything is carried from one store, or file, to another: whole, in order, or not at all."""
 
 import json
+import re
 import stat
 from dataclasses import replace
 from datetime import timedelta
@@ -18,11 +19,12 @@ from storage import json_transfer, open_store, transfer
 from storage.json_transfer import ABOUT, JsonSource, JsonTarget
 from storage.kinds import KINDS
 from storage.postgres_transfer import PostgresSource, PostgresTarget
+from storage.records import encode
 from storage.tinydb_restore import WAITING
 from storage.tinydb_transfer import TinySource, TinyTarget
 from storage.transfer import TABLES, NoSuchStore, TransferFault, check_counts, copy, folder_of, open_source, shown
 from tests.fakes import FakeClock
-from tests.storage.samples import NOW, device, import_of, message, one_of_each
+from tests.storage.samples import NOW, device, import_of, message, of_remote, one_of_each
 
 RECORDS = tuple(record for record in one_of_each() if not isinstance(record, Segment))
 TEXTS = ("Møterom “2.14”", "\\u0000", "line\nbreak", "😀", '"quoted"', "\u2028")
@@ -123,7 +125,7 @@ async def test_a_store_with_rows_is_not_filled(full, tmp_path):
 
 async def test_an_empty_store_is_filled(full, tmp_path):
     await (await opened(tmp_path / "other")).close()
-    assert (await carried(TinySource(full), TinyTarget(tmp_path / "other")))["devices"] == 3 + len(TEXTS)
+    assert (await carried(TinySource(full), TinyTarget(tmp_path / "other")))["devices"] == 6 + len(TEXTS)
 
 
 class Ends(TinySource):
@@ -266,12 +268,17 @@ def test_an_address_is_shown_only_where_it_can_be_read_in_one_way(url, said):
 
 
 def codeless(tables):
-    without = {"code": None, "retry_key": "", "retry_until": None}
     return tables | {
-        "devices": [(number, plain | without) for number, plain in tables["devices"]],
+        "devices": [(number, plain | _device_without_code(plain)) for number, plain in tables["devices"]],
         "uploads": [(number, plain | {"codes": 0}) for number, plain in tables["uploads"]],
         "upload_parts": [(number, plain | _rows_without_code(plain)) for number, plain in tables["upload_parts"]],
     }
+
+
+def _device_without_code(plain):
+    sign_in = plain["sign_in"]
+    ended = sign_in if sign_in and sign_in["ended_at"] else None
+    return {"code": None, "retry_key": "", "retry_until": None, "sign_in": ended}
 
 
 def _rows_without_code(part):
@@ -352,6 +359,9 @@ BAD = {
     "a table of others": (lambda d: d.update(invoices={}), '"invoices" that is not known'),
     "a field is missing": (lambda d: d["devices"]["2"].pop("location"), 'row 2 of "devices".*location'),
     "a field of another type": (put("devices", "1", location=5), 'row 1 of "devices".*location cannot be 5'),
+    "a sign-in's stage": (put("devices", "1", sign_in={"stage": "lost"}), r'row 1 of "devices".*lost'),
+    "a sign-in's pause": (put("devices", "1", sign_in={"interval": "5"}), r'row 1 of "devices".*sign_in\.interval'),
+    "a sign-in that is none": (put("devices", "1", sign_in=5), r'row 1 of "devices".*sign_in cannot be 5'),
     "an inner field": (put("devices", "1", code={"issue": "x"}), r'row 1 of "devices".*code\.issue'),
     "rows of one's own": (lambda d: d.update(_default={"1": {"a": 1}}), '"_default", which are not carried'),
     "row 0": (lambda d: d["devices"].update({"0": d["devices"].pop("1")}), 'row 0 of "devices".*numbered'),
@@ -466,12 +476,14 @@ async def test_a_file_holds_no_code(full, file):
     text = file.read_text("utf-8")
     for plain in coded:
         assert plain["token"] in text
-    assert not [name for name in ("digest", "sealed", coded[0]["code"]["sealed"]) if f'"{name}"' in text]
+    assert not [name for name in ("digest", coded[0]["code"]["sealed"]) if f'"{name}"' in text]
+    assert set(re.findall('"sealed": ?([^,}]*)', text)) == {'""'}  # of a sign-in that ended
     assert "Codes are left out" in json.loads(text)[ABOUT]["1"]["codes"]
     for plain in json.loads(text)["upload_parts"].values():
         assert {row["code"] for row in (*plain["rows"], *plain["bad"])} == {""}
     for plain in json.loads(text)["devices"].values():
         assert (plain["code"], plain["retry_key"], plain["retry_until"]) == (None, "", None)
+        assert not plain["sign_in"] or plain["sign_in"]["stage"] == "wrong_account"
 
 
 async def test_a_code_in_a_file_does_not_come_to_life(full, file, tmp_path):
@@ -486,6 +498,38 @@ async def test_a_code_in_a_file_does_not_come_to_life(full, file, tmp_path):
         assert (found.issued, found.token) == (coded["issued"], coded["token"])
         assert await store.count(Device, span=Span("code_until")) == 0
     finally:
+        await store.close()
+
+
+async def test_a_sign_in_that_is_under_way_does_not_go_on_from_a_file(file, tmp_path):
+    *_, asked, shown, ended = of_remote()
+    rows = {plain["mac"]: row for row, plain in json.loads(file.read_text("utf-8"))["devices"].items()}
+    for each in (asked, shown):
+        changed(file, put("devices", rows[each.mac], sign_in=encode(each)["sign_in"]))
+    await carried(JsonSource(file), TinyTarget(tmp_path / "other"))
+    store = await opened(tmp_path / "other")
+    try:
+        assert [(await store.get(Device, each.mac)).sign_in for each in (asked, shown)] == [None, None]
+        assert (await store.get(Device, ended.mac)).sign_in == ended.sign_in
+        assert await store.count(Device, span=Span("sign_in_until")) == 0
+    finally:
+        await store.close()
+
+
+async def test_who_is_silent_is_known_wherever_a_store_goes(folder, tmp_path, database):
+    """File, PostgreSQL, JSON, file."""
+    store = await opened(folder)
+    calls = {device(n).mac: NOW - timedelta(minutes=n) for n in range(5)}
+    await store.record_seen(calls)
+    await store.close()
+    file, back = tmp_path / "x.json", tmp_path / "back"
+    await carried(TinySource(folder), PostgresTarget(database))
+    await carried(PostgresSource(database), JsonTarget(file))
+    await carried(JsonSource(file), TinyTarget(back))
+    for url in (database, f"tinydb:{back}"):
+        store = await open_store(url, clock=FakeClock())
+        assert (await store.silent(None, NOW)).rows == tuple(reversed(calls.items()))
+        await store.verify(deep=True)
         await store.close()
 
 
