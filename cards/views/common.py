@@ -116,7 +116,7 @@ def reset_words(device: Device) -> str:
 def shows_words(device: Device, organisation: str) -> str:
     """What can be seen once a device was provisioned: where there is a screen for it, whose it is."""
     if device.type == SIP:
-        return _("It has restarted and waits for sign-in.")
+        return _("It waits for sign-in now.")
     return _("The screen should show {organisation}.", organisation=escape(organisation))
 
 

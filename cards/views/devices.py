@@ -23,6 +23,7 @@ from cards.views.photos import photo_words, with_photo
 from cards.views.silent import offline_words
 from cards.words import age, clock, escape, mac_dashed, until
 from provisioning.access import Permission, allowed
+from provisioning.commands import CommandName
 from provisioning.errors import BadInput, ProvisioningError
 from provisioning.lifecycle import Step, can, companion
 from provisioning.model import ActivationCode, Actor, Device, State
@@ -180,6 +181,9 @@ def _device_buttons(device: Device, actor: Actor, now: datetime) -> tuple[Button
 
 def _remote_buttons(device: Device) -> list[Button]:
     """The next step from afar."""
+    asked = next((each for each in device.waiting_commands if each.name is CommandName.SIGN_OUT), None)
+    if asked:
+        return [Button("take_back", _("Take back"), {"device": device.mac, "command": asked.id})]
     if can(device, Step.SIGN_OUT):
         return [Button("sign_out", _("Sign out"), {"target": device.mac})]
     return [Button("sign_in", _("Sign in"), {"device": device.mac}, style=Style.POSITIVE)]

@@ -22,24 +22,28 @@ def offline_words(device: Device, now: datetime) -> str:
 
 
 def offline_card(page: Silent, now: datetime) -> ListCard:
-    title = ngettext("{n} device offline", "{n} devices offline", page.total)
+    title = ngettext("{n} device offline", "{n} devices offline", page.total) if page.total else _("No device is offline")
     return ListCard(
         title=_titled(title, page.scope),
         summary=title,
         rows=tuple(_row(device, now) for device in page.devices),
-        empty="" if page.devices else _("Every device that was provisioned calls."),
+        empty="" if page.devices else _("Every device that was provisioned calls, or was heard of a moment ago."),
         small=_small(page),
         buttons=more("offline_devices", page.after, page.first, len(page.devices), site=page.scope),
     )
 
 
 def stale_card(page: Silent, now: datetime) -> ListCard:
-    title = ngettext("{n} device not heard of for long", "{n} devices not heard of for long", page.total)
+    title = (
+        ngettext("{n} device not heard of for long", "{n} devices not heard of for long", page.total)
+        if page.total
+        else _("Every device was heard of lately")
+    )
     return ListCard(
         title=_titled(title, page.scope),
         summary=title,
         rows=tuple(_row(device, now) for device in page.devices),
-        empty="" if page.devices else _("None. Devices that do not call for long are listed here."),
+        empty="" if page.devices else _("Devices that do not call for long are listed here; none is ever dropped."),
         small=(_("They stay on the list. remove and a place takes one off."), *_small(page)) if page.devices else (),
         buttons=more("stale_devices", page.after, page.first, len(page.devices), site=page.scope),
     )
