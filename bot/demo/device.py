@@ -29,7 +29,6 @@ TRIES: Final = 6  # of one request, while answers get lost or the service says "
 LONGEST_PAUSE: Final = 300.0  # seconds; what the service itself asks for at most
 ANSWER_SECONDS: Final = 10.0  # beyond the time a long poll may take
 POLL_SECONDS: Final = 25.0
-RESTART_SECONDS: Final = 3.0
 LATER: Final = frozenset({429, 502, 503, 504})
 RETYPE: Final = frozenset({"code_refused", "code_expired", "invalid_code", "slow_down"})
 ASKED: Final = MappingProxyType(
@@ -135,7 +134,6 @@ class SimulatedDevice:
         """
         outcome = {"status": "done"}
         if name == "restart":
-            await self._sleep(RESTART_SECONDS)
             self._answered = 0
         elif name == "diagnostics":
             outcome["detail"] = _(
