@@ -104,8 +104,8 @@ class DeviceApi:
             return await self._refused(request, call, refusal)
 
     async def _refused(self, request: web.Request, call: ProvisionCall, refusal: DeviceRefusal) -> web.Response:
-        """The answer is on its way before anybody asks whose code that was, or whether the device was reset: neither its
-        time nor its bytes tell.
+        """The answer is on its way before anybody asks whose code that was, or whether a device was reset by hand:
+        neither its time nor its bytes tell.
         """
         response = problem(refusal)
         await response.prepare(request)

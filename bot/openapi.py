@@ -249,8 +249,8 @@ def _device_status() -> Json:
         "summary": "Where the device stands; a long poll, and the heartbeat",
         "description": (
             "Answers at once when the revision is not `since`, else after a change, when a command is due, or after "
-            "`wait` seconds, then with the same revision. After `reset_required` and after `token_refused` erase the device and call "
-            "`factory-reset`, then ask for a new code."
+            "`wait` seconds, then with the same revision. After `reset_required` and after `token_refused` erase the "
+            "device and call `factory-reset`, then ask for a new code."
         ),
         "parameters": [
             _parameter("since", "query", "The revision last seen.", {"type": "integer", "minimum": 0}),

@@ -7,7 +7,6 @@ import unicodedata
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from provisioning.errors import InvalidDuration, InvalidHour, InvalidLocation, InvalidMoment, InvalidTag, TextTooLong
-
 from provisioning.hours import moment as moment_of
 
 LIMIT = 200  # characters of a location, note or name (security.md)

@@ -55,7 +55,11 @@ def reset_card(device: Device, technician: str, at: datetime, now: datetime) -> 
     name, place = escape(technician), escape(device.place)
     data = {"target": device.mac, **({"person": device.technician} if technician else {})}
     title = _first(_("Code to {name}", name=technician.partition(" ")[0])) if technician else _("Issue code")
-    typed = _("Or type: issue {place} to {name}", place=place, name=name) if name else _("Or type: issue {place}")
+    typed = (
+        _("Or type: issue {place} to {name}", place=place, name=name)
+        if name
+        else _("Or type: issue {place}", place=place)
+    )
     return Notice(
         title=_("Reset asked {time}", time=clock(at, now)),
         summary=_("{place}: reset asked", place=place),
@@ -69,7 +73,7 @@ def reset_card(device: Device, technician: str, at: datetime, now: datetime) -> 
             Button("issue", title, data, style=Style.POSITIVE),
             Button("device", _("Show it"), {"device": device.mac}),
         ),
-        small=(typed if name else _("Or type: issue {place}", place=place),),
+        small=(typed,),
         subject=device.mac,
         revision=device.version,
     )  # fmt: skip
@@ -103,12 +107,12 @@ def doubt_card(device: Device, now: datetime) -> Notice:
 
 def doubt_over(device: Device) -> Notice:
     """What became of that question."""
-    place = place_words(device)
+    place, lines = place_words(device), list[str]()
     if device.provisioned and device.doubt_ended_by:
         title = _("Ignored by {name}: {place} stays as it is", name=escape(device.doubt_ended_by), place=place)
-        lines = (_("If it calls again like this, you are asked again, at most once an hour."),)
+        lines.append(_("If it calls again like this, you are asked again, at most once an hour."))
     elif device.provisioned:
-        title, lines = _("Settled: {place} stays as it is", place=place), ()
+        title = _("Settled: {place} stays as it is", place=place)
     else:
-        title, lines = _("Settled: {place} began life {life}", place=place, life=device.life), ()
-    return Notice(title=title, lines=lines, subject=device.mac, revision=device.version)
+        title = _("Settled: {place} began life {life}", place=place, life=device.life)
+    return Notice(title=title, lines=tuple(lines), subject=device.mac, revision=device.version)

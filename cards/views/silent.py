@@ -22,7 +22,9 @@ def offline_words(device: Device, now: datetime) -> str:
 
 
 def offline_card(page: Silent, now: datetime) -> ListCard:
-    title = ngettext("{n} device offline", "{n} devices offline", page.total) if page.total else _("No device is offline")
+    title = (
+        ngettext("{n} device offline", "{n} devices offline", page.total) if page.total else _("No device is offline")
+    )
     return ListCard(
         title=_titled(title, page.scope),
         summary=title,

@@ -106,9 +106,7 @@ class Commanding(Handover, Activation):
         """How many devices of a site or tag can be asked for this."""
         require(actor, Permission.SIGN_IN)
         states = [State.SIGNED_IN] if name is CommandName.SIGN_OUT else [state for state in State if state in _CALLED]
-        counts = [
-            await self.store.count(Device, removed=False, state=state.value, **target.equals) for state in states
-        ]
+        counts = [await self.store.count(Device, removed=False, state=state.value, **target.equals) for state in states]
         return sum(counts)
 
     async def ask_devices(

@@ -33,7 +33,9 @@ async def test_an_admin_ends_a_life_and_its_history_stays(house: House, dana: So
 
 async def test_typed_in_one_line(house: House, dana: Someone) -> None:
     await signed_in(house)
-    assert (await dana.says("reset 2.14 confirm 9999")).text == "Type the last four digits of its MAC, 2233, to confirm."
+    assert (
+        await dana.says("reset 2.14 confirm 9999")
+    ).text == "Type the last four digits of its MAC, 2233, to confirm."
     card = await dana.says("reset 2.14 confirm 2233")
     assert card.title == "Reset asked 07:30"
     assert card.buttons == ["Issue code", "Show it"]
