@@ -159,6 +159,7 @@ def settle(device: Device, command: DeviceCommand, done: bool, detail: str, now:
         actor="device",
         subject=device.mac,
         command=command.name.value,
+        command_id=command.id,
         status=status.value,
         detail=detail,
         asked_by=command.by,
