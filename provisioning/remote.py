@@ -22,8 +22,15 @@ from provisioning.events import (
     SignInTroubled,
 )
 from provisioning.lifecycle import Step, after
-from provisioning.model import Actor, Change, Device
-from provisioning.provider_errors import AuthorizationPending, GrantEnded, PollSlower, ProviderAway, ProviderError
+from provisioning.model import Actor, Change, Device, State
+from provisioning.provider_errors import (
+    AuthorizationPending,
+    GrantEnded,
+    GrantUnknown,
+    PollSlower,
+    ProviderAway,
+    ProviderError,
+)
 from provisioning.signin import LONGEST_PAUSE, SLOWER, DeviceGrant, SignIn, Stage
 
 SILENT_FROM = 2  # polls in a row without an answer, from which the card says so
@@ -34,11 +41,12 @@ LOOKED_ON = timedelta(minutes=2)  # an outcome that comes later is told: nobody 
 
 
 def choose_account(device: Device, account: str, now: datetime, actor: Actor) -> Change:
-    """Nothing where it is that one already."""
-    if device.account == account:
+    """Nothing where it is that one already. Said again, the object id of the former one of that name is forgotten."""
+    known = device.signed_in_id if device.state is State.SIGNED_IN else ""
+    if (device.account, device.signed_in_id) == (account, known):
         return Change()
     fact = AccountChosen(at=now, actor=actor.id, subject=device.mac, account=account, former=device.account)
-    return Change(puts=(replace(device, account=account),), events=(fact,))
+    return Change(puts=(replace(device, account=account, signed_in_id=known),), events=(fact,))
 
 
 def request_sign_in(device: Device, flow: SignIn, actor: Actor) -> Change:
@@ -84,7 +92,8 @@ def not_yet(device: Device, flow: SignIn, error: ProviderError, faults: int, now
     if isinstance(error, ProviderAway) and flow.stage is Stage.CODE_SHOWN and not late:
         silent = flow.silent_since or (now if faults + 1 >= SILENT_FROM else None)
         return _noted(device, flow, replace(flow, silent_since=silent), now)
-    return end_sign_in(device, flow, error, now)
+    over = late and isinstance(error, GrantUnknown)  # some providers forget a code soon after it ended
+    return end_sign_in(device, flow, GrantEnded() if over else error, now)
 
 
 def _noted(device: Device, flow: SignIn, fresh: SignIn, now: datetime) -> Change:
@@ -150,6 +159,7 @@ def settle(device: Device, command: DeviceCommand, done: bool, detail: str, now:
         actor="device",
         subject=device.mac,
         command=command.name.value,
+        command_id=command.id,
         status=status.value,
         detail=detail,
         asked_by=command.by,

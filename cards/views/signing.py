@@ -223,6 +223,13 @@ def _why_blocked(device: Device, flow: SignIn, around: Around) -> str:
 
 def _why_wrong(device: Device, flow: SignIn, around: Around) -> str:
     wrong, right = escape(flow.detail), escape(flow.account)
+    if flow.detail.casefold() == flow.account.casefold():
+        return _(
+            "An account of that name approved, but it is not the one that is known here by it. Where it was made anew, "
+            "say so: account {place} {account}",
+            place=escape(device.place),
+            account=right,
+        )
     return _(
         "{wrong} approved, {right} was intended. The device is not signed in. Type the code where only {right} is "
         "signed in, for example in a private window.",

@@ -25,13 +25,8 @@ DONE, STOPPED, NOBODY = "done", "stopped", "nobody_types"  # why a run stands st
 # What would end the next sign-in as well: the run stands still until somebody mended it.
 STANDSTILL = frozenset(
     {
-        "provider_away",
-        "invalid_client",
-        "discovery_wrong",
-        "no_device_flow",
-        "clock_off",
-        "token_untrusted",
-        "asker_gone",
+        *("provider_away", "invalid_client", "consent_required", "discovery_wrong"),
+        *("no_device_flow", "clock_off", "token_untrusted", "asker_gone"),
     }
 )
 

@@ -200,7 +200,8 @@ def code_stays_in_its_place(card: Card) -> Iterator[str]:
         if not re.fullmatch(r"\w{4}( \w{4})*( \w{1,3})?|\w{3} \w{3}", block["text"]):
             yield "not in groups of four, nor six as three and three"
         code = re.sub(r"\W", "", block["text"])
-        others = " ".join(text for text in strings(card) if text != block["text"])
+        dialled = {part["text"] for part in of_type(card, "TextBlock") if part.get("id") == "code-dialled"}
+        others = " ".join(text for text in strings(card) if text not in {block["text"], *dialled})
         if code in re.sub(r"[\W_]", "", others):
             yield "appears a second time"
 
