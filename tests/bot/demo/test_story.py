@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 import app
 from bot.demo import stage, story
 from bot.demo.clock import ForwardClock
-from bot.demo.stage import Shown, StoryFault, guessed, mistyped
+from bot.demo.handset import guessed, mistyped
+from bot.demo.stage import Shown, StoryFault
 from bot.settings import Settings
 from provisioning import texts
 from provisioning.codes import generate, normalise
@@ -190,6 +191,18 @@ async def test_whoever_sleeps_wakes_when_the_clock_is_moved_past_their_moment() 
     await clock.advance(timedelta(seconds=30))
     assert len(rounds) == 2
     task.cancel()
+
+
+async def test_nobody_waits_for_whoever_woke_and_had_nothing_left_to_do() -> None:
+    clock, began = ForwardClock(WHEN), asyncio.get_running_loop().time()
+
+    async def once() -> None:
+        await clock.sleep(20)
+
+    task = asyncio.create_task(once())
+    await asyncio.sleep(0)
+    await clock.advance(timedelta(seconds=30))
+    assert task.done() and asyncio.get_running_loop().time() - began < 2.5
 
 
 async def test_it_runs_by_itself_as_well() -> None:
