@@ -22,6 +22,7 @@ from bot.demo.people import LOCAL_ADMIN, LOCAL_TENANT
 from bot.settings import load_settings
 from provisioning.errors import Unavailable
 from provisioning.model import Change
+from provisioning.service import Provisioning
 from storage import open_store
 from tests.connector import FakeConnector
 from tests.fakes import FakeClock
@@ -75,12 +76,20 @@ async def test_a_flipped_byte_in_a_row_that_nobody_reads_is_found_soon_after_the
     folder, file = tmp_path / "store", tmp_path / "store" / "store.sqlite3"
     await many_devices(folder)
     flip(file, b"note 001700")
-    monkeypatch.setattr(workers, "VERIFY_AFTER", 1.0)
+    monkeypatch.setattr(workers, "VERIFY_AFTER", 0.0)
     monkeypatch.setattr(workers, "VERIFY_AGAIN", 0.1)
+    answered, verifies = asyncio.Event(), Provisioning.verify
+
+    async def verify(self: Provisioning) -> None:
+        await answered.wait()
+        await verifies(self)
+
+    monkeypatch.setattr(Provisioning, "verify", verify)
     with capture_logs() as logs:
         async with serving(folder) as (http, url, service):
             status, body = await ask(http, f"{url}/readyz")
             assert (status, body) == (200, {"status": "ready", "verified": None})  # the first answer does not wait
+            answered.set()
 
             async def not_ready() -> Any:
                 status, body = await ask(http, f"{url}/readyz")
