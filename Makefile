@@ -26,8 +26,8 @@ ifneq ($(filter-out 0 no false,$(FRESH)),)
 endif
 	$(PY) app.py
 
-test: $(DEV) ## run every test that needs Python alone (ARGS="-k codes" narrows)
-	$(PY) -m pytest -q $(ARGS)
+test: $(DEV) ## run every test that needs Python alone, in two processes (ARGS="-k codes" narrows, in one)
+	$(PY) -m pytest -q $(or $(ARGS),-n 2 --dist loadfile)
 
 check: $(DEV) ## lint, format, types and the import contract
 	$(PY) -m ruff check .
