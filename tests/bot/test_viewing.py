@@ -152,8 +152,9 @@ async def test_half_a_photo_is_damaged() -> None:
 async def test_fifty_million_pixels_fit() -> None:
     large = Image.new("RGB", (8_000, 6_200), "white")
     large.paste(sheet_of(A).convert("RGB"), (3_000, 2_000))
-    assert await read_labels(encoded(large, "PNG")) is not None
-    assert (await redraw(encoded(large, "PNG"))).width == 1_024
+    content = encoded(large, "PNG")
+    assert await read_labels(content) is not None
+    assert (await redraw(content)).width == 1_024
 
 
 async def test_bytes_that_were_turned_around_end_in_a_sentence_or_in_barcodes() -> None:

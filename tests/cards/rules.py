@@ -368,7 +368,6 @@ def _known_elements() -> dict[str, Any]:
 
 
 @cache
-@cache
 def _shipped_schema() -> Path:
     """A dev requirement brings the official schema; the package itself is not imported."""
     spec = importlib.util.find_spec("adaptive_cards")
