@@ -77,26 +77,26 @@ async def _begun(turn: Turn, device: Device, account: str = "", flow: str = "") 
 
 
 async def _asked_for_account(turn: Turn, device: Device, account: str, fault: BadInput) -> Reply:
-    run = await _run_at(turn, device)
+    run = _at(await turn.provisioning.turn_of(turn.actor), device.mac)
     return Reply(card=accounts.account_form(device, account, fault, run), private=True)
 
 
 async def _shown(turn: Turn, facts: SignInFacts) -> Reply:
     """A sign-in as it stands. Its card changes by itself until it is over, then it stays as it is."""
     mac, flow = facts.device.mac, facts.flow
+    run = await turn.provisioning.turn_of(turn.actor)
     signed_in = flow is not None and flow.stage is Stage.SIGNED_IN
-    run = await _run_at(turn, facts.device)
-    others = signed_in and not run and await turn.provisioning.next_to_sign_in(turn.actor, mac) is not None
-    card = cards.sign_in_card(facts, cards.Around(turn.actor.id, turn.now, run, others=others))
+    alone = signed_in and not (run and run.run.on)  # a run goes on by itself
+    others = alone and await turn.provisioning.next_to_sign_in(turn.actor, mac) is not None
+    card = cards.sign_in_card(facts, cards.Around(turn.actor.id, turn.now, _at(run, mac), others=others))
     kept = living(facts.device, "sign_in_again", shows_code=bool(facts.user_code))
     stands = replace(kept, params={"mac": mac, "flow": flow.id}) if flow and flow.live else None
     return Reply(card=card, private=True, living=stands)
 
 
-async def _run_at(turn: Turn, device: Device) -> queue.Turn | None:
-    """Their run, where it is this device's turn."""
-    run = await turn.provisioning.turn_of(turn.actor)
-    return run if run and run.run.mac == device.mac and run.run.paused != queue.STOPPED else None
+def _at(run: queue.Turn | None, mac: str) -> queue.Turn | None:
+    """The run, where it is this device's turn."""
+    return run if run and run.run.mac == mac and run.run.paused != queue.STOPPED else None
 
 
 @router.view
