@@ -123,8 +123,8 @@ def _ours(flow: SignIn, now: datetime) -> bool:
 
 
 def _first_pause(flow: SignIn, now: datetime) -> float:
-    """Seconds until the first poll: one interval after the code came, or after another instance stopped polling."""
+    """Seconds until the first poll: one interval after the code came; later on, after somebody else may have polled."""
     if flow.shown_at is None:
         return 0.0
     since = (now - flow.shown_at).total_seconds()
-    return flow.interval - since if 0 <= since < flow.interval else min(flow.interval, LEASE.total_seconds())
+    return flow.interval - since if 0 <= since < min(flow.interval, 2 * LOOK_EVERY) else flow.interval
