@@ -45,6 +45,10 @@ class DeviceCommand:
     def open(self) -> bool:
         return self.status is CommandStatus.ASKED
 
+    def scheduled(self, now: datetime) -> bool:
+        """For an hour that is still to come."""
+        return self.open and now < self.due_at != self.asked_at
+
     def due(self, now: datetime) -> bool:
         return self.open and self.due_at <= now
 

@@ -18,6 +18,7 @@ from bot.handlers import (
     problems,
     resets,
     rollouts,
+    signing,
     silent,
     strays,
     tags,
@@ -32,7 +33,7 @@ def all_routes() -> Router:
     table = Router()
     table.include(guide(table), devices.router, uploads.router, finding.router, tags.router)
     table.include(issuing.router, codes.router, exports.router, jobs.router)
-    table.include(commanding.router, resets.router, silent.router)
+    table.include(signing.router, commanding.router, resets.router, silent.router)
     table.include(ending.router, day.router, install.router, photos.router, strays.router, offline.router)
     table.include(problems.router, people.router)
     return table.include(rollouts.router, languages.router)

@@ -83,7 +83,7 @@ def _lines(device: Device, command: DeviceCommand, actor: Actor, now: datetime) 
         said = (words_of(command),) if command.detail else ()
         return (*said, _("Asked by {name} {time}.", **asked))
     lines = [_("Asked by {name} {time}, {age}.", age=age(command.asked_at, now), **asked)]
-    if command.due_at > now:
+    if command.scheduled(now):
         lines.insert(0, _("It is to do so at {time}.", time=until(command.due_at, now)))
     elif device.offline_since:
         since, ago = clock(device.offline_since, now), age(device.offline_since, now)
@@ -193,7 +193,7 @@ def waiting_words(device: Device, now: datetime) -> str:
 
 def _waiting(command: DeviceCommand, now: datetime) -> str:
     words = {"what": _(NAMES[command.name]), "name": escape(command.by_name), "time": clock(command.asked_at, now)}
-    if command.due_at > now:
+    if command.scheduled(now):
         return _("{what} at {due}, asked by {name} {time}", due=until(command.due_at, now), **words)
     return _("{what}, asked by {name} {time}, {age}, not yet done", age=age(command.asked_at, now), **words)
 

@@ -84,6 +84,11 @@ def place_words(device: Device) -> str:
     return ", ".join(levels)
 
 
+def site_and_place(device: Device) -> str:
+    """`Oslo 2.14`."""
+    return escape(f"{device.site} {device.place}" if device.site != device.place else device.place)
+
+
 def brief(words: str) -> str:
     """A place as a row of a list shows it; not cut behind the sign that belongs to what follows it."""
     return words if len(words) <= PLACE else words[: PLACE - 1].rstrip("\\ \u200b\u200d") + "…"
@@ -188,9 +193,13 @@ def answer_words(device: Device, now: datetime) -> str:
 def question(sentence: str, verb: str, parameter: str, choices: tuple[Choice, ...], data: Mapping[str, str]) -> Notice:
     """An ambiguous word answers with choices: each button runs the same command with the exact value.
 
-    Two stand in a phone's row by their titles; more are listed, and the buttons carry their numbers.
+    Two stand in a phone's row by their titles; more are listed, and the buttons carry their numbers. A button never
+    carries an account: where one was typed along, it is typed again.
     """
     shown = choices[:6]
+    if any("@" in value for value in data.values()):
+        listed = "\n".join(f"{number}. {escape(choice.title)}" for number, choice in enumerate(shown, 1))
+        return Notice(title=sentence, lines=(listed,), small=(_("Type it again with the MAC, or its last 4 digits."),))
     few = len(shown) <= 2
     buttons = tuple(
         Button(verb, _fit(choice.title) if few else str(number), {**data, parameter: choice.value})

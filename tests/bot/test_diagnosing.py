@@ -105,6 +105,7 @@ async def test_eight_at_once_and_the_others_are_dropped(serve: Serve) -> None:
     with capture_logs() as logs:
         for _ in range(11):
             assert (await call(client))[0] == 403
+    looking.may_end.set()
     assert len(looking.seen) == 8 and len(logs) == 3
     assert "4829" not in repr(logs)
 
