@@ -33,6 +33,7 @@ ANYBODY = {
     "search": "finds only what the actor may see",
     "once": "marks that a wish was heard; what it wishes for requires its own right",
     "astray": "answers None for whatever is not in the actor's own hands",
+    "doubted": "answers None for whatever the actor may not see",
     "redraw_job": "answers None for whatever the actor may not see",
 }
 PARTS = {
@@ -71,6 +72,7 @@ LOOKUPS = {
     "renewals_left",
     "whereabouts",
     "require_as_shown",
+    "silent_of",
     "faults",
 }
 DOORS_OWN = {
@@ -100,13 +102,22 @@ ITSELF = {
     "go_on",
     "greet",
     "watch_codes",
+    "watch_contact",
+    "write_seen",
 }  # unasked
 ORDERS = {"running_jobs", "carry_out"}  # in the name of whoever began it, whose rights are asked about anew
 UPLOADS = {  # steps of what somebody with the right began
     *("read_upload", "fail_upload", "wrong_rows", "step_of", "redrawn", "in_state", "batch_of", "clear", "unmake"),
     *("quietly", "in_time", "has_code", "unwrapped", "erase", "require_new"),
 }
-DEVICES = {"provision", "diagnose", "device_status", "report_reset", "release_polls"}  # these bring a code or a token
+DEVICES = {
+    "provision",
+    "diagnose",
+    "device_status",
+    "settle_command",
+    "report_reset",
+    "release_polls",
+}  # these bring a code or a token
 
 
 def public() -> Mapping[str, inspect.Signature]:
@@ -157,6 +168,9 @@ async def test_somebody_without_a_role_is_refused(world: World, name: str) -> No
         "macs": (A,),
         "picture": Evidence(b"", 1, 1),
         "until": "",
+        "confirm": "2233",
+        "command_id": "x",
+        "at": None,
     }
     required = [p for p in public()[name].parameters.values() if p.default is p.empty and p.name != "self"]
     before = await world.facts()
