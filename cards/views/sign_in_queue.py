@@ -37,7 +37,11 @@ def queue_card(queue: Queue, reader: str, now: datetime) -> ListCard:
         title=f"{title}, {escape(queue.scope)}" if queue.scope else title,
         summary=queue_push(queue),
         rows=tuple(_queue_row(device, queue.again, reader, now) for device in queue.devices),
-        empty="" if queue.devices else _("No device is signed out.") if queue.again else _("No device waits for it."),
+        empty=""
+        if queue.devices
+        else _("No device is signed out.")
+        if queue.again
+        else _("No device waits for sign-in."),
         buttons=_queue_buttons(queue),
         small=_queue_small(queue, now),
     )
