@@ -21,7 +21,7 @@ DIAGNOSES: Final[web.AppKey[Diagnoses]] = web.AppKey("diagnoses")
 class Diagnoses:
     """Those under way in one process; whatever goes wrong with one is logged, and concerns nobody else."""
 
-    def __init__(self, diagnose: Callable[[str, str, str], Awaitable[None]], at_once: int = AT_ONCE) -> None:
+    def __init__(self, diagnose: Callable[[str, str, str], Awaitable[object]], at_once: int = AT_ONCE) -> None:
         self._diagnose, self._at_once = diagnose, at_once
         self._under_way: set[asyncio.Task[None]] = set()
 

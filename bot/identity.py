@@ -123,6 +123,8 @@ class OpenIdProvider:
     async def _poll(self, provider: Description, device_code: str) -> str:
         form = {"grant_type": DEVICE_CODE, "device_code": device_code}
         answer = await self._post(provider, provider.token_endpoint, form)
+        if answer.garbled:  # whatever stands in between: the provider may answer the next time
+            raise _heard(ProviderAway(f"HTTP {answer.status}"))
         if not answer.ok:
             raise _heard(answer.fault(OF_A_POLL))
         token = answer.body.get("id_token")

@@ -16,6 +16,7 @@ from provisioning.provider_errors import (
     AuthorizationPending,
     BlockedByPolicy,
     ClientRefused,
+    ConsentMissing,
     GrantEnded,
     GrantUnknown,
     NoDeviceFlow,
@@ -32,6 +33,7 @@ ANSWER_BYTES: Final = 256 * 1024
 REQUEST_SECONDS: Final = 5.0  # for the whole of one request
 LONGEST_RETRY: Final = 3600.0  # seconds; whoever asks us to come back later than that gets asked then
 OK: Final = 200
+BAD_REQUEST: Final = 400
 UNAUTHORIZED: Final = 401
 BUSY: Final = (408, 429)
 SERVER_FAULT: Final = 500
@@ -59,6 +61,7 @@ OF_A_POLL: Final[Mapping[str, type[ProviderError]]] = {
     "code_expired": GrantEnded,
     "invalid_grant": GrantUnknown,
     "bad_verification_code": GrantUnknown,  # Entra's
+    "consent_required": ConsentMissing,
     "interaction_required": BlockedByPolicy,  # Entra's: Conditional Access wants what this flow cannot give
 }  # RFC 8628, 3.5
 
@@ -68,6 +71,7 @@ _GENERAL: Final = (GrantUnknown, AuthorizationDeclined)
 _POLICY_SUBERRORS: Final = ("message_only", "basic_action", "additional_action", "protection_policy_required")
 _POLICY_NUMBERS: Final = re.compile(r"53\d{3,4}|50005|50076|50079|50097|50105|50131|50158")
 _ENDED_NUMBERS: Final = ("70019", "70020")
+_CONSENT_SUBERROR, _CONSENT_NUMBER = "consent_required", "65001"
 
 _CODE: Final = re.compile(r"[a-z_]{1,60}")
 _AADSTS: Final = re.compile(r"AADSTS(\d{4,8})\b")
@@ -84,6 +88,11 @@ class Answer:
     @property
     def ok(self) -> bool:
         return self.status == OK and bool(self.body) and "error" not in self.body
+
+    @property
+    def garbled(self) -> bool:
+        """No answer of a provider's, though no fault either: a proxy's page, a redirect, half a document."""
+        return self.status < BAD_REQUEST and not self.body
 
     @property
     def error(self) -> str:
@@ -117,6 +126,8 @@ def _refined(kind: type[ProviderError] | None, answer: Answer) -> type[ProviderE
     number = answer.number.removeprefix("AADSTS")
     if answer.body.get("suberror") in _POLICY_SUBERRORS or _POLICY_NUMBERS.fullmatch(number):
         return BlockedByPolicy
+    if answer.body.get("suberror") == _CONSENT_SUBERROR or number == _CONSENT_NUMBER:
+        return ConsentMissing
     return GrantEnded if number in _ENDED_NUMBERS else kind
 
 

@@ -100,6 +100,11 @@ class ClientRefused(ProviderError):
     message = N_("The identity provider refuses this service. Ask your operator: OIDC_CLIENT_ID and its secret.")
 
 
+class ConsentMissing(ProviderError):
+    code = "consent_required"
+    message = N_("Your tenant has not consented to this service yet. Ask your operator: admin consent in Entra.")
+
+
 class DiscoveryWrong(ProviderError):
     code = "discovery_wrong"
     message = N_("The identity provider's description of itself is wrong. Ask your operator: OIDC_ISSUER.")
@@ -141,6 +146,7 @@ PROVIDER_ERRORS: Mapping[str, type[ProviderError]] = {
         WrongAccount,
         GrantUnknown,
         ClientRefused,
+        ConsentMissing,
         DiscoveryWrong,
         NoDeviceFlow,
         TokenUntrusted,

@@ -23,7 +23,14 @@ from provisioning.events import (
 )
 from provisioning.lifecycle import Step, after
 from provisioning.model import Actor, Change, Device
-from provisioning.provider_errors import AuthorizationPending, GrantEnded, PollSlower, ProviderAway, ProviderError
+from provisioning.provider_errors import (
+    AuthorizationPending,
+    GrantEnded,
+    GrantUnknown,
+    PollSlower,
+    ProviderAway,
+    ProviderError,
+)
 from provisioning.signin import LONGEST_PAUSE, SLOWER, DeviceGrant, SignIn, Stage
 
 SILENT_FROM = 2  # polls in a row without an answer, from which the card says so
@@ -84,7 +91,8 @@ def not_yet(device: Device, flow: SignIn, error: ProviderError, faults: int, now
     if isinstance(error, ProviderAway) and flow.stage is Stage.CODE_SHOWN and not late:
         silent = flow.silent_since or (now if faults + 1 >= SILENT_FROM else None)
         return _noted(device, flow, replace(flow, silent_since=silent), now)
-    return end_sign_in(device, flow, error, now)
+    over = late and isinstance(error, GrantUnknown)  # some providers forget a code soon after it ended
+    return end_sign_in(device, flow, GrantEnded() if over else error, now)
 
 
 def _noted(device: Device, flow: SignIn, fresh: SignIn, now: datetime) -> Change:

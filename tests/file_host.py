@@ -207,6 +207,7 @@ def _certificate() -> tuple[bytes, bytes]:
     now = datetime.datetime.now(datetime.UTC)
     alternatives: list[x509.GeneralName] = [
         x509.DNSName("*.sharepoint.com"),
+        x509.DNSName("login.microsoftonline.com"),
         x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
     ]
     built = (

@@ -77,8 +77,9 @@ class StrayRequest:
 
 
 class NearMisses(Devices, Days):
-    async def diagnose(self, mac: str, code: str, source: str) -> None:
-        """Whose code it was that this MAC was refused with. Only that device's technician is told; nothing is counted.
+    async def diagnose(self, mac: str, code: str, source: str) -> bool:
+        """Whether it was another device's code that this MAC was refused with. Only that device's technician is told;
+        nothing is counted.
 
         Every diagnosis follows a refusal that the throttle has counted: a network has 30 of those in 10 minutes and
         the fleet 600 (twice, with the trusted ones), and whoever is told to slow down is not diagnosed. So the limit
@@ -92,10 +93,12 @@ class NearMisses(Devices, Days):
             if not self._could_be(device, caller):
                 continue
             if self.keys.matches(device.mac, device.code, digits):
-                return await self._strayed(device.mac, caller, digits, source)
+                await self._strayed(device.mac, caller, digits, source)
+                return True
             compared += 1
             if compared % AT_ONCE == 0:
                 await asyncio.sleep(0)
+        return False
 
     async def _in_hands_of(self, technician: str) -> AsyncIterator[Device]:
         after: str | None = None

@@ -24,7 +24,10 @@ LOOKED_AT = 100
 DONE, STOPPED, NOBODY = "done", "stopped", "nobody_types"  # why a run stands still, beside the provider's codes
 # What would end the next sign-in as well: the run stands still until somebody mended it.
 STANDSTILL = frozenset(
-    {"provider_away", "invalid_client", "discovery_wrong", "no_device_flow", "clock_off", "token_untrusted"}
+    {
+        *("provider_away", "invalid_client", "consent_required", "discovery_wrong"),
+        *("no_device_flow", "clock_off", "token_untrusted"),
+    }
 )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from provisioning import lifecycle
 from provisioning.access import Permission, allowed, may_see, require
-from provisioning.errors import BadInput, DeviceNotFound, OutOfDate, Refused
+from provisioning.errors import BadInput, DeviceNotFound, InvalidCode, OutOfDate, Refused
 from provisioning.events import DoubtDismissed, ResetDoubted
 from provisioning.lifecycle import Step
 from provisioning.mac import normalise
@@ -77,16 +78,19 @@ class Resetting(NearMisses):
 
     # -------------------------------------------------------------- was it reset by hand?
 
-    async def diagnose(self, mac: str, code: str, source: str) -> None:
-        """After a refusal was answered: of a device that was provisioned, whether it was reset; else whose code it was.
+    async def diagnose(self, mac: str, code: str, source: str) -> bool:
+        """After a refusal was answered: whose code it was; else, of one that was provisioned, whether it was reset.
 
-        Its technician, who may stand in front of it, is asked, else the admins: at most hourly, whoever calls.
+        Its technician, who may stand in front of it, is asked, else the admins: at most hourly, whoever calls. Returns
+        whether it was another device's code.
         """
+        with suppress(InvalidCode):  # a device's own token is refused before its code is read
+            if await super().diagnose(mac, code, source):
+                return True
         caller = await self.store.get(Device, normalise(mac))
-        if caller is None or caller.removed or not caller.provisioned:
-            return await super().diagnose(mac, code, source)
-        await self.unit(DEVICE, lambda: self._decide_doubt(caller.mac, source))
-        return None
+        if caller and not caller.removed and caller.provisioned:
+            await self.unit(DEVICE, lambda: self._decide_doubt(caller.mac, source))
+        return False
 
     async def _decide_doubt(self, mac: str, source: str) -> tuple[Change, None]:
         now, device = self.now(), await self.store.get(Device, mac)

@@ -25,6 +25,7 @@ from provisioning.provider_errors import (
     BlockedByPolicy,
     ClientRefused,
     ClockOff,
+    ConsentMissing,
     DiscoveryWrong,
     GrantEnded,
     GrantUnknown,
@@ -208,12 +209,15 @@ POLLS: list[tuple[Answer, type[ProviderError], str]] = [
     (Answer({"error": {"code": 1}, "error_codes": [True], "error_description": 7}, 400), ProviderError, "HTTP 400"),
     (Answer({}, 400), ProviderError, "HTTP 400"),
     (Answer("no JSON", 400), ProviderError, "HTTP 400"),
-    (Answer("no JSON"), ProviderError, "HTTP 200"),
-    (Answer([1, 2]), ProviderError, "HTTP 200"),
-    (Answer(b"\xff\xfe"), ProviderError, "HTTP 200"),
-    (Answer("[" * 100_000), ProviderError, "HTTP 200"),
-    (Answer({"id_token": "x" * ANSWER_BYTES}), ProviderError, "HTTP 200"),
-    (Answer("", 204), ProviderError, "HTTP 204"),
+    (refusal("invalid_grant", suberror="consent_required"), ConsentMissing, ""),
+    (refusal("invalid_grant", error_codes=[65001]), ConsentMissing, "AADSTS65001"),
+    (refusal("consent_required"), ConsentMissing, ""),
+    (Answer("no JSON"), ProviderAway, "HTTP 200"),
+    (Answer([1, 2]), ProviderAway, "HTTP 200"),
+    (Answer(b"\xff\xfe"), ProviderAway, "HTTP 200"),
+    (Answer("[" * 100_000), ProviderAway, "HTTP 200"),
+    (Answer({"id_token": "x" * ANSWER_BYTES}), ProviderAway, "HTTP 200"),
+    (Answer("", 204), ProviderAway, "HTTP 204"),
     (Answer({"access_token": "x"}), TokenUntrusted, "id_token"),
     (Answer({"id_token": 7}), TokenUntrusted, "id_token"),
 ]
@@ -291,7 +295,11 @@ async def test_a_redirect_is_not_followed(
     async with OpenId(clock.now) as elsewhere:
         openid.answers[endpoint] = Answer("", status, {"Location": f"{elsewhere.root}/token"})
         fault = await fault_of(redeem(provider) if endpoint == "token" else provider.begin())
-        expected = {"discovery": (DiscoveryWrong, f"HTTP {status}"), "keys": (DiscoveryWrong, "jwks_uri")}
+        expected = {
+            "discovery": (DiscoveryWrong, f"HTTP {status}"),
+            "keys": (DiscoveryWrong, "jwks_uri"),
+            "token": (ProviderAway, f"HTTP {status}"),  # a proxy's: the code is still worth a poll
+        }
         assert (type(fault), fault.detail) == expected.get(endpoint, (ProviderError, f"HTTP {status}"))
         assert elsewhere.counts.total() == 0
 

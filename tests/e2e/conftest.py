@@ -1,4 +1,4 @@
-"""A browser for all stories, and for each story a service and a profile of its own."""
+"""A browser for all stories, and for each story a service and a profile of its own; one identity provider for all."""
 
 import pytest
 
@@ -38,3 +38,35 @@ def desk(chromium, service, request):
     yield desk
     context.close()
     assert (desk.faults, desk.abroad) == ([], [])
+
+
+@pytest.fixture(scope="session")
+def _openid(tmp_path_factory):
+    from tests.e2e.openid import INSTALLED, NODE, OpenId
+
+    if NODE is None or not INSTALLED:
+        pytest.skip("needs Node.js and its packages: run make e2e")
+    openid = OpenId(tmp_path_factory.mktemp("openid"))
+    yield openid
+    openid.stop()
+
+
+@pytest.fixture
+def openid(_openid):
+    """The certified identity provider behind a layer that can misbehave, honest at first: see openid.py."""
+    yield _openid
+    _openid.reset()
+
+
+@pytest.fixture
+def entra_like(openid):
+    """The same while it speaks as Entra ID does."""
+    openid.speaks_like_entra()
+    return openid
+
+
+@pytest.fixture
+def entra(openid):
+    """The same at Entra's own name, for those who ask by a session of `openid.session()`."""
+    openid.speaks_like_entra(by_name=True)
+    return openid

@@ -24,12 +24,14 @@ from structlog.testing import capture_logs
 import app
 from bot.demo.people import LOCAL_ADMIN, LOCAL_TENANT
 from bot.settings import load_settings
+from provisioning.commands import CommandName, CommandStatus, DeviceCommand
 from provisioning.errors import Conflict, Unavailable
 from provisioning.events import DeviceAdded, StoreRestored
 from provisioning.model import Actor, Change, Device, OutboxMessage, Role, Rollout, State, stored
 from provisioning.ports import Span
 from provisioning.service.devices import Wanted
 from provisioning.service.issuing import IssueOrder
+from provisioning.signin import Stage
 from provisioning.uploads import Upload, UploadPart, UploadState
 from storage import open_store, tinydb_restore
 from storage.commands.ground import Ground
@@ -39,7 +41,7 @@ from storage.tinydb_file import FILE, SCHEMA
 from storage.tinydb_restore import FAILED, LIFT, PREPARING, WAITING
 from tests.fakes import FakeClock
 from tests.storage import old_store
-from tests.storage.samples import CHANNEL, CODE, NOW, device, import_of, message, one_of_each, rich_device
+from tests.storage.samples import CHANNEL, CODE, NOW, device, import_of, message, of_remote, one_of_each, rich_device
 from tests.storage.test_transfer import fill
 
 HOUSE = Path(__file__).parents[2]
@@ -320,6 +322,28 @@ async def test_no_hash_of_a_code_and_no_answer_that_could_be_repeated_is_restore
         assert [(each.code, each.retry_key, each.retry_until) for each in devices] == [(None, "", None)] * 4
         assert next(each for each in devices if each.mac == again.mac).token == again.token
         assert await store.count(Device, span=Span("code_until")) == 0
+    finally:
+        await store.close()
+
+
+async def test_no_sign_in_goes_on_and_nothing_is_asked_once_more_after_a_restore(folder, tmp_path):
+    store = await opened(folder)
+    restart = DeviceCommand(
+        id="c1", name=CommandName.RESTART, by="dana", by_name="Dana", asked_at=NOW, due_at=NOW + timedelta(days=1)
+    )
+    asked, shown, ended = of_remote()
+    await store.save(Change(puts=(replace(asked, commands=(restart,)), shown, ended)))
+    await store.close()
+    save_copy(folder, tmp_path / "b.sqlite3")
+    await restored(folder, tmp_path / "b.sqlite3")
+    store = await opened(folder)
+    try:
+        assert await store.count(Device, span=Span("sign_in_until")) == 0
+        found = await store.get_many(Device, [asked.mac, shown.mac, ended.mac])
+        assert [found[mac].sign_in.stage for mac in (asked.mac, shown.mac)] == [Stage.CANCELLED] * 2
+        assert found[shown.mac].sign_in.sealed == ""
+        assert found[ended.mac].sign_in == ended.sign_in
+        assert [command.status for command in found[asked.mac].commands] == [CommandStatus.LAPSED]
     finally:
         await store.close()
 
