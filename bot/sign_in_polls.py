@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -20,6 +20,7 @@ from provisioning.signin import SignIn, Stage
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY: Final = 1.0  # seconds after which a flow that another turn or instance began is found
+LOOK_AT_ALL: Final = timedelta(seconds=5)  # in between only at what is new: reading hundreds takes its time
 LEASE: Final = timedelta(seconds=15)  # after a crash another instance polls on within that time
 RENEW: Final = timedelta(seconds=5)
 NAME: Final = "sign-ins"
@@ -34,6 +35,8 @@ class SignInPolls:
         self._provisioning, self._polled = provisioning, polled
         self._followed: dict[str, asyncio.Task[None]] = {}
         self._renew_at: datetime | None = None
+        self._all_seen_at: datetime | None = None  # when all live flows were looked at
+        self._latest: datetime | None = None  # the end of the code that ends last
 
     async def run(self) -> None:
         """Until cancelled; then another instance may go on at once."""
@@ -52,19 +55,34 @@ class SignInPolls:
 
     async def look(self) -> None:
         """Follows every live flow that is not followed yet, where this instance is the one that polls."""
-        live = await self._provisioning.live_sign_ins()
-        if not live:
+        if not await self._provisioning.live_sign_ins(most=1):
             self._renew_at = None
             return
         if not await self._holds():
             return await self._let_all_go()
         now = self._provisioning.now()
-        for mac, flow in live:
-            if flow.id not in self._followed and _ours(flow, now):
-                task = asyncio.create_task(self._follow(mac, flow))
-                self._followed[flow.id] = task
-                task.add_done_callback(partial(self._forget, flow.id))
+        live = await self._live(now)
+        new = [(mac, flow) for mac, flow in live if flow.id not in self._followed and _ours(flow, now)]
+        for place, (mac, flow) in enumerate(new):
+            task = asyncio.create_task(self._follow(mac, flow, place / len(new)))
+            self._followed[flow.id] = task
+            task.add_done_callback(partial(self._forget, flow.id))
         return None
+
+    async def _live(self, now: datetime) -> Collection[tuple[str, SignIn]]:
+        """Every live flow now and then; in between those that came since, and those that have no code yet.
+
+        The store finds a flow by the end of its code, which is later for a newer one, or by when it was asked for.
+        """
+        live_sign_ins, seen_at = self._provisioning.live_sign_ins, self._all_seen_at
+        if self._latest and seen_at and timedelta(0) <= now - seen_at < LOOK_AT_ALL:
+            since = self._latest - timedelta(microseconds=1)
+            live = [*await live_sign_ins(after=since), *await live_sign_ins(until=now)]
+        else:
+            live, seen_at, self._latest = [*await live_sign_ins()], now, now
+        self._all_seen_at = seen_at
+        self._latest = max((self._latest, *(flow.expires_at for _mac, flow in live if flow.expires_at)))
+        return {flow.id: (mac, flow) for mac, flow in live}.values()
 
     def _forget(self, flow_id: str, _task: asyncio.Task[None]) -> None:
         self._followed.pop(flow_id, None)
@@ -73,7 +91,7 @@ class SignInPolls:
         now = self._provisioning.now()
         if self._renew_at is None or not now < self._renew_at <= now + RENEW:
             if not await self._provisioning.holds(NAME, LEASE):
-                self._renew_at = None
+                self._renew_at = self._all_seen_at = None
                 return False
             self._renew_at = now + RENEW
         return True
@@ -84,10 +102,10 @@ class SignInPolls:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _follow(self, mac: str, flow: SignIn) -> None:
+    async def _follow(self, mac: str, flow: SignIn, share: float) -> None:
         """One flow, from its next poll to its end. A provider's answer that could not be saved is saved later."""
         provisioning, faults = self._provisioning, 0
-        pause: float | None = _first_pause(flow, provisioning.now())
+        pause: float | None = _first_pause(flow, provisioning.now(), share)
         while pause is not None:
             due = provisioning.now() + timedelta(seconds=pause)
             await provisioning.clock.sleep(pause)
@@ -115,9 +133,13 @@ def _ours(flow: SignIn, now: datetime) -> bool:
     return flow.stage is Stage.CODE_SHOWN or now - flow.asked_at >= TAKEN_OVER
 
 
-def _first_pause(flow: SignIn, now: datetime) -> float:
-    """Seconds until the first poll: one interval after the code came, or after another instance stopped polling."""
+def _first_pause(flow: SignIn, now: datetime, share: float) -> float:
+    """Seconds until the first poll: one interval after the code came, or after another instance stopped polling.
+
+    share: from 0 to below 1; those that are taken over together are spread over one more interval by it.
+    """
     if flow.shown_at is None:
         return 0.0
     since = (now - flow.shown_at).total_seconds()
-    return flow.interval - since if 0 <= since < flow.interval else min(flow.interval, LEASE.total_seconds())
+    taken_over = min(flow.interval, LEASE.total_seconds()) * (1 + share)
+    return flow.interval - since if 0 <= since < flow.interval else taken_over

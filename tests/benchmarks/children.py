@@ -1,4 +1,4 @@
-"""Processes beside the measurement that do as they are told, in JSON lines: so that each one's time counts for itself."""
+"""Processes beside the measurement that do as they are told, in JSON lines, so that each counts its own time."""
 
 from __future__ import annotations
 

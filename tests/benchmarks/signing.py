@@ -144,7 +144,9 @@ def lateness(told: Told, since: float = 0.0) -> list[float]:
     ]
 
 
-async def approvals(scene: Scene, codes: Mapping[str, str], tokens: Mapping[str, str]) -> tuple[list[float], list[float]]:
+async def approvals(
+    scene: Scene, codes: Mapping[str, str], tokens: Mapping[str, str]
+) -> tuple[list[float], list[float]]:
     """For each of 50: seconds from the approval, and from the provider's token, until the device hears of it."""
     macs = SIGNING[:: FLOWS // APPROVED]
     async with ClientSession() as session:
