@@ -69,6 +69,7 @@ def build_provisioning(
     settings: Settings, store: Store, clock: Clock, provider: IdentityProvider | None = None
 ) -> Provisioning:
     from bot.demo.people import LOCAL_DEVICE_MACS, LOCAL_TENANT
+    from bot.identity_discovery import entra_tenant
     from bot.key_file import BadKeyFile
     from bot.settings import load_keys
     from provisioning.codes import Keyring
@@ -86,6 +87,7 @@ def build_provisioning(
         revoke_leavers=settings.leavers == "revoke",
         timezone=settings.timezone,
         hours=Hours(settings.morning, settings.quiet_hours, settings.workdays),
+        teams_accounts=bool(entra_tenant(settings.oidc_issuer)),
         offline_after=settings.offline_after,
         stale_after=settings.stale_after,
         trusted_networks=settings.trusted_networks,

@@ -75,7 +75,7 @@ def expected_issuer(configured: str, published: object, tenant: str = "") -> str
     """The issuer that ID tokens have to name. Errors: `DiscoveryWrong`.
 
     It is the configured one, character by character (OpenID Connect Discovery 1.0, 4.3), but for a slash at its end,
-    which our settings drop. Entra alone may name the tenant's id where a domain name was configured, or leave the
+    which is easily left out. Entra alone may name the tenant's id where a domain name was configured, or leave the
     place open, which the configured `tenant` id fills.
     """
     ours = entra_tenant(configured)

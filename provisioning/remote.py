@@ -22,7 +22,7 @@ from provisioning.events import (
     SignInTroubled,
 )
 from provisioning.lifecycle import Step, after
-from provisioning.model import Actor, Change, Device
+from provisioning.model import Actor, Change, Device, State
 from provisioning.provider_errors import (
     AuthorizationPending,
     GrantEnded,
@@ -41,11 +41,12 @@ LOOKED_ON = timedelta(minutes=2)  # an outcome that comes later is told: nobody 
 
 
 def choose_account(device: Device, account: str, now: datetime, actor: Actor) -> Change:
-    """Nothing where it is that one already."""
-    if device.account == account:
+    """Nothing where it is that one already. Said again, the object id of the former one of that name is forgotten."""
+    known = device.signed_in_id if device.state is State.SIGNED_IN else ""
+    if (device.account, device.signed_in_id) == (account, known):
         return Change()
     fact = AccountChosen(at=now, actor=actor.id, subject=device.mac, account=account, former=device.account)
-    return Change(puts=(replace(device, account=account),), events=(fact,))
+    return Change(puts=(replace(device, account=account, signed_in_id=known),), events=(fact,))
 
 
 def request_sign_in(device: Device, flow: SignIn, actor: Actor) -> Change:

@@ -39,7 +39,8 @@ class Silent:
 class Presence(Lookup):
     _judging_since: datetime | None = None  # this instance has run, without a gap, since then
     _judged_at: datetime | None = None
-    _judged_until: datetime | None = None  # whoever called last before that was looked at
+    _judged_until: datetime | None = None  # whoever called last before that was looked at …
+    _judging: tuple[datetime, str] | None = None  # … and how far a look has come that was too long for one sweep
 
     async def watch_contact(self) -> None:
         """A step of the sweep. While the service itself was away nobody could call, so it waits before it judges."""
@@ -56,13 +57,16 @@ class Presence(Lookup):
     async def _flag_silent(self, until: datetime) -> None:
         """Each device is looked at once, when its last call grows too old."""
         beyond: str | None = None
+        if self._judging:
+            until, beyond = self._judging
         for _ in range(PARTS):
             page = await self.store.silent(self._judged_until, until, beyond=beyond, limit=LOOKED_AT)
             for start in range(0, len(page.rows), PART):
                 await self.unit(SERVICE, partial(self._decide_silent, page.rows[start : start + PART]))
             if (beyond := page.after) is None:
-                self._judged_until = until
+                self._judged_until, self._judging = until, None
                 return
+            self._judging = until, beyond
 
     async def _decide_silent(self, rows: Sequence[tuple[str, datetime]]) -> tuple[Change, None]:
         now, change = self.now(), Change()

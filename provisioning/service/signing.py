@@ -7,7 +7,7 @@ import json
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from provisioning.model import Actor, Change, Device, Person, State, stored
 from provisioning.ports import IdentityProvider, Span
 from provisioning.provider_errors import AskerGone, DiscoveryWrong, GrantUnknown, ProviderError, WrongAccount
 from provisioning.service.lookup import Lookup
-from provisioning.service.people import SERVICE
+from provisioning.service.people import PENDING, SERVICE
 from provisioning.signin import Account, DeviceGrant, SignIn, Stage, is_account, same_account
 from provisioning.texts import N_
 from provisioning.untrusted import clean
@@ -87,7 +87,8 @@ class Signing(Lookup):
         async def decide() -> tuple[Change, Device]:
             device = await self.device(actor, text)
             change = remote.choose_account(device, wanted, self.now(), actor)
-            return change, stored(replace(device, account=wanted)) if change else device
+            fresh = next((record for record in change.puts if isinstance(record, Device)), None)
+            return change, stored(fresh) if fresh else device
 
         return await self.unit(actor, decide)
 
@@ -131,9 +132,11 @@ class Signing(Lookup):
         """The object id of an account, where Teams or a former sign-in told it; empty where nobody did."""
         if device.signed_in_id and device.signed_in_as.casefold() == account.casefold():
             return device.signed_in_id
+        if not self.policy.teams_accounts:
+            return ""
         people = (await self.store.find(Person, upn=account.casefold(), limit=2)).rows
-        known = [person.id for person in people if ":" not in person.id]
-        return known[0] if len(known) == 1 and not self.policy.any_tenant else ""
+        known = [person.id for person in people if not person.id.startswith(PENDING)]
+        return known[0] if len(known) == 1 else ""
 
     async def _prompt(self, actor: Actor, mac: str, flow_id: str) -> SignInFacts:
         """What there is to show after a short wait for the provider."""

@@ -112,6 +112,7 @@ class Policy:
     revoke_leavers: bool = False  # whoever removes or blocks the app loses access by itself
     timezone: tzinfo = UTC  # of whoever's client names none
     hours: Hours = HOURS
+    teams_accounts: bool = False  # the identity provider is Teams' own: a person's object id is the same with both
     offline_after: timedelta | None = timedelta(minutes=30)  # without a call, a device counts as offline; None: never
     stale_after: timedelta | None = timedelta(days=30)  # and as stale; None: never
     invite_link: str = ""  # where somebody installs the app for themselves; empty in local mode
