@@ -20,9 +20,10 @@ from provisioning.signin import SignIn, Stage
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY: Final = 1.0  # seconds after which a flow that another turn or instance began is found
-LOOK_AT_ALL: Final = timedelta(seconds=5)  # in between only at what is new: reading hundreds takes its time
+LOOK_AT_ALL: Final = timedelta(seconds=3)  # in between only at what is new: reading hundreds takes its time
 LEASE: Final = timedelta(seconds=15)  # after a crash another instance polls on within that time
 RENEW: Final = timedelta(seconds=5)
+TOGETHER, APART = 10, 1 / 6  # of hundreds taken over at once so many are polled at a time, then after so many seconds
 NAME: Final = "sign-ins"
 AFTER_FAULT: Final = 1.0  # seconds before the store is asked again
 
@@ -64,7 +65,8 @@ class SignInPolls:
         live = await self._live(now)
         new = [(mac, flow) for mac, flow in live if flow.id not in self._followed and _ours(flow, now)]
         for place, (mac, flow) in enumerate(new):
-            task = asyncio.create_task(self._follow(mac, flow, place / len(new)))
+            later = min(place // TOGETHER * APART, flow.interval * place / len(new))
+            task = asyncio.create_task(self._follow(mac, flow, later))
             self._followed[flow.id] = task
             task.add_done_callback(partial(self._forget, flow.id))
         return None
@@ -102,10 +104,10 @@ class SignInPolls:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _follow(self, mac: str, flow: SignIn, share: float) -> None:
+    async def _follow(self, mac: str, flow: SignIn, later: float) -> None:
         """One flow, from its next poll to its end. A provider's answer that could not be saved is saved later."""
         provisioning, faults = self._provisioning, 0
-        pause: float | None = _first_pause(flow, provisioning.now(), share)
+        pause: float | None = _first_pause(flow, provisioning.now(), later)
         while pause is not None:
             due = provisioning.now() + timedelta(seconds=pause)
             await provisioning.clock.sleep(pause)
@@ -133,13 +135,14 @@ def _ours(flow: SignIn, now: datetime) -> bool:
     return flow.stage is Stage.CODE_SHOWN or now - flow.asked_at >= TAKEN_OVER
 
 
-def _first_pause(flow: SignIn, now: datetime, share: float) -> float:
+def _first_pause(flow: SignIn, now: datetime, later: float) -> float:
     """Seconds until the first poll: one interval after the code came, or after another instance stopped polling.
 
-    share: from 0 to below 1; those that are taken over together are spread over one more interval by it.
+    later: added where that is only the moment of taking over, which would keep hundreds in step from then on.
     """
     if flow.shown_at is None:
         return 0.0
     since = (now - flow.shown_at).total_seconds()
-    taken_over = min(flow.interval, LEASE.total_seconds()) * (1 + share)
-    return flow.interval - since if 0 <= since < flow.interval else taken_over
+    if 0 <= since < flow.interval:
+        return flow.interval - since
+    return min(flow.interval, LEASE.total_seconds()) + later
