@@ -26,8 +26,11 @@ ifneq ($(filter-out 0 no false,$(FRESH)),)
 endif
 	$(PY) app.py
 
-test: $(DEV) ## run every test that needs Python alone (ARGS="-k codes" narrows)
-	$(PY) -m pytest -q $(ARGS)
+# What a file of tests sets up once is set up by one of the two processes.
+IN_TWO := -n 2 --dist loadfile
+
+test: $(DEV) ## run every test that needs Python alone, in two processes (ARGS="-k codes" narrows, in one)
+	$(PY) -m pytest -q $(or $(ARGS),$(IN_TWO))
 
 check: $(DEV) ## lint, format, types and the import contract
 	$(PY) -m ruff check .
@@ -39,8 +42,8 @@ format: $(DEV) ## let ruff put the code in order
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-e2e: $(E2E) chromium node ## run the browser and identity provider tests
-	$(PY) -m pytest -q tests/e2e $(ARGS)
+e2e: $(E2E) chromium node ## run the browser and identity provider tests, in two processes (ARGS in one)
+	$(PY) -m pytest -q tests/e2e $(or $(ARGS),$(IN_TWO))
 
 bench: $(DEV) ## measure
 	$(PY) -m tests.benchmarks $(ARGS)

@@ -15,7 +15,6 @@ from bot.diagnosing import Diagnoses
 from bot.limits import BODY_SECONDS, Network, caller, is_json, read_body
 from bot.openapi import DEVICE_TYPES, document
 from bot.problems import (
-    CommandNotFound,
     ExpectationFailed,
     FieldInvalid,
     FieldMissing,
@@ -25,7 +24,8 @@ from bot.problems import (
     RetryKeyInvalid,
     problem,
 )
-from provisioning.errors import CodeRefused, DeviceResetRequired, TokenRefused
+from provisioning.commands import DETAIL_LIMIT
+from provisioning.errors import CodeRefused, DeviceRefusal, DeviceResetRequired, TokenRefused
 from provisioning.service.activation import DeviceStatus, ProvisionCall, Provisioned
 from provisioning.texts import _
 
@@ -34,6 +34,7 @@ MAX_WAIT: Final = 30.0  # seconds
 MAX_TEXT: Final = 200  # characters of what a device tells about itself
 REQUIRED_FIELDS: Final = ("mac", "code")
 OPTIONAL_FIELDS: Final = ("type", "model", "serial", "software")
+OUTCOMES: Final = ("done", "failed")  # of a command
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]{1,512}=*)", re.IGNORECASE)  # RFC 6750, 2.1
 _RETRY_KEY: Final = re.compile(r"[\x21-\x7e]{22,128}")  # 22 base64 digits hold 128 bits
 _REVISION: Final = re.compile(r"[0-9]{1,18}")
@@ -47,6 +48,8 @@ class DeviceDoor(Protocol):
     async def provision(self, call: ProvisionCall) -> Provisioned: ...
 
     async def device_status(self, token: str, *, since: int | None, wait: float) -> DeviceStatus: ...
+
+    async def settle_command(self, token: str, command_id: str, *, done: bool, detail: str = "") -> None: ...
 
     async def report_reset(self, token: str) -> None: ...
 
@@ -97,11 +100,13 @@ class DeviceApi:
         )
         try:
             return web.json_response(_provisioned(await self._provisioning.provision(call)))
-        except CodeRefused as refusal:
+        except (CodeRefused, DeviceResetRequired) as refusal:
             return await self._refused(request, call, refusal)
 
-    async def _refused(self, request: web.Request, call: ProvisionCall, refusal: CodeRefused) -> web.Response:
-        """The answer is on its way before anybody asks whose code that was: neither its time nor its bytes tell."""
+    async def _refused(self, request: web.Request, call: ProvisionCall, refusal: DeviceRefusal) -> web.Response:
+        """The answer is on its way before anybody asks whose code that was, or whether a device was reset by hand:
+        neither its time nor its bytes tell.
+        """
         response = problem(refusal)
         await response.prepare(request)
         await response.write_eof()
@@ -119,9 +124,14 @@ class DeviceApi:
         return web.json_response(_status(status))
 
     async def command(self, request: web.Request) -> web.Response:
-        """The outcome of a command. None is ever given out yet, so none is known."""
-        await self._json(request)
-        raise CommandNotFound
+        """The outcome of a command, in the device's own words; said twice it changes nothing."""
+        body = await self._json(request)
+        token, (done, detail) = required_bearer(request), read_outcome(body)
+        try:
+            await self._provisioning.settle_command(token, request.match_info["id"], done=done, detail=detail)
+        except DeviceResetRequired as refusal:
+            return problem(refusal, status=401)
+        return web.Response(status=204)
 
     async def factory_reset(self, request: web.Request) -> web.Response:
         """The device was reset: its token ends here. Whatever body came along says nothing."""
@@ -190,11 +200,27 @@ def read_fields(body: dict[str, Any]) -> dict[str, str]:
     if "type" in fields and fields["type"] not in DEVICE_TYPES:
         raise FieldInvalid(field="type", wanted=_("one of {choices}", choices=", ".join(DEVICE_TYPES)))
     for name in OPTIONAL_FIELDS:
-        value = fields.get(name, "")
-        if len(value) > MAX_TEXT or any(unicodedata.category(sign) in _UNSEEN for sign in value):
-            wanted = _("a text of at most {limit} characters, without control characters", limit=MAX_TEXT)
-            raise FieldInvalid(field=name, wanted=wanted)
+        _require_plain(name, fields.get(name, ""), MAX_TEXT)
     return fields
+
+
+def read_outcome(body: dict[str, Any]) -> tuple[bool, str]:
+    """Whether a command was done, and what the device says of it; unknown names are left alone."""
+    if "status" not in body:
+        raise FieldMissing(field="status")
+    status, detail = body["status"], body.get("detail", "")
+    if not isinstance(status, str) or status not in OUTCOMES:
+        raise FieldInvalid(field="status", wanted=_("one of {choices}", choices=", ".join(OUTCOMES)))
+    if not isinstance(detail, str):
+        raise FieldInvalid(field="detail", wanted=_("a text"))
+    _require_plain("detail", detail, DETAIL_LIMIT)
+    return status == "done", detail
+
+
+def _require_plain(name: str, value: str, limit: int) -> None:
+    if len(value) > limit or any(unicodedata.category(sign) in _UNSEEN for sign in value):
+        wanted = _("a text of at most {limit} characters, without control characters", limit=limit)
+        raise FieldInvalid(field=name, wanted=wanted)
 
 
 def bearer(request: web.Request) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from bot.problems import PROBLEM_JSON, STATUS_BY_ERROR, TITLES, TYPE_PREFIX
+from provisioning.commands import DETAIL_LIMIT, CommandName
 from provisioning.errors import ProvisioningError
 from provisioning.model import State
 
@@ -39,6 +40,11 @@ STATES: Final = {
     State.WAITING_FOR_SIGN_IN: "provisioned, show the tenant's name",
     State.SIGNED_IN: "the intended account approved this device",
     State.SIGNED_OUT: "was signed in; can be signed in again from afar",
+}
+COMMANDS: Final = {
+    CommandName.SIGN_OUT: "forget the account; the device can be signed in again from afar",
+    CommandName.RESTART: "start anew; the device answers before or after",
+    CommandName.DIAGNOSTICS: "answer with a note in `detail` of how the device is",
 }
 SCHEMA: Final[Json] = {
     "State": {
@@ -86,17 +92,23 @@ SCHEMA: Final[Json] = {
             "life": {"type": "integer", "minimum": 1, "description": "Grows with each factory reset."},
             "commands": {
                 "type": "array",
-                "description": "To be carried out in this order. None exist in this version.",
-                "items": _object({"id": _text("Id to answer to."), "name": _text("What to do.")}),
+                "description": "To be carried out in this order. One stays in the list until it is answered.",
+                "items": _object({"id": _text("Id to answer to."), "name": _ref("Command")}),
             },
         }
+    ),
+    "Command": _text(
+        "; ".join(f"`{name.value}`: {meaning}" for name, meaning in COMMANDS.items())
+        + ". Others may follow: answer one that is not known with `failed`.",
+        examples=[name.value for name in CommandName],
     ),
     "CommandResult": _object(
         {
             "status": {"type": "string", "enum": ["done", "failed"]},
-            "detail": _text("What went wrong, for people.", maxLength=200),
+            "detail": _text("What came of it, for people: one line.", maxLength=DETAIL_LIMIT),
         },
         optional=("detail",),
+        description="Unknown names are ignored.",
     ),
     "Problem": _object(
         {
@@ -133,9 +145,11 @@ EXAMPLE: Final[Json] = {
             "location": "Oslo/2/2.14",
             "account": "room-2.14@contoso.com",
             "life": 1,
-            "commands": [],
+            "commands": [{"id": "9f2c41d07be3a586", "name": "restart"}],
         }
     },
+    "command_done": {"value": {"status": "done", "detail": "up again after 41 s"}},
+    "command_failed": {"value": {"status": "failed", "detail": "a call is going on"}},
     "provision": {"value": {"mac": "80-5E-C0-11-22-33", "code": "4829 1376 0257", "type": "phone", "model": "MP56"}},
     "dialled": {"summary": "A SIP phone", "value": {"mac": MAC, "code": "*55*482913760257", "type": "sip"}},
 }
@@ -234,9 +248,9 @@ def _device_status() -> Json:
         "operationId": "deviceStatus",
         "summary": "Where the device stands; a long poll, and the heartbeat",
         "description": (
-            "Answers at once when the revision is not `since`, else after a change or `wait` seconds, then with the "
-            "same revision. After `reset_required` and after `token_refused` erase the device and call "
-            "`factory-reset`, then ask for a new code."
+            "Answers at once when the revision is not `since`, else after a change, when a command is due, or after "
+            "`wait` seconds, then with the same revision. After `reset_required` and after `token_refused` erase the "
+            "device and call `factory-reset`, then ask for a new code."
         ),
         "parameters": [
             _parameter("since", "query", "The revision last seen.", {"type": "integer", "minimum": 0}),
@@ -254,10 +268,18 @@ def _command_done() -> Json:
     return {
         "operationId": "commandDone",
         "summary": "Report how a command ended",
-        "description": "No command is given out in this version, so every id is answered with 404.",
+        "description": (
+            "A command stays in the list until it is reported; said twice it changes nothing. One that was taken back, "
+            "or ended with the device's life, is answered with 204 or 404 alike: there is nothing left to do."
+        ),
         "parameters": [_parameter("id", "path", "Id of the command.", {"type": "string"}, required=True)],
-        "requestBody": _body("CommandResult"),
-        "responses": _answers({"204": {"description": "Noted."}}, "command_not_found", *JSON_BODY),
+        "requestBody": _body("CommandResult", "command_done", "command_failed"),
+        "responses": _answers(
+            {"204": {"description": "Noted."}},
+            *("missing_field", "invalid_field", *JSON_BODY, *STORE),
+            *("command_not_found", "token_refused", "reset_required"),
+            reset_required=401,
+        ),
     }
 
 

@@ -27,6 +27,7 @@ from provisioning.errors import (
     TokenRefused,
     Unavailable,
 )
+from provisioning.service.commanding import CommandUnknown
 from provisioning.texts import N_, _
 
 log = structlog.get_logger(__name__)
@@ -82,11 +83,6 @@ class RetryKeyInvalid(RequestRefused):
 class RouteNotFound(RequestRefused):
     code = "not_found"
     message = N_("There is nothing at this address. /openapi.json lists every call.")
-
-
-class CommandNotFound(RequestRefused):
-    code = "command_not_found"
-    message = N_("No command with this id waits for this device.")
 
 
 class MethodNotAllowed(RequestRefused):
@@ -147,6 +143,7 @@ STATUS_BY_ERROR: Final[Mapping[type[ProvisioningError], int]] = MappingProxyType
         CodeRefused: 403,
         SlowDown: 429,
         TokenRefused: 401,
+        CommandUnknown: 404,
         Unavailable: 503,
         Conflict: 503,
         BadInput: 400,
@@ -159,7 +156,6 @@ STATUS_BY_ERROR: Final[Mapping[type[ProvisioningError], int]] = MappingProxyType
         ParameterInvalid: 400,
         RetryKeyInvalid: 400,
         RouteNotFound: 404,
-        CommandNotFound: 404,
         MethodNotAllowed: 405,
         BodyTooSlow: 408,
         BodyTooLarge: 413,

@@ -35,6 +35,7 @@ class SignInPolls:
         """polled: is told with each poll how many seconds after its time it went out."""
         self._provisioning, self._polled = provisioning, polled
         self._followed: dict[str, asyncio.Task[None]] = {}
+        self._unsaved: set[str] = set()  # flows whose answer is here and not yet in the store: it comes only once
         self._renew_at: datetime | None = None
         self._all_seen_at: datetime | None = None  # when all live flows were looked at
         self._latest: datetime | None = None  # the end of the code that ends last
@@ -49,7 +50,7 @@ class SignInPolls:
                     log.debug("sign-ins wait for the store", reason=str(error))  # the sweep tells of it, once
                 await self._provisioning.clock.sleep(LOOK_EVERY)
         finally:
-            await self._let_all_go()
+            await self._let_go({*self._followed})
             with contextlib.suppress(StoreError, TimeoutError):
                 async with asyncio.timeout(AFTER_FAULT):
                     await self._provisioning.let_go(NAME)
@@ -60,7 +61,7 @@ class SignInPolls:
             self._renew_at = None
             return
         if not await self._holds():
-            return await self._let_all_go()
+            return await self._let_go({*self._followed} - self._unsaved)
         now = self._provisioning.now()
         live = await self._live(now)
         new = [(mac, flow) for mac, flow in live if flow.id not in self._followed and _ours(flow, now)]
@@ -98,8 +99,8 @@ class SignInPolls:
             self._renew_at = now + RENEW
         return True
 
-    async def _let_all_go(self) -> None:
-        tasks = list(self._followed.values())
+    async def _let_go(self, flows: Collection[str]) -> None:
+        tasks = [self._followed[flow_id] for flow_id in flows]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -114,20 +115,26 @@ class SignInPolls:
             if self._polled:
                 self._polled((provisioning.now() - due).total_seconds())
             pause, faults = await self._poll(mac, flow.id, faults)
+            if self._renew_at is None:
+                return  # another instance polls now
 
     async def _poll(self, mac: str, flow_id: str, faults: int) -> tuple[float | None, int]:
         provisioning, answer = self._provisioning, None
-        while True:
-            try:
-                answer = answer or await provisioning.ask_provider(mac, flow_id)
-                if answer is None:
-                    return None, 0
-                pause = await provisioning.take_answer(mac, flow_id, answer, faults)
-            except StoreError as error:
-                log.warning("a sign-in waits for the store", reason=str(error))
-                await asyncio.sleep(AFTER_FAULT)
-            else:
-                return pause, faults + 1 if isinstance(answer, ProviderAway) else 0
+        try:
+            while True:
+                try:
+                    answer = answer or await provisioning.ask_provider(mac, flow_id)
+                    if answer is None:
+                        return None, 0
+                    self._unsaved.add(flow_id)
+                    pause = await provisioning.take_answer(mac, flow_id, answer, faults)
+                except StoreError as error:
+                    log.warning("a sign-in waits for the store", reason=str(error))
+                    await provisioning.clock.sleep(AFTER_FAULT)
+                else:
+                    return pause, faults + 1 if isinstance(answer, ProviderAway) else 0
+        finally:
+            self._unsaved.discard(flow_id)
 
 
 def _ours(flow: SignIn, now: datetime) -> bool:

@@ -34,6 +34,7 @@ async def sweep(provisioning: Provisioning, state: StoreState, every: float = SW
         while True:
             try:
                 await provisioning.sweep()
+                await provisioning.store.check()  # the few bytes of a sweep find room where nothing else does
                 state.well()
             except Unavailable as fault:
                 state.trouble(fault.reason)

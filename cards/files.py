@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from urllib.parse import quote
 
-from cards.views.common import BADGES
+from cards.views.common import BADGES, SIP
 from cards.words import clock, code_groups, mac_dashed, stamp
 from provisioning.documents.printable import Block, printable
 from provisioning.mac import vendor
@@ -94,6 +94,13 @@ def authority_words(device: Device) -> str:
     return _("Teams admin centre") if teams else _("this service")
 
 
+def _accepted(held: InHand) -> str:
+    """Below a printed code: how it is dialled, where it is, and who accepts it."""
+    dialled = f"*55*{held.digits}" if held.device.type == SIP else ""
+    words = authority_words(held.device)
+    return _("{authority}. Dial {dialled} and send", authority=words, dialled=dialled) if dialled else words
+
+
 def _moment(moment: datetime | None) -> str:
     """On the reader's clock, and with the year: files are read long after, and sorted."""
     return moment.astimezone(current_speech().timezone).strftime("%Y-%m-%d %H:%M") if moment else ""
@@ -162,5 +169,5 @@ def _block(held: InHand, now: datetime, chat_link: str) -> Block:
         code=code_groups(held.digits) if held.digits else "",
         valid=_("until {until}", until=clock(code.expires_at, now)) if held.digits and code else "",
         link=f"{chat_link}&message={quote(said)}" if chat_link else said,
-        authority=authority_words(device) if held.digits else "",
+        authority=_accepted(held) if held.digits else "",
     )

@@ -152,6 +152,7 @@ class CodeCard(View):
 
     device: str  # what it is and how its MAC reads
     code: str = ""  # grouped digits, `4829 1376 0257`
+    dial: str = ""  # under a code that is dialled: what to dial, the code in it
     valid: str = ""
     how: str = ""  # what to do on the device
     facts: tuple[Fact, ...] = ()

@@ -97,6 +97,14 @@ def code_groups(code: str) -> str:
     return " ".join(code[i : i + size] for i in range(0, len(code), size))
 
 
+def user_code_groups(code: str) -> str:
+    """A provider's code as it wrote it where it has dashes or blanks of its own, else `H7KQ2MPN` as `H7KQ 2MPN`."""
+    if not code.isalnum():
+        return escape(code)
+    size = 3 if len(code) in (6, 9) else 4
+    return " ".join(code[i : i + size] for i in range(0, len(code), size))
+
+
 def mac_dashed(mac: str) -> str:
     """`805EC0112233` → `80-5E-C0-11-22-33`."""
     return "-".join(mac[i : i + 2] for i in range(0, len(mac), 2))

@@ -45,11 +45,16 @@ class DeviceCommand:
     def open(self) -> bool:
         return self.status is CommandStatus.ASKED
 
+    def scheduled(self, now: datetime) -> bool:
+        """For an hour that is still to come."""
+        return self.open and now < self.due_at != self.asked_at
+
     def due(self, now: datetime) -> bool:
         return self.open and self.due_at <= now
 
 
 def bounded(commands: tuple[DeviceCommand, ...]) -> tuple[DeviceCommand, ...]:
-    """Those that wait, and the latest that do not, in the order they were asked for."""
-    settled = [command for command in commands if not command.open][-SETTLED_KEPT:]
-    return tuple(command for command in commands if command.open or command in settled)
+    """Those that wait, and those that were settled last, in the order they were asked for."""
+    over = sorted((each for each in commands if not each.open), key=lambda each: each.settled_at or each.asked_at)
+    kept = over[-SETTLED_KEPT:]
+    return tuple(each for each in commands if each.open or each in kept)

@@ -140,6 +140,12 @@ class InvalidMoment(BadInput):
     message = N_('"{text}" is not a time in the past. Write 08:30, or 2026-11-22 08:30.')
 
 
+class InvalidHour(BadInput):
+    code = "invalid_hour"
+    field = "time"
+    message = N_('"{text}" is not a time within the next {days} days. Write 03:00, or 2026-12-01 03:00.')
+
+
 class InvalidChoice(BadInput):
     code = "invalid_choice"
     message = N_('"{text}" is not one of: {choices}.')

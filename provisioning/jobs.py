@@ -24,6 +24,7 @@ class JobKind(StrEnum):
     REVOKE = "revoke"
     TAG = "tag"
     UNTAG = "untag"
+    ASK = "ask"  # devices are asked for something
 
 
 class JobState(StrEnum):

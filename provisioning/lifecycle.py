@@ -160,6 +160,7 @@ def provision(device: Device, now: datetime, token: str, source: str, report: Ma
         reset_token="",
         provisioned_at=now,
         doubted_at=None,
+        doubt_ended_by="",
         problem=None,
         type=report.get("type") or device.type,
         model=report.get("model") or device.model,

@@ -159,6 +159,7 @@ class Device:
     signed_in_at: datetime | None = None
     commands: tuple[DeviceCommand, ...] = ()  # those that wait, and the latest that were settled
     doubted_at: datetime | None = None  # it presented its MAC though it was provisioned: told at most hourly
+    doubt_ended_by: str = ""  # name of whoever said that it was not reset; empty while nobody did
     removed_at: datetime | None = None  # kept: a removed device that comes back has its state and life
     batch: str = ""  # the import that put it on the list: nobody sees it while that batch `hides`
     version: int = 0

@@ -12,6 +12,7 @@ from provisioning.errors import DeliveryError, Rejected, Throttled, TryAgain, Un
 from provisioning.events import (
     AccessAsked,
     AccessGranted,
+    AccountChosen,
     CodeDenied,
     CodeIssued,
     CodeLocked,
@@ -27,6 +28,7 @@ from provisioning.events import (
     DeviceReplaced,
     DeviceReset,
     DeviceSignedIn,
+    DeviceSignedOut,
     DevicesSwapped,
     DeviceStale,
     Event,
@@ -61,6 +63,8 @@ BOARDS: Mapping[type[Event], str] = {
     SignInAsked: QUEUE,
     SignInEnded: QUEUE,
     DeviceSignedIn: QUEUE,
+    DeviceSignedOut: QUEUE,
+    AccountChosen: QUEUE,
     DeviceReset: QUEUE,
     ResetOrdered: QUEUE,
     DeviceRemoved: QUEUE,
@@ -236,7 +240,9 @@ def _gathered(message: OutboxMessage) -> OutboxMessage:
 
 
 def _whose(kind: MessageKind, reader: str, events: Sequence[Event]) -> dict[str, str]:
-    """Of devices that come to somebody, who had them: where that is one person."""
+    """Of devices that come to somebody, who had them: where that is one person. Of an outcome, which command's."""
+    if kind is MessageKind.COMMAND_SETTLED:
+        return {"command": next(e.command_id for e in events if isinstance(e, CommandSettled))}
     if kind is not MessageKind.NEW_JOBS:
         return {}
     had = {e.former for e in events if isinstance(e, DeviceAssigned) and e.technician == reader}

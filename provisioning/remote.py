@@ -83,7 +83,7 @@ def not_yet(device: Device, flow: SignIn, error: ProviderError, faults: int, now
 
     `slow_down` holds for all later polls (RFC 8628, 3.5). Silence is told from the second time on.
     """
-    late = flow.expires_at is not None and now >= flow.expires_at
+    late = flow.late(now)
     if isinstance(error, AuthorizationPending):
         if late:
             return end_sign_in(device, flow, GrantEnded(), now)
@@ -159,6 +159,7 @@ def settle(device: Device, command: DeviceCommand, done: bool, detail: str, now:
         actor="device",
         subject=device.mac,
         command=command.name.value,
+        command_id=command.id,
         status=status.value,
         detail=detail,
         asked_by=command.by,

@@ -86,6 +86,10 @@ class SignIn:
     def live(self) -> bool:
         return self.stage.live
 
+    def late(self, now: datetime) -> bool:
+        """Whether the time of its code is over."""
+        return self.expires_at is not None and now >= self.expires_at
+
 
 @dataclass(frozen=True, slots=True)
 class SignInRun:

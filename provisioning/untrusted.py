@@ -6,10 +6,12 @@ import re
 import unicodedata
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from provisioning.errors import InvalidDuration, InvalidLocation, InvalidMoment, InvalidTag, TextTooLong
+from provisioning.errors import InvalidDuration, InvalidHour, InvalidLocation, InvalidMoment, InvalidTag, TextTooLong
+from provisioning.hours import moment as moment_of
 
 LIMIT = 200  # characters of a location, note or name (security.md)
 TAG_LIMIT, MOST_TAGS = 40, 20  # characters of a tag, tags of a device
+AHEAD = timedelta(days=7)  # that a device can be asked for something
 SHORTEST, LONGEST = timedelta(hours=1), timedelta(days=7)
 _DROPPED = {"Cc", "Cf", "Cs", "Co", "Cn"}  # control, format (bidi, zero width), surrogates, private, unassigned
 _JOINER = "\u200d"  # holds composed emoji together
@@ -73,3 +75,34 @@ def parse_moment(text: str, now: datetime, zone: tzinfo) -> datetime:
     if moment > local:
         raise InvalidMoment(text=text.strip()[:40])
     return moment.astimezone(UTC)
+
+
+def parse_ahead(text: str, now: datetime, zone: tzinfo) -> datetime:
+    """`03:00` (the next there is) or `2026-12-01 03:00`, on the writer's clock; buttons say it with its zone.
+
+    Errors: `InvalidHour` for what is over, or more than seven days ahead.
+    """
+    said = " ".join(text.split())
+    try:
+        found = _ahead(said, now, zone)
+    except (ValueError, OverflowError):
+        found = now
+    if not now < found <= now + AHEAD:
+        raise InvalidHour(text=said[:40], days=AHEAD.days)
+    return found
+
+
+def _ahead(said: str, now: datetime, zone: tzinfo) -> datetime:
+    """Errors: ValueError."""
+    if len(said) <= len("03:00"):
+        hour = datetime.strptime(said, "%H:%M").time()  # noqa: DTZ007 - on the writer's clock
+        today = now.astimezone(zone).date()
+        days = (today, today + timedelta(days=1), today + timedelta(days=2))
+        return next(each for day in days if (each := moment_of(day, hour, zone)) > now)
+    if re.fullmatch(r"\d{4}-\d\d-\d\d \d{1,2}:\d\d", said):
+        named = datetime.strptime(said, "%Y-%m-%d %H:%M")  # noqa: DTZ007 - so too
+        return moment_of(named.date(), named.time(), zone)
+    exact = datetime.fromisoformat(said)
+    if exact.tzinfo is None:
+        raise ValueError(said)
+    return exact.astimezone(UTC)

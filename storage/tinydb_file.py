@@ -52,7 +52,7 @@ _CURES = {
 # What comes out of a damaged file: SQLite's own errors, and one of Python that cannot read SQLite's words about it.
 Fault = sqlite3.Error | UnicodeDecodeError
 FAULTS = (sqlite3.Error, UnicodeDecodeError)
-_ROOM = 64 * 1024  # bytes free, below which a disk counts as full
+ROOM = 64 * 1024  # bytes free, below which a disk counts as full
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -361,7 +361,7 @@ class StoreFile:
     def _no_room(self) -> bool:
         """Of a full disk under its shared memory SQLite only says "disk I/O error"."""
         with suppress(OSError):
-            return shutil.disk_usage(self.folder).free < _ROOM
+            return shutil.disk_usage(self.folder).free < ROOM
         return False
 
     def interrupt(self) -> None:

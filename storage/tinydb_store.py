@@ -24,7 +24,7 @@ from storage.records import check_text, decode, decode_event
 from storage.tinydb_audit import drop, seal
 from storage.tinydb_backup import FileFault
 from storage.tinydb_engine import RowDB, RowTable
-from storage.tinydb_file import LONG_READS
+from storage.tinydb_file import LONG_READS, ROOM
 from storage.tinydb_layout import AUDIT, SEEN, SEEN_BY_ALL
 from storage.tinydb_outbox import lease_heads, next_due
 from storage.tinydb_query import matching
@@ -260,7 +260,9 @@ class TinyStore:
     async def check(self) -> None:
         """Raises `Unavailable` with the reason where the store is damaged or cannot be written durably right now.
 
-        Writes at most once a second, so that it may be asked at any rate.
+        Writes at most once a second, so that it may be asked at any rate. At first, and after a write was refused, it
+        writes as much as a change can take: on a full disk a few bytes fit now and then, which would be told as the
+        end of the trouble again and again. Nothing else knows of quotas, of limits and of what is reserved.
         """
         if self.db.rows.file.damage:
             raise Unavailable(self.db.rows.file.damage)
@@ -268,8 +270,10 @@ class TinyStore:
         if now < self._checked + _CHECK_SECONDS:
             return
 
+        filler = "" if self._checked > float("-inf") else " " * ROOM
+
         def touch(connection: sqlite3.Connection) -> None:
-            connection.execute("INSERT OR REPLACE INTO meta VALUES ('checked', datetime())")
+            connection.execute("INSERT OR REPLACE INTO meta VALUES ('checked', datetime() || ?)", (filler,))
 
         await self._commit(touch)
         self._checked = now

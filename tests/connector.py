@@ -100,11 +100,11 @@ class FakeConnector:
     def deletes(self) -> list[Call]:
         return [call for call in self.calls if call.method == "DELETE"]
 
-    async def sent(self, count: int, seconds: float = 5) -> list[Call]:
+    async def sent(self, count: int, seconds: float = 30) -> list[Call]:
         """The sends, once there are `count` of them."""
         return await self._until("sends", count, seconds)
 
-    async def updated(self, count: int, seconds: float = 5) -> list[Call]:
+    async def updated(self, count: int, seconds: float = 30) -> list[Call]:
         return await self._until("updates", count, seconds)
 
     async def _until(self, what: str, count: int, seconds: float) -> list[Call]:

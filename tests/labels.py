@@ -115,7 +115,8 @@ def sheet_of(*texts: str, kind: str = "QRCode") -> Image.Image:
 
 def encoded(picture: Image.Image, form: str = "JPEG") -> bytes:
     content = io.BytesIO()
-    picture.save(content, form, **({"save_all": True, "append_images": [picture]} if form == "MPO" else {}))
+    how = {"MPO": {"save_all": True, "append_images": [picture]}, "PNG": {"compress_level": 1}}
+    picture.save(content, form, **how.get(form, {}))
     return content.getvalue()
 
 

@@ -311,9 +311,11 @@ async def filled(folder):
     await store.close()
 
 
-def _as_in_a_terminal() -> None:
-    """Whoever is started in the background is told to ignore Ctrl-C, and tells it to its children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+# Whoever is started in the background is told to ignore Ctrl-C, and tells it to its children.
+_AS_IN_A_TERMINAL = (
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); "
+    "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+)
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
@@ -321,15 +323,8 @@ def _as_in_a_terminal() -> None:
 @pytest.mark.parametrize("words", ["migrate tinydb:{large}/store tinydb:new/place", "import-json {large}/x.json"])
 def test_a_command_that_is_ended_leaves_nothing_behind(large, tmp_path, words, name, after):
     target = tmp_path / ("new/place" if words.startswith("migrate") else "store")
-    command = [sys.executable, HOUSE / "app.py", *words.format(large=large).split()]
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=-1,
-        stderr=-1,
-        text=True,
-        preexec_fn=_as_in_a_terminal,  # noqa: PLW1509
-    ) as running:
+    command = [sys.executable, "-c", _AS_IN_A_TERMINAL, HOUSE / "app.py", *words.format(large=large).split()]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=-1, stderr=-1, text=True) as running:
         until = time.monotonic() + 30
         while not (target / "store.sqlite3-wal").exists() and time.monotonic() < until:
             time.sleep(0.005)

@@ -15,6 +15,7 @@ from json import JSONDecodeError
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
+from urllib.parse import quote
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, InvalidURL, hdrs
 
@@ -30,6 +31,13 @@ ANSWER_SECONDS: Final = 10.0  # beyond the time a long poll may take
 POLL_SECONDS: Final = 25.0
 LATER: Final = frozenset({429, 502, 503, 504})
 RETYPE: Final = frozenset({"code_refused", "code_expired", "invalid_code", "slow_down"})
+ASKED: Final = MappingProxyType(
+    {
+        "sign_out": N_("Signing out, as an admin asked."),
+        "restart": N_("Restarting, as an admin asked."),
+        "diagnostics": N_("Sending a note of how it is, as an admin asked."),
+    }
+)
 STATES: Final = MappingProxyType(
     {
         "waiting_for_activation": N_("Waiting for activation"),
@@ -62,6 +70,7 @@ class DeviceView:
     life: int
     account: str = ""
     revision: int | None = None
+    commands: tuple[tuple[str, str], ...] = ()  # (id, name) of what it is asked for
 
 
 class SimulatedDevice:
@@ -85,6 +94,7 @@ class SimulatedDevice:
         self._session = session
         self._state_file = state_file
         self._sleep = sleep
+        self._answered = 0  # calls since it started
         self._entry: tuple[str, str] | None = None  # the code being presented, and its Idempotency-Key
 
     async def provision(self, code: str) -> DeviceView:
@@ -111,9 +121,35 @@ class SimulatedDevice:
         query = {"wait": f"{wait:g}"} | ({} if since is None else {"since": str(since)})
         path = "/api/v1/device?" + "&".join(f"{name}={text}" for name, text in query.items())
         now = await self._call("GET", path, None, {}, wait)
+        self._answered += 1
+        asked = tuple((str(each["id"]), str(each["name"])) for each in now["commands"])
         return DeviceView(
-            now["tenant"]["name"], now["location"], now["state"], now["life"], now["account"], now["revision"]
+            now["tenant"]["name"], now["location"], now["state"], now["life"], now["account"], now["revision"], asked
         )
+
+    async def carry_out(self, command: str, name: str) -> bool:
+        """Does what it was asked for, and says what came of it; False for what it does not know.
+
+        Errors: `DeviceProblem`, `NoAnswer`; the command is then given out again.
+        """
+        outcome = {"status": "done"}
+        if name == "restart":
+            self._answered = 0
+        elif name == "diagnostics":
+            outcome["detail"] = _(
+                "{model}, software {software}, {count} calls answered since it started, network good, 41 °C",
+                model=self._about["model"],
+                software=self._about["software"],
+                count=self._answered,
+            )
+        elif name != "sign_out":
+            outcome = {"status": "failed", "detail": _("This device does not know how to do that.")}
+        try:
+            await self._call("POST", f"/api/v1/device/commands/{quote(command, safe='')}", outcome, {})
+        except DeviceProblem as problem:
+            if problem.status != 404:  # taken back meanwhile, or done long ago
+                raise
+        return outcome["status"] == "done"
 
     async def factory_reset(self) -> None:
         """Forget everything and say so. What the service answers no longer matters to a device without a token."""
@@ -278,6 +314,8 @@ class Screen:
         """Draw each change. A service that is away for long is asked again and again, as a device would."""
         view = await self._device.status()
         self._draw(view)
+        if not self._once:
+            await self._carry_out(view)
         while not self._once:
             try:
                 view = await self._device.status(view.revision, POLL_SECONDS)
@@ -285,10 +323,27 @@ class Screen:
                 self._show(str(away))
                 continue
             self._draw(view)
+            await self._carry_out(view)
+
+    async def _carry_out(self, view: DeviceView) -> None:
+        """What an admin asked for from afar, one after the other."""
+        for command, name in view.commands:
+            self._show(_(ASKED.get(name, N_("Asked for something that it does not know."))))
+            try:
+                done = await self._device.carry_out(command, name)
+            except NoAnswer as away:
+                self._show(str(away))
+                return
+            if done and name == "restart":
+                self._last = ""
+                self._show(_("{mac}: starting.", mac=self._device.mac))
+                self._draw(view)
 
     async def _start_over(self, problem: DeviceProblem) -> None:
         self._last = ""
         self._show(problem.detail)
+        if problem.code == "reset_required":  # an admin ended this life: whoever stands here resets the device
+            await self._ask(_("Factory reset: press Enter. "))
         self._show(_("Resetting to factory settings."))
         await self._device.factory_reset()  # one that was taken off the list can come back then
 

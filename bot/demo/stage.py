@@ -16,13 +16,10 @@ from aiohttp import ClientSession, web
 
 from bot.demo.clock import ForwardClock
 from bot.demo.connector import THREAD_MARK, LocalConnector
-from bot.demo.device import DeviceProblem, SimulatedDevice
 from bot.demo.files import BYTES, SENT_PATH
 from bot.demo.people import LOCAL_BOT, LOCAL_CHANNEL, LOCAL_SERVICE_PATH, LOCAL_TENANT, LocalPerson
 from bot.demo.terminal import Lane, Terminal, pressed, shown, texts
 from bot.settings import Settings
-from cards.words import code_groups
-from provisioning.codes import generate
 from provisioning.model import MessageStatus, OutboxMessage
 from provisioning.ports import Store
 from provisioning.service import Provisioning
@@ -78,7 +75,7 @@ class Shown:
 
     def button(self, verb: str, **data: str) -> Json | None:
         for action in self.card.get("actions", ()):
-            if action["verb"] == verb and all(action["data"].get(name) == value for name, value in data.items()):
+            if action.get("verb") == verb and all(action["data"].get(name) == value for name, value in data.items()):
                 return dict(action)
         return None
 
@@ -163,9 +160,10 @@ class Stage:
             thread=str(data.get("root", "")),
         )
         if message.code:
-            self.codes.add(_only_digits(message.code))
+            self.codes.add(only_digits(message.code) or message.code)
         public = message.push if message.conversation != LOCAL_CHANNEL.id else json.dumps(data)
-        if any(_only_digits(found) in self.codes for found in _DIGITS.findall(public)):
+        said = {only_digits(found) for found in _DIGITS.findall(public)}
+        if any(code in said or (not code.isdigit() and code in public) for code in self.codes):
             raise StoryFault(_("A code was shown where others can read it."))
         self.unseen.append(message)
         if seat := self.seats.get(message.conversation):
@@ -179,7 +177,7 @@ def _event(frame: bytes | None) -> tuple[str, Json]:
     return fields["event"], json.loads(fields["data"])
 
 
-def _only_digits(text: str) -> str:
+def only_digits(text: str) -> str:
     return re.sub(r"\D", "", text)
 
 
@@ -327,54 +325,6 @@ def _labels(card: Json, given: Mapping[str, str]) -> dict[str, str]:
             titles = {choice["value"]: choice["title"] for choice in part.get("choices", ())}
             named[shown(part["label"])] = shown(titles.get(value, value))
     return named
-
-
-class Handset:
-    """A device on a wall: somebody types a code on it."""
-
-    def __init__(self, stage: Stage, mac: str, place: str) -> None:
-        self._stage = stage
-        self._lane = Lane(_("Device {end}, {place}", end=f"{mac[-5:-3]}:{mac[-2:]}", place=place), 10, "yellow")
-        self._device = SimulatedDevice(stage.url, mac, session=stage.session, sleep=stage.clock.sleep)
-
-    async def refused(self, code: str, wanted: str) -> None:
-        """It presents MAC and code and is refused with this problem code."""
-        self._types(code)
-        try:
-            await self._device.provision(code)
-        except DeviceProblem as problem:
-            if problem.code != wanted:
-                raise StoryFault(f"{problem.status} {problem.code}: {problem.detail}") from None
-            self._stage.terminal.hears(self._lane, f"{problem.status} {problem.code}. {problem.detail}")
-            return
-        raise StoryFault(_("The device was let in with a code that must not work."))
-
-    async def provisioned(self, code: str, organisation: str) -> None:
-        """It presents MAC and code and shows the organisation's name."""
-        self._types(code)
-        try:
-            view = await self._device.provision(code)
-        except DeviceProblem as problem:
-            raise StoryFault(f"{problem.status} {problem.code}: {problem.detail}") from None
-        if view.tenant != organisation:
-            raise StoryFault(_("The device shows {tenant}.", tenant=view.tenant))
-        self._stage.terminal.screen(self._lane, view.tenant, _("Sign in to continue"))
-
-    def _types(self, code: str) -> None:
-        self._stage.terminal.says(self._lane, _("sends its MAC and the code {code}", code=code))
-
-
-def mistyped(code: str) -> str:
-    """The code with one digit off: not a code at all, which its check digit tells."""
-    return code[:-1] + str((int(code[-1]) + 1) % 10)
-
-
-def guessed(code: str) -> str:
-    """A well-formed code that is another one."""
-    right = other = _only_digits(code)
-    while other == right:
-        other = generate(len(right))
-    return code_groups(other)
 
 
 @asynccontextmanager

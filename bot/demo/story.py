@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,19 +16,10 @@ from typing import Final
 from aiohttp import ClientError
 from rich.console import Console
 
-from bot.demo.people import LOCAL_ADMIN, LOCAL_DEVICE_MACS, LOCAL_TECHNICIAN
-from bot.demo.stage import (
-    TIMEZONE,
-    Handset,
-    OpenService,
-    Seat,
-    Shown,
-    Stage,
-    StoryFault,
-    guessed,
-    mistyped,
-    staged,
-)
+from bot.demo import visit
+from bot.demo.handset import Handset, guessed, mistyped
+from bot.demo.people import LOCAL_ACCOUNTS, LOCAL_ADMIN, LOCAL_DEVICE_MACS, LOCAL_TECHNICIAN
+from bot.demo.stage import TIMEZONE, OpenService, Seat, Shown, Stage, StoryFault, staged
 from bot.demo.terminal import Lane, Terminal
 from bot.settings import Settings, load_settings
 from cards.words import clock
@@ -41,6 +32,10 @@ SITE, OTHER_SITE = "Oslo", "Bergen"
 FIRST, SECOND, THIRD = LOCAL_DEVICE_MACS
 FOURTH: Final = "80-5E-C0-44-77-10"
 MINUTE: Final = timedelta(minutes=1)
+POLLED: Final = timedelta(seconds=3)  # by then the provider was asked again
+
+
+DANA, SAM = Lane("Dana", 0, "magenta"), Lane("Sam", 20, "cyan")
 
 
 @dataclass(slots=True)
@@ -51,19 +46,25 @@ class Cast:
     dana: Seat
     sam: Seat
     channel: Seat  # Dana, in the channel
+    handsets: dict[str, Handset] = field(default_factory=dict)
 
     @classmethod
     def on(cls, stage: Stage) -> Cast:
-        dana, sam = Lane("Dana", 0, "magenta"), Lane("Sam", 20, "cyan")
         return cls(
             stage,
-            Seat(stage, LOCAL_ADMIN, dana),
-            Seat(stage, LOCAL_TECHNICIAN, sam),
-            Seat(stage, LOCAL_ADMIN, dana, channel=True),
+            Seat(stage, LOCAL_ADMIN, DANA),
+            Seat(stage, LOCAL_TECHNICIAN, SAM),
+            Seat(stage, LOCAL_ADMIN, DANA, channel=True),
         )
 
     def device(self, mac: str, place: str) -> Handset:
-        return Handset(self.stage, mac, place)
+        """The one on that wall: it knows what it was told before."""
+        return self.handsets.setdefault(mac, Handset(self.stage, mac, place))
+
+    async def approves(self, code: str, account: str) -> None:
+        """Dana, at the provider's page in her browser; then the provider is asked once more."""
+        await visit.approves(self.stage, DANA, code, account)
+        await self.stage.later(POLLED)
 
 
 async def first_run(cast: Cast) -> None:
@@ -171,6 +172,32 @@ async def complete(cast: Cast) -> None:
     await cast.channel.sees_edited(words.format(done=3, total=3, installed=3, problems=none), "100 %")
 
 
+async def signing_in(cast: Cast) -> None:
+    room, _other, lobby = LOCAL_ACCOUNTS
+    await cast.device(FIRST, "2.14").shows("waiting_for_sign_in")
+    await cast.dana.says(f"sign in 2.14 as {room}")
+    code = code_of(await cast.dana.gets("2.14", room, verb="sign_in_cancel"))
+    cast.stage.terminal.aside(_("the browser still knows another account"))
+    await cast.approves(code, lobby)
+    no_code(await cast.dana.sees_edited(lobby, room, verb="sign_in"))
+    code = code_of(await cast.dana.presses("sign_in"))
+    await cast.approves(code, room)
+    no_code(await cast.dana.sees_edited(room, verb="sign_in_next"))
+    await cast.device(FIRST, "2.14").shows("signed_in", room)
+
+
+async def further_lives(cast: Cast) -> None:
+    device = cast.device(FIRST, "2.14")
+    await cast.dana.says("sign out 2.14")
+    await cast.dana.gets("2.14", verb="take_back")
+    await device.does("sign_out")
+    await cast.dana.sees_edited(_("{place} signed out {time}", place="2.14", time=clock(cast.stage.clock.now())))
+    await cast.dana.says("reset 2.14")
+    await cast.dana.gets("2.14", verb="reset")
+    await cast.dana.presses("reset", {"digits": "2233"})
+    await device.learns_of_its_reset()
+
+
 async def spreadsheet(cast: Cast) -> None:
     rows = ["MAC id,Location", *(f"80-5E-C0-44-77-{n:02X},{OTHER_SITE}/1/1.{n:02d}" for n in range(3, 43))]
     rows[3] = f"8.05E+11,{OTHER_SITE}/1/1.05"  # what a spreadsheet makes of it
@@ -230,6 +257,8 @@ CHAPTERS: Final[tuple[tuple[str, int, Scene], ...]] = (  # title, minutes since 
     (N_("A problem on site"), 5, problem),
     (N_("A code ends before it was used"), 11, expired),
     (N_("All of Oslo"), 40, complete),
+    (N_("Dana signs in a device from her desk"), 15, signing_in),
+    (N_("Signed out, and a second life"), 10, further_lives),
     (N_("Forty devices for Bergen, from a spreadsheet"), 30, spreadsheet),
     (N_("Sam leaves"), 50, leaving),
 )

@@ -2,6 +2,7 @@
 
 from bot.handlers import (
     codes,
+    commanding,
     day,
     devices,
     ending,
@@ -15,7 +16,10 @@ from bot.handlers import (
     people,
     photos,
     problems,
+    resets,
     rollouts,
+    signing,
+    silent,
     strays,
     tags,
     uploads,
@@ -29,6 +33,7 @@ def all_routes() -> Router:
     table = Router()
     table.include(guide(table), devices.router, uploads.router, finding.router, tags.router)
     table.include(issuing.router, codes.router, exports.router, jobs.router)
+    table.include(signing.router, commanding.router, resets.router, silent.router)
     table.include(ending.router, day.router, install.router, photos.router, strays.router, offline.router)
     table.include(problems.router, people.router)
     return table.include(rollouts.router, languages.router)

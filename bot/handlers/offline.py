@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from bot.handlers.day import SITE
 from bot.handlers.exports import BLOCK_BYTES, SEE, offer, plain_name
+from bot.handlers.silent import offline_devices
 from bot.routing import Router
 from bot.turn import Reply, Turn
 from cards.views import day
@@ -15,9 +16,16 @@ from provisioning.texts import _
 router = Router()
 
 
-@router.command("pack", "offline", needs=SITE)
+@router.command("offline", needs=(*SITE, *SEE))
 @router.action("offline")
 async def offline(turn: Turn) -> Reply:
+    """For technicians the sheet of pack, for admins the devices that do not call."""
+    return await pack(turn) if turn.actor.is_technician else await offline_devices(turn)
+
+
+@router.command("pack", needs=SITE)
+@router.action("pack")
+async def pack(turn: Turn) -> Reply:
     """Take your open devices with their codes along on paper, for where there is no signal."""
     outlook = await turn.provisioning.pack_outlook(turn.actor)
     if not outlook.devices:

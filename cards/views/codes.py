@@ -10,6 +10,7 @@ from cards.view import Button, CodeCard, ListCard, Notice, Row, Style, Tone
 from cards.views.common import (
     cancel,
     danger,
+    dial_words,
     more,
     place_words,
     short,
@@ -42,6 +43,7 @@ def code_card(held: InHand, now: datetime, notice: str = "") -> CodeCard:
         notice=notice,
         device=what_and_mac(device),
         code=code_groups(held.digits),
+        dial=dial_words(device, held.digits),
         valid=valid_words(device, live, now) if live else _("no live code"),
         lines=(_("With {name}.", name=escape(held.technician)),) if held.technician else (),
         buttons=(*renew, Button("revoke", _("Revoke code"), data)) if live else (),

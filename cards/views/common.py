@@ -30,6 +30,21 @@ KINDS = {
     "room": N_("room system"),
     "sip": N_("SIP phone"),
 }
+SIP = "sip"  # a phone that is told its code by dialling, and shows nobody's name
+HOW: Mapping[str, str] = {
+    "phone": N_("On the device: Settings, Provision device, type the code."),
+    "display": N_("On the display: Settings, Provision device, type the code."),
+    "panel": N_("On the panel: Settings, Provision device, type the code."),
+    "room": N_("On the console: Settings, Provision device, type the code."),
+    SIP: N_("Dial it on the phone like a number."),
+}
+RESETS: Mapping[str, str] = {
+    "phone": N_("Reset first: device settings, factory reset."),
+    "display": N_("Reset first: device settings, factory reset."),
+    "panel": N_("Reset first: device settings of the panel, factory reset."),
+    "room": N_("Reset first: device settings of the console, factory reset."),
+    SIP: N_("Reset first: the phone's own menu, reset to factory settings."),
+}
 CHOICES = 100  # ways to choose in one list; whoever is not among them is typed
 PLACE = 60  # characters of a place in a row: ten rows fit into a card, in every script
 ROW = 32  # characters of all titles of a row of buttons, on a phone
@@ -69,6 +84,11 @@ def place_words(device: Device) -> str:
     return ", ".join(levels)
 
 
+def site_and_place(device: Device) -> str:
+    """`Oslo 2.14`."""
+    return escape(f"{device.site} {device.place}" if device.site != device.place else device.place)
+
+
 def brief(words: str) -> str:
     """A place as a row of a list shows it; not cut behind the sign that belongs to what follows it."""
     return words if len(words) <= PLACE else words[: PLACE - 1].rstrip("\\ \u200b\u200d") + "…"
@@ -79,6 +99,30 @@ def what(device: Device) -> str:
     kind = _(KINDS[device.type]) if device.type in KINDS else _("device")
     maker = vendor(device.mac)
     return _("{maker} {kind}", maker=escape(maker), kind=kind) if maker else kind
+
+
+def how_words(device: Device) -> str:
+    """How a code gets into it."""
+    return _(HOW.get(device.type, HOW["phone"]))
+
+
+def dial_words(device: Device, digits: str) -> str:
+    """`Dial *55*482913760257 and send`, where a code is dialled; empty elsewhere."""
+    if device.type != SIP or not digits:
+        return ""
+    return _("Dial {dialled} and send", dialled=escape(f"*55*{digits}"))
+
+
+def reset_words(device: Device) -> str:
+    """What is to be done on site first; empty where no reset is awaited."""
+    return _(RESETS.get(device.type, RESETS["phone"])) if device.reset_awaited else ""
+
+
+def shows_words(device: Device, organisation: str) -> str:
+    """What can be seen once a device was provisioned: where there is a screen for it, whose it is."""
+    if device.type == SIP:
+        return _("It waits for sign-in now.")
+    return _("The screen should show {organisation}.", organisation=escape(organisation))
 
 
 def what_and_mac(device: Device) -> str:
@@ -149,9 +193,13 @@ def answer_words(device: Device, now: datetime) -> str:
 def question(sentence: str, verb: str, parameter: str, choices: tuple[Choice, ...], data: Mapping[str, str]) -> Notice:
     """An ambiguous word answers with choices: each button runs the same command with the exact value.
 
-    Two stand in a phone's row by their titles; more are listed, and the buttons carry their numbers.
+    Two stand in a phone's row by their titles; more are listed, and the buttons carry their numbers. A button never
+    carries an account: where one was typed along, it is typed again.
     """
     shown = choices[:6]
+    if any("@" in value for value in data.values()):
+        listed = "\n".join(f"{number}. {escape(choice.title)}" for number, choice in enumerate(shown, 1))
+        return Notice(title=sentence, lines=(listed,), small=(_("Type it again with the MAC, or its last 4 digits."),))
     few = len(shown) <= 2
     buttons = tuple(
         Button(verb, _fit(choice.title) if few else str(number), {**data, parameter: choice.value})

@@ -9,11 +9,15 @@ from cards.view import Button, CodeCard, ListCard, Notice, Row, Style, Tone, Vie
 from cards.views.common import (
     answer_words,
     brief,
+    dial_words,
+    how_words,
     installed_words,
     more,
     place_words,
     problem_words,
+    reset_words,
     short,
+    shows_words,
     state_words,
     valid_words,
     what_and_mac,
@@ -42,10 +46,11 @@ def job_card(
         title=title or (_("Next: {place}", place=place) if upcoming else place),
         summary=_push(job, upcoming=upcoming),
         tone=tone,
-        notice=answer_words(device, now),  # first of all: it is what they waited for
+        notice=answer_words(device, now) or reset_words(device),  # first of all: what they waited for, or do first
         device=place if title else what_and_mac(device),
         code=code_groups(job.held.digits) if shows else "",
         valid=valid_words(device, live, now) if shows and live else "",
+        dial=dial_words(device, job.held.digits) if shows else "",
         how=_how(device, organisation) if shows else "",
         lines=lines,
         buttons=_job_buttons(device, shows=shows, now=now, asked=job.asked is not None and not job.asked.again),
@@ -65,13 +70,13 @@ def _push(job: Job, *, upcoming: bool) -> str:
 
 
 def _how(device: Device, organisation: str) -> str:
+    how = how_words(device)
     if companion(device):
-        return _(
-            "On the device: Settings, Provision device, type the code. Then Microsoft's sign-in page shows "
-            "{organisation}: confirm that here.",
-            organisation=escape(organisation),
-        )
-    return _("On the device: Settings, Provision device, type the code. Only once: sign-in later needs nobody on site.")
+        shows = escape(organisation)
+        then = _("Then Microsoft's sign-in page shows {organisation}: confirm that here.", organisation=shows)
+    else:
+        then = _("Only once: sign-in later needs nobody on site.")
+    return f"{how} {then}"
 
 
 def _headline(job: Job, now: datetime, organisation: str) -> tuple[str, Tone, tuple[str, ...]]:
@@ -84,7 +89,7 @@ def _headline(job: Job, now: datetime, organisation: str) -> tuple[str, Tone, tu
         return title, tone, (problem_words(device),)
     if device.provisioned_at and device.provisioned:
         title = _("Provisioned {time}", time=clock(device.provisioned_at, now))
-        lines = [_("The screen should show {organisation}.", organisation=escape(organisation))]
+        lines = [shows_words(device, organisation)]
         if device.installed:
             lines.append(_("Installed: {word}", word=installed_words(device)))
         return title, Tone.GOOD, tuple(lines)

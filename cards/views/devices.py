@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from cards.view import Button, Fact, FormCard, Notice, Style, TextInput, Tone
+from cards.views.commanding import history_words, waiting_words
 from cards.views.common import (
     answer_words,
     cancel,
@@ -19,8 +20,10 @@ from cards.views.common import (
     what,
 )
 from cards.views.photos import photo_words, with_photo
+from cards.views.silent import offline_words
 from cards.words import age, clock, escape, mac_dashed, until
 from provisioning.access import Permission, allowed
+from provisioning.commands import CommandName
 from provisioning.errors import BadInput, ProvisioningError
 from provisioning.lifecycle import Step, can, companion
 from provisioning.model import ActivationCode, Actor, Device, State
@@ -42,12 +45,27 @@ def device_card(facts: DeviceFacts, actor: Actor, now: datetime, notice: str = "
         notice=notice,
         facts=_facts(facts, now),
         buttons=with_photo(_device_buttons(device, actor, now), facts),
-        small=(_("Or type: move {place} to …, replace {place} with …, remove {place}", place=escape(device.place)),)
-        if allowed(actor, Permission.EDIT_DEVICES)
-        else (),
+        small=_typed(device, actor),
         subject=device.mac,
         revision=device.version,
     )
+
+
+def _typed(device: Device, actor: Actor) -> tuple[str, ...]:
+    """What else can be done with it."""
+    place, lines = escape(device.place), list[str]()
+    if allowed(actor, Permission.SIGN_IN) and device.provisioned:
+        step = (
+            _("Or type: sign out {place}, restart {place} at 03:00, diagnose {place}, reset {place}", place=place)
+            if can(device, Step.SIGN_OUT)
+            else _("Or type: sign in {place}, restart {place} at 03:00, diagnose {place}, reset {place}", place=place)
+        )
+        lines.append(step)
+    if allowed(actor, Permission.SIGN_IN) and device.waiting_commands:
+        lines.append(_("Or type: take back {place}", place=place))
+    if allowed(actor, Permission.EDIT_DEVICES):
+        lines.append(_("Or type: move {place} to …, replace {place} with …, remove {place}", place=place))
+    return tuple(lines)
 
 
 def _device_title(device: Device) -> str:
@@ -65,16 +83,51 @@ def _facts(facts: DeviceFacts, now: datetime) -> tuple[Fact, ...]:
         (_("Code"), _code_words(device, now)),
         (_("Technician"), escape(facts.technician)),
         (_("Called in"), _called_words(device, now)),
+        *_remote_facts(device, now),
         (_("Last seen"), age(facts.last_seen, now) if facts.last_seen else ""),
+        (_("Contact"), _contact_words(facts, now)),
         (_("Installed"), installed_words(device, facts.organisation)),
         (_("Photo"), photo_words(facts.photo, now) if facts.photo else ""),
         (_("Problem"), problem_words(device)),
         (_("Answer"), answer_words(device, now)),
         (_("Tags"), tag_words(device)),
         (_("Life"), str(device.life) if device.life > 1 else ""),
+        (_("Asked"), waiting_words(device, now)),
+        (_("History"), history_words(device, now)),
         (_("Model"), escape(" ".join(filter(None, (device.model, device.software, device.serial))))),
     )
     return tuple(Fact(label, value) for label, value in rows if value)
+
+
+def _remote_facts(device: Device, now: datetime) -> tuple[tuple[str, str], ...]:
+    """The account that is meant for it, and whether it is signed in."""
+    flow = device.live_sign_in
+    under_way = _("asked by {name} {time}", name=escape(flow.by_name), time=clock(flow.asked_at, now)) if flow else ""
+    return (
+        (_("Account"), escape(device.account)),
+        (_("Signed in"), _signed_in_words(device, now)),
+        (_("Sign-in under way"), under_way),
+        (_("Factory reset"), _("asked; the device has not said yet that it was done") if device.reset_awaited else ""),
+    )
+
+
+def _signed_in_words(device: Device, now: datetime) -> str:
+    if device.state is State.SIGNED_IN and device.signed_in_at:
+        return _("as {account} {time}", account=escape(device.signed_in_as), time=clock(device.signed_in_at, now))
+    if device.state is State.SIGNED_OUT and device.signed_in_as:
+        return _("no longer; last as {account}", account=escape(device.signed_in_as))
+    return ""
+
+
+def _contact_words(facts: DeviceFacts, now: datetime) -> str:
+    """Whether it calls, as a fact with its age; of a companion device nobody here knows."""
+    device = facts.device
+    if not device.provisioned:
+        return ""
+    if device.offline_since is None:
+        return _("online") if facts.last_seen else ""
+    words = offline_words(device, now)
+    return _("{words}; not heard of for long", words=words) if device.stale else words
 
 
 def _called_words(device: Device, now: datetime) -> str:
@@ -119,9 +172,21 @@ def _device_buttons(device: Device, actor: Actor, now: datetime) -> tuple[Button
             return tuple(buttons)  # three stand in a row on a phone; the rest is typed
         if not companion(device):
             buttons.append(Button("issue", _("Issue code"), {"target": device.mac}, style=Style.POSITIVE))
+    if allowed(actor, Permission.SIGN_IN) and device.provisioned:
+        buttons += _remote_buttons(device)
     if allowed(actor, Permission.EDIT_DEVICES):
         buttons += [*solve, Button("move_form", _("Move"), data), Button("remove_ask", _("Remove"), data)]
     return tuple(buttons[:3])
+
+
+def _remote_buttons(device: Device) -> list[Button]:
+    """The next step from afar."""
+    asked = next((each for each in device.waiting_commands if each.name is CommandName.SIGN_OUT), None)
+    if asked:
+        return [Button("take_back", _("Take back"), {"device": device.mac, "command": asked.id})]
+    if can(device, Step.SIGN_OUT):
+        return [Button("sign_out", _("Sign out"), {"target": device.mac})]
+    return [Button("sign_in", _("Sign in"), {"device": device.mac}, style=Style.POSITIVE)]
 
 
 def go_on() -> tuple[Button, ...]:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from cards.view import Button, ListCard, Notice, Row
 from cards.views.common import BADGES, ROW, live_words, more, place_words, problem_words, short, state_words, tone_of
+from cards.views.silent import offline_words
 from cards.words import age, clock, escape, mac_dashed, mac_end, stamp
 from provisioning.lifecycle import companion
 from provisioning.model import Device
@@ -86,7 +87,7 @@ def _row(device: Device, page: Listing, now: datetime) -> Row:
     technician = page.names.get(device.technician, "")
     details = (
         state_words(device),
-        _called_words(device, page.seen.get(device.mac), now),
+        offline_words(device, now) or _called_words(device, page.seen.get(device.mac), now),
         live_words(device, now),
         escape(technician),
         _installed_words(device, now),

@@ -22,6 +22,7 @@ TITLES: Mapping[JobKind, str] = {
     JobKind.REVOKE: N_("Revoking codes: {title}"),
     JobKind.TAG: N_("Tagging {title} with {tag}"),
     JobKind.UNTAG: N_("Taking the tag {tag} from {title}"),
+    JobKind.ASK: N_("Asking devices: {title}"),
 }
 STOPPED: Mapping[JobKind, str] = {
     JobKind.ISSUE: N_("Stopped: {done} of {total} have codes."),
@@ -32,6 +33,7 @@ STOPPED: Mapping[JobKind, str] = {
     JobKind.REVOKE: N_("Stopped: {done} of {total} codes are revoked."),
     JobKind.TAG: N_("Stopped: {done} of {total} have the tag {tag}."),
     JobKind.UNTAG: N_("Stopped: {done} of {total} no longer have the tag {tag}."),
+    JobKind.ASK: N_("Stopped: {done} of {total} are asked."),
 }
 
 

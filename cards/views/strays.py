@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from cards.view import Button, CodeCard, Fact, FormCard, Notice, Style, TextInput, Tone
-from cards.views.common import place_words, valid_words
+from cards.views.common import place_words, site_and_place, valid_words
 from cards.words import clock, code_groups, escape, mac_dashed, mac_end
 from provisioning.errors import BadInput
 from provisioning.mac import vendor
@@ -126,7 +126,7 @@ def asked_card(request: StrayRequest) -> Notice:
 
 
 def _open_card(request: StrayRequest) -> Notice:
-    stray, name, near = request.stray, escape(request.technician), _near(request.device)
+    stray, name, near = request.stray, escape(request.technician), site_and_place(request.device)
     if stray is None:
         raise AssertionError("a question that is open is about a device that called")
     data = {"device": request.device.mac}
@@ -160,11 +160,6 @@ def _open_card(request: StrayRequest) -> Notice:
         subject=request.device.mac,
         revision=request.device.version,
     )
-
-
-def _near(device: Device) -> str:
-    """`Oslo 2.14`."""
-    return escape(f"{device.site} {device.place}" if device.site != device.place else device.place)
 
 
 def _answered_card(request: StrayRequest) -> Notice:

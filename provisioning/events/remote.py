@@ -81,6 +81,7 @@ class CommandSettled(Event):
 
     command: str
     status: str
+    command_id: str = ""
     detail: str = ""
     asked_by: str = ""
     late: bool = False  # it took long enough that nobody is looking any more

@@ -259,7 +259,12 @@ class Activation(UseCases):
         now = self.now()
         self._seen[mac] = now
         if not timedelta(0) <= now - self._noticed_since < NOTICE:
-            self._noticed_since, seen, self._seen = now, self._seen, {}
+            await self.write_seen()
+
+    async def write_seen(self) -> None:
+        """What this instance only remembers of calls: by the sweep too, for nobody may call any more."""
+        if self._seen:
+            self._noticed_since, seen, self._seen = self.now(), self._seen, {}
             await self.store.record_seen(seen)
 
     async def _wait(self, change: Coroutine[Any, Any, bool]) -> None:

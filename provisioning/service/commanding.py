@@ -23,7 +23,7 @@ from provisioning.service.signing import TeamsSignsIn
 from provisioning.texts import N_
 from provisioning.untrusted import clean
 
-FAR = 7  # days ahead that something can be asked for
+_CALLED = frozenset(State) - {State.WAITING_FOR_ACTIVATION}  # a companion device is in none of them
 
 
 class NothingThere(Refused):
@@ -93,6 +93,22 @@ class Commanding(Handover, Activation):
         (fresh,) = (record for record in change.puts if isinstance(record, Device))
         return change, Asked(stored(fresh), command)
 
+    async def asked_of(self, actor: Actor, mac: str, command_id: str) -> Asked:
+        """What a device was asked for, as it stands now. Errors: `NotFound` where that is not remembered any more."""
+        require(actor, Permission.SIGN_IN)
+        device = await self.device(actor, mac)
+        command = next((each for each in device.commands if each.id == command_id), None)
+        if command is None:
+            raise NotFound
+        return Asked(device, command, fresh=False)
+
+    async def how_many_can(self, actor: Actor, target: Target, name: CommandName) -> int:
+        """How many devices of a site or tag can be asked for this."""
+        require(actor, Permission.SIGN_IN)
+        states = [State.SIGNED_IN] if name is CommandName.SIGN_OUT else [state for state in State if state in _CALLED]
+        counts = [await self.store.count(Device, removed=False, state=state.value, **target.equals) for state in states]
+        return sum(counts)
+
     async def ask_devices(
         self, actor: Actor, target: Target, name: CommandName, at: datetime | None, beside: Beside | None = None
     ) -> int:
@@ -124,7 +140,8 @@ class Commanding(Handover, Activation):
                 raise NoCommand(place=device.place)
             change = remote.withdraw(device, waiting[-1], self.now(), actor)
             (fresh,) = (record for record in change.puts if isinstance(record, Device))
-            return change, Asked(stored(fresh), waiting[-1])
+            withdrawn = next(each for each in fresh.commands if each.id == waiting[-1].id)
+            return change, Asked(stored(fresh), withdrawn)
 
         return await self.unit(actor, decide)
 

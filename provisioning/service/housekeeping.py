@@ -20,6 +20,7 @@ from provisioning.jobs import Job
 from provisioning.model import Change, Device, MessageKind, MessageStatus, OutboxMessage, Record, Rollout, stored
 from provisioning.notifications import folded, follows, tell
 from provisioning.ports import Page, Span
+from provisioning.service.activation import Activation
 from provisioning.service.extending import ENDING
 from provisioning.service.mornings import Mornings
 from provisioning.service.offline import SHEET
@@ -57,7 +58,7 @@ BELIEVED = timedelta(days=2)  # how far a clock may have gone on since a moment 
 VERIFY_LEASE = timedelta(hours=20)  # whoever verified spares the others that day
 
 
-class Housekeeping(Radar, Mornings, Presence):
+class Housekeeping(Radar, Mornings, Presence, Activation):
     _cared_at: datetime | None = None  # when this instance last had nothing left to seal or to drop
     _looked_through_at: datetime | None = None  # when batches were last looked through
     _more = False  # there was too much for one sweep
@@ -103,6 +104,7 @@ class Housekeeping(Radar, Mornings, Presence):
 
         One instance at a time; what is too much for one sweep is left for the next.
         """
+        await self.write_seen()
         if not await self.holds(SWEEP, SWEEP_LEASE):
             return 0
         ended = await self._end_codes()

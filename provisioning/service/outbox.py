@@ -104,9 +104,15 @@ class Outbox(People):
             await self.store.save(Change(puts=(edit(post, self.now()),)))
 
     async def _shows_a_former_code(self, post: Post) -> bool:
-        """Its reader's phone came to show another device's code while this card was on its way."""
+        """Its reader's phone came to show another device's code while this card was on its way.
+
+        The code of a sign-in is another matter: it stands until that is over.
+        """
         reader = await self.store.get(Person, post.reader) if post.shows_code else None
-        return reader is not None and reader.current not in ("", post.subject)
+        if reader is None or reader.current in ("", post.subject):
+            return False
+        device = await self.store.get(Device, post.subject)
+        return device is None or device.live_sign_in is None
 
     async def _reached_since(self, post: Post) -> bool:
         """The ledger of a hand-over was drawn before its technician got the card that came with it."""

@@ -32,6 +32,12 @@ class Silent:
     first: int = 1
 
     @property
+    def site(self) -> str:
+        """The one site of them all; empty where there are several, or more pages."""
+        sites = {device.site.casefold(): device.site for device in self.devices}
+        return next(iter(sites.values())) if len(sites) == 1 and self.total == len(self.devices) else ""
+
+    @property
     def latest(self) -> datetime | None:
         return max((device.offline_since for device in self.devices if device.offline_since), default=None)
 

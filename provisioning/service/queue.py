@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from provisioning import lifecycle, remote
 from provisioning.access import Permission, require
 from provisioning.errors import NothingMatches, OutOfDate, ProvisioningError
+from provisioning.lifecycle import Step
 from provisioning.model import Actor, Change, Device, MessageKind, Person, Post, Record, State
 from provisioning.notifications import QUEUE, tell
-from provisioning.provider_errors import ProviderError
 from provisioning.service.finding import PAGE
 from provisioning.service.lookup import EVERYTHING, Target
-from provisioning.service.people import SERVICE
 from provisioning.service.signing import AccountNeeded, NotAnAccount, SignInFacts, Signing
-from provisioning.signin import Account, DeviceGrant, SignInRun, Stage
+from provisioning.signin import SignIn, SignInRun, Stage, is_account
 from provisioning.texts import N_
 
 IDLE = 2  # codes in a row that nobody typed, after which a run stands still
@@ -26,7 +26,7 @@ DONE, STOPPED, NOBODY = "done", "stopped", "nobody_types"  # why a run stands st
 STANDSTILL = frozenset(
     {
         *("provider_away", "invalid_client", "consent_required", "discovery_wrong"),
-        *("no_device_flow", "clock_off", "token_untrusted"),
+        *("no_device_flow", "clock_off", "token_untrusted", "asker_gone"),
     }
 )
 
@@ -46,6 +46,7 @@ class Queue:
     again: bool = False  # signed-out ones, which can be signed in again
     after: str | None = None
     first: int = 1
+    site: str = ""  # where all of them are of one
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,22 @@ class Turn:
     run: SignInRun
     facts: SignInFacts | None  # None: it stands still, or is over
     left: int
+
+    @property
+    def number(self) -> int:
+        """Of the device whose turn it is, from 1."""
+        return self.run.done + len(self.run.skipped) + 1
+
+    @property
+    def total(self) -> int:
+        return self.number + self.left
+
+    @property
+    def needs_account(self) -> bool:
+        """The device whose turn it is has none that could be signed in."""
+        device = self.facts.device if self.facts else None
+        waits = device is not None and device.live_sign_in is None and lifecycle.can(device, Step.SIGN_IN)
+        return device is not None and waits and not is_account(device.account)
 
 
 class SignInQueue(Signing):
@@ -67,12 +84,34 @@ class SignInQueue(Signing):
         question = _question(target, again)
         page = await self.store.find(Device, after=after, limit=PAGE, **question)
         total = await self.store.count(Device, **question) if after or page.after else len(page.rows)
-        return Queue(page.rows, total, target.scope, again, page.after, first)
+        site = await self._one_site(page.rows, total, again)
+        return Queue(page.rows, total, target.scope, again, page.after, first, site)
+
+    async def _one_site(self, devices: Sequence[Device], total: int, again: bool) -> str:
+        sites = {device.site.casefold(): device.site for device in devices}
+        if len(sites) != 1:
+            return ""
+        (site,) = sites.values()
+        same = (
+            len(devices)
+            if len(devices) == total
+            else await self.store.count(Device, **_question(Target(site=site), again))
+        )
+        return site if same == total else ""
 
     async def queue_told_lately(self, actor: Actor, since: datetime) -> bool:
         """Whether a list that is kept up to date was posted to them since then: no further push."""
         rows = (await self.store.find(Post, subject=QUEUE, reader=actor.id, limit=1)).rows
         return bool(rows) and rows[0].posted_at >= since
+
+    async def next_to_sign_in(self, actor: Actor, near: str = "") -> Device | None:
+        """The first that waits and is nobody else's just now: of the site of the device `near`, else of all."""
+        require(actor, Permission.SIGN_IN)
+        device = await self.store.get(Device, near) if near else None
+        for target in (*([Target(site=device.site)] if device else []), EVERYTHING):
+            async for found in self._unclaimed(target):
+                return found
+        return None
 
     async def _scope_of(self, text: str) -> Target:
         return EVERYTHING if text.strip().casefold() in ("", "all", "everything", "*") else await self.scope(text)
@@ -86,40 +125,38 @@ class SignInQueue(Signing):
         """
         require(actor, Permission.SIGN_IN)
         target = await self._scope_of(text)
-        await self.stop_run(actor, quietly=True)
         run = SignInRun(scope=target.scope, started_at=self.now(), again=again)
-        return await self._turn_to_next(actor, run)
+        return await self._turn_to_next(actor, lambda former: run)
 
     async def go_on_signing(self, actor: Actor) -> Turn:
-        """A run that stood still goes on with its next device. Errors: `NoRun`."""
-        run = await self._run_of(actor)
-        return await self._turn_to_next(actor, replace(run, paused="", idle=0))
+        """A run that stood still goes on with its next device; one code is settled before the next. Errors: `NoRun`."""
+        turn = await self.turn_of(actor)
+        flow = turn.facts.flow if turn and turn.facts else None
+        if turn and (turn.needs_account or (flow and flow.live and flow.by == actor.id)):
+            return turn
+        return await self._turn_to_next(actor, lambda former: _resumed(_there(former)))
 
-    async def skip_sign_in(self, actor: Actor) -> Turn:
-        """The device whose turn it is does not come again in this run. Errors: `NoRun`."""
-        run = await self._run_of(actor)
-        await self._cancel_current(actor, run)
-        skipped = (*run.skipped, run.mac) if run.mac else run.skipped
-        return await self._turn_to_next(actor, replace(run, skipped=skipped))
+    async def skip_sign_in(self, actor: Actor, mac: str = "") -> Turn:
+        """The device whose turn it is does not come again in this run.
 
-    async def stop_run(self, actor: Actor, *, quietly: bool = False) -> SignInRun | None:
-        """What is signed in stays so. Errors: `NoRun`, unless `quietly`."""
+        mac: which one that is, as a card shows it. Errors: `NoRun`, `OutOfDate`.
+        """
+        return await self._turn_to_next(actor, lambda former: _skipping(_there(former), mac))
+
+    async def stop_run(self, actor: Actor) -> Turn:
+        """What is signed in stays so. Errors: `NoRun`."""
         require(actor, Permission.SIGN_IN)
-        person = await self.store.get(Person, actor.id)
-        if person is None or person.signing is None:
-            if quietly:
-                return None
-            raise NoRun
-        await self._cancel_current(actor, person.signing)
 
-        async def decide() -> tuple[Change, SignInRun | None]:
-            fresh = await self.store.get(Person, actor.id)
-            if fresh is None or fresh.signing is None:
-                return Change(), None
-            stopped = replace(fresh.signing, paused=fresh.signing.paused or STOPPED)
-            return Change(puts=(replace(fresh, signing=stopped),)), stopped
+        async def decide() -> tuple[Change, SignInRun]:
+            person = await self.store.get(Person, actor.id)
+            run = _there(person.signing if person else None)
+            if person is None or run.paused:
+                return Change(), run
+            stopped = replace(run, paused=STOPPED)
+            return await self._decide_withdrawal(actor, run) + Change(puts=(replace(person, signing=stopped),)), stopped
 
-        return await self.quietly(decide)
+        run = await self.unit(actor, decide)
+        return Turn(run, None, await self._left(run))
 
     async def turn_of(self, actor: Actor) -> Turn | None:
         """Where their run stands now; None where there is none."""
@@ -143,45 +180,42 @@ class SignInQueue(Signing):
         except NothingMatches:  # its last device went elsewhere
             return Target(site=run.scope)
 
-    async def _run_of(self, actor: Actor) -> SignInRun:
-        require(actor, Permission.SIGN_IN)
-        person = await self.store.get(Person, actor.id)
-        if person is None or person.signing is None:
-            raise NoRun
-        return person.signing
-
-    async def _cancel_current(self, actor: Actor, run: SignInRun) -> None:
+    async def _decide_withdrawal(self, actor: Actor, run: SignInRun) -> Change:
+        """A code of theirs that is still shown for the device whose turn it was is over."""
         device = await self.store.get(Device, run.mac) if run.mac else None
         flow = device.live_sign_in if device else None
-        if device and flow and flow.by == actor.id:
-            await self.cancel_sign_in(actor, device.mac, flow.id)
+        if device is None or flow is None or flow.by != actor.id:
+            return Change()
+        return remote.cancel_sign_in(device, flow, self.now(), actor)
 
     # -------------------------------------------------------------- the next one
 
-    async def _turn_to_next(self, actor: Actor, run: SignInRun) -> Turn:
-        """The next device is asked for, and becomes the run's, in one piece."""
+    async def _turn_to_next(self, actor: Actor, begin: Callable[[SignInRun | None], SignInRun]) -> Turn:
+        """The former device is left, the next one is asked for, and becomes the run's, in one piece."""
+        require(actor, Permission.SIGN_IN)
 
         async def decide() -> tuple[Change, SignInRun]:
             person = await self.store.get(Person, actor.id)
+            run = begin(person.signing if person else None)
             if person is None:
                 raise NoRun
-            change, fresh = await self._decide_next(actor, run)
+            former = person.signing.mac if person.signing else ""
+            change, fresh = await self._decide_next(actor, run, own=former)
+            if person.signing and fresh.mac != former:  # a newer request replaces it anyway
+                change = await self._decide_withdrawal(actor, person.signing) + change
             return change + Change(puts=(replace(person, signing=fresh),)), fresh
 
-        fresh = await self.unit(actor, decide)
-        device = await self.store.get(Device, fresh.mac) if fresh.on else None
-        if device is None:
-            return Turn(fresh, None, await self._left(fresh))
-        live = device.live_sign_in
-        facts = (
+        run = await self.unit(actor, decide)
+        device = await self.store.get(Device, run.mac) if run.on else None
+        live = device.live_sign_in if device else None
+        if device and live and live.by == actor.id:
             await self._prompt(actor, device.mac, live.id)
-            if live and live.by == actor.id
-            else await self.sign_in_facts(actor, device.mac)
-        )
-        return Turn(fresh, facts, await self._left(fresh))
+        turn = await self.turn_of(actor)
+        return turn or Turn(run, None, 0)
 
-    async def _decide_next(self, actor: Actor, run: SignInRun) -> tuple[Change, SignInRun]:
-        async for device in self._in_turn(run):
+    async def _decide_next(self, actor: Actor, run: SignInRun, own: str = "") -> tuple[Change, SignInRun]:
+        target = await self._target_of(run)
+        async for device in self._unclaimed(target, run.again, run.skipped, own):
             try:
                 change = await self._decide_request(actor, device)
             except (AccountNeeded, NotAnAccount):
@@ -191,59 +225,69 @@ class SignInQueue(Signing):
             return change, replace(run, mac=device.mac)
         return Change(), replace(run, mac="", paused=DONE)
 
-    async def _in_turn(self, run: SignInRun) -> AsyncIterator[Device]:
-        """Those that wait and are nobody else's just now."""
-        question, after = _question(await self._target_of(run), run.again), None
+    async def _unclaimed(
+        self, target: Target, again: bool = False, skipped: Collection[str] = (), own: str = ""
+    ) -> AsyncIterator[Device]:
+        """Those that wait and are nobody else's just now; `own` is theirs, even with a code that is still shown."""
+        question, after = _question(target, again), None
         while True:
             page = await self.store.find(Device, after=after, limit=LOOKED_AT, **question)
             for device in page.rows:
-                if device.mac not in run.skipped and device.live_sign_in is None:
+                if device.mac not in skipped and (device.live_sign_in is None or device.mac == own):
                     yield device
             if (after := page.after) is None:
                 return
 
-    async def take_answer(
-        self, mac: str, flow_id: str, answer: Account | DeviceGrant | ProviderError, faults: int = 0
-    ) -> float | None:
-        """As ever; and where it ended a device of a run, that run goes on by itself."""
-        device = await self.store.get(Device, mac)
-        flow = device.live_sign_in if device else None
-        pause = await super().take_answer(mac, flow_id, answer, faults)
-        if pause is None and flow and flow.id == flow_id:
-            await self._settle_turn(flow.by, mac, flow_id)
-        return pause
+    async def _decide_run(self, mac: str, over: SignIn, *, looked_on: bool) -> tuple[Change, tuple[str, str] | None]:
+        """The run whose device that was turns to the next one, or stands still; its admin is told by a message.
 
-    async def _settle_turn(self, person_id: str, mac: str, flow_id: str) -> None:
-        """The run whose device that was turns to the next one, or stands still; its admin is told by a message."""
-
-        async def decide() -> tuple[Change, tuple[str, str] | None]:
-            person, device = await self.store.get(Person, person_id), await self.store.get(Device, mac)
-            run, flow = person.signing if person else None, device.sign_in if device else None
-            if person is None or run is None or not run.on or run.mac != mac or flow is None or flow.id != flow_id:
-                return Change(), None
-            actor, settled = self.actor_of(person), _settled(run, flow.stage, flow.why)
-            change, fresh = await self._decide_next(actor, settled) if settled.on else (Change(), settled)
-            told = tell(MessageKind.NEXT_SIGN_IN, person.id, fresh.mac, self.now())
-            puts: tuple[Record, ...] = (replace(person, signing=fresh), told)
-            begun = next((record.sign_in for record in change.puts if isinstance(record, Device)), None)
-            return change + Change(puts=puts), (fresh.mac, begun.id) if begun else None
-
-        begun = await self.unit(SERVICE, decide)
-        if begun:
-            answer = await self.ask_provider(*begun)
-            if answer is not None:
-                await self.take_answer(*begun, answer)
+        looked_on: they read it anyhow, as the answer to what they pressed.
+        """
+        person = await self.store.get(Person, over.by)
+        run = person.signing if person else None
+        if person is None or run is None or not run.on or run.mac != mac:
+            return Change(), None
+        actor, settled = self.actor_of(person), _settled(run, over)
+        change, fresh = await self._decide_next(actor, settled) if settled.on else (Change(), settled)
+        told = () if looked_on else (tell(MessageKind.NEXT_SIGN_IN, person.id, fresh.mac, self.now()),)
+        puts: tuple[Record, ...] = (replace(person, signing=fresh), *told)
+        begun = next((record.sign_in for record in change.puts if isinstance(record, Device)), None)
+        return change + Change(puts=puts), (fresh.mac, begun.id) if begun else None
 
 
-def _settled(run: SignInRun, stage: Stage, why: str) -> SignInRun:
-    """The run after its device came to an end, as values: who is skipped, and whether it goes on."""
-    if stage is Stage.SIGNED_IN:
+def _there(run: SignInRun | None) -> SignInRun:
+    if run is None:
+        raise NoRun
+    return run
+
+
+def _settled(run: SignInRun, over: SignIn) -> SignInRun:
+    """The run after its device came to an end, as values: who is skipped, and whether it goes on.
+
+    Where there was not even a code, there would be none for the next one either.
+    """
+    if over.stage is Stage.SIGNED_IN:
         return replace(run, done=run.done + 1, idle=0)
-    if why in STANDSTILL:
-        return replace(run, paused=why)
-    idle = run.idle + 1 if stage is Stage.ENDED else 0
+    if over.why in STANDSTILL or over.shown_at is None:
+        return replace(run, paused=over.why)
+    idle = run.idle + 1 if over.stage is Stage.ENDED else 0
     fresh = replace(run, skipped=(*run.skipped, run.mac), idle=idle)
     return replace(fresh, paused=NOBODY) if idle >= IDLE else fresh
+
+
+def _skipping(run: SignInRun, mac: str) -> SignInRun:
+    if mac and mac != run.mac:
+        raise OutOfDate
+    skipped = run.skipped if run.mac in ("", *run.skipped) else (*run.skipped, run.mac)
+    return replace(run, skipped=skipped, paused="", idle=0)
+
+
+def _resumed(run: SignInRun) -> SignInRun:
+    """Those whose code nobody typed come again; one that was cancelled, or went to somebody else, does not."""
+    if run.on:
+        return _skipping(run, "")
+    come_again = run.skipped[: len(run.skipped) - run.idle] if run.paused == NOBODY else run.skipped
+    return replace(run, skipped=come_again, paused="", idle=0)
 
 
 def _question(target: Target, again: bool) -> dict[str, Any]:

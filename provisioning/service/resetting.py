@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from provisioning import lifecycle
-from provisioning.access import Permission, allowed, may_see, require
+from provisioning.access import Permission, may_see, require
 from provisioning.errors import BadInput, DeviceNotFound, InvalidCode, OutOfDate, Refused
 from provisioning.events import DoubtDismissed, ResetDoubted
 from provisioning.lifecycle import Step
@@ -67,14 +67,16 @@ class Resetting(NearMisses):
     async def _resettable(self, actor: Actor, text: str) -> Device:
         require(actor, Permission.SIGN_IN, Permission.WORK_ON_SITE)
         device = await self.device(actor, text)
-        if not allowed(actor, Permission.SIGN_IN) and not self._doubted(device):
-            require(actor, Permission.SIGN_IN)
         if not lifecycle.can(device, Step.RESET):
             raise NothingToReset(place=device.place)
+        if not self._doubted(device):
+            require(actor, Permission.SIGN_IN)
         return device
 
     def _doubted(self, device: Device) -> bool:
-        return device.doubted_at is not None and self.now() - device.doubted_at < DOUBT_STANDS
+        if device.doubted_at is None or device.doubt_ended_by:
+            return False
+        return self.now() - device.doubted_at < DOUBT_STANDS
 
     # -------------------------------------------------------------- was it reset by hand?
 
@@ -101,7 +103,7 @@ class Resetting(NearMisses):
         holder = await self.store.get(Person, device.technician) if device.technician else None
         asked = holder.id if holder and holder.chat and Role.TECHNICIAN in self.roles_of(holder) else ""
         fact = ResetDoubted(at=now, actor="device", subject=mac, source=source, technician=asked)
-        return Change(puts=(replace(device, doubted_at=now),), events=(fact,)), None
+        return Change(puts=(replace(device, doubted_at=now, doubt_ended_by=""),), events=(fact,)), None
 
     async def doubted(self, actor: Actor, mac: str) -> Device | None:
         """The device somebody is asked about; None where the question is settled."""
@@ -118,9 +120,10 @@ class Resetting(NearMisses):
             device = await self.device(actor, text)
             if not may_see(actor, device):
                 raise DeviceNotFound(text=text)
-            if device.doubted_at is None or not device.provisioned:
+            if not device.provisioned or not self._doubted(device):
                 raise OutOfDate
+            fresh = replace(device, doubt_ended_by=actor.name)
             fact = DoubtDismissed(at=self.now(), actor=actor.id, subject=device.mac)
-            return Change(events=(fact,)), device
+            return Change(puts=(fresh,), events=(fact,)), stored(fresh)
 
         return await self.unit(actor, decide)

@@ -7,7 +7,7 @@ import json
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -57,6 +57,11 @@ class NotAnAccount(BadInput):
     message = N_('"{text}" is not an account; it looks like room-2.14@contoso.com.')
 
 
+class OneDeviceOnly(BadInput):
+    code = "one_device_only"
+    message = N_("An account is signed in on one device: name that device.")
+
+
 class NoSignIn(OutOfDate):
     code = "no_sign_in"
     message = N_("No sign-in of {place} is under way.")
@@ -74,6 +79,13 @@ class SignInFacts:
 class Secrets(NamedTuple):
     device_code: str
     user_code: str
+
+
+class Taken(NamedTuple):
+    """What an answer led to: the flow (None: it was over before), and the one that a run goes on with."""
+
+    flow: SignIn | None
+    begun: tuple[str, str] | None = None  # MAC and id
 
 
 class Signing(Lookup):
@@ -94,16 +106,19 @@ class Signing(Lookup):
 
     # -------------------------------------------------------------- asked for
 
-    async def begin_sign_in(self, actor: Actor, text: str, account: str = "") -> SignInFacts:
+    async def begin_sign_in(self, actor: Actor, text: str, account: str = "", *, after: str = "") -> SignInFacts:
         """Ask the provider for a code; what was under way for this device is over.
 
-        Answers with the code where the provider is quick, else with a flow that is still `REQUESTED`. Errors:
-        `AccountNeeded`, `NotAnAccount`, `NotCalledInYet`, `AlreadySignedIn`, `TeamsSignsIn`.
+        Answers with the code where the provider is quick, else with a flow that is still `REQUESTED`. after: the id
+        of the sign-in that a card shows, which must be the latest. Errors: `AccountNeeded`, `NotAnAccount`,
+        `NotCalledInYet`, `AlreadySignedIn`, `TeamsSignsIn`, `OutOfDate`.
         """
         require(actor, Permission.SIGN_IN)
 
         async def decide() -> tuple[Change, Device]:
             device = await self.device(actor, text)
+            if after and (device.sign_in is None or device.sign_in.id != after):
+                raise OutOfDate
             change = await self._decide_request(actor, device, account)
             (fresh,) = (record for record in change.puts if isinstance(record, Device))
             return change, fresh
@@ -144,16 +159,19 @@ class Signing(Lookup):
             async with asyncio.timeout(PROMPT):
                 answer = await self.ask_provider(mac, flow_id)
             if answer is not None:
-                await self.take_answer(mac, flow_id, answer)
+                await self.take_answer(mac, flow_id, answer, asker=actor)
         return await self.sign_in_facts(actor, mac, flow_id)
 
     async def sign_in_facts(self, actor: Actor, mac: str, flow_id: str = "") -> SignInFacts:
-        """A sign-in as it stands now; without an id the latest. Nobody but the admin who asked sees a code."""
+        """A sign-in as it stands now; without an id the latest. Nobody but the admin who asked sees a code.
+
+        Nor does anybody once its time is over, even where the poll that ends it is still to come.
+        """
         require(actor, Permission.SIGN_IN)
         device = await self.device(actor, mac)
         flow = device.sign_in if device.sign_in and flow_id in ("", device.sign_in.id) else None
         code = ""
-        if flow and flow.stage is Stage.CODE_SHOWN and flow.by == actor.id:
+        if flow and flow.stage is Stage.CODE_SHOWN and flow.by == actor.id and not flow.late(self.now()):
             with suppress(ValueError):
                 code = self._secrets(device, flow).user_code
         return SignInFacts(device, flow, code)
@@ -224,26 +242,49 @@ class Signing(Lookup):
             return error
 
     async def take_answer(
-        self, mac: str, flow_id: str, answer: Account | DeviceGrant | ProviderError, faults: int = 0
+        self,
+        mac: str,
+        flow_id: str,
+        answer: Account | DeviceGrant | ProviderError,
+        faults: int = 0,
+        asker: Actor | None = None,
     ) -> float | None:
         """What an answer leads to; seconds until the next poll, None where the flow is over.
 
-        faults: how many answers in a row failed before this one. An answer for a flow that is over is discarded.
+        faults: how many answers in a row failed before this one. asker: who asked in this turn, and reads the outcome
+        as its answer. An answer for a flow that is over is discarded.
         """
-
-        async def decide() -> tuple[Change, SignIn | None]:
-            device = await self.store.get(Device, mac)
-            flow = _same(device, flow_id)
-            if device is None or flow is None:
-                return Change(), None
-            change = self._decide_answer(device, flow, answer, faults)
-            fresh = next((record for record in change.puts if isinstance(record, Device)), device)
-            return change, fresh.sign_in
-
-        flow = await self.unit(SERVICE, decide)
-        if flow is None or not flow.live:
+        actor = replace(SERVICE, post=asker.post) if asker else SERVICE
+        taken = await self.unit(
+            actor, lambda: self._decide_taken(mac, flow_id, answer, faults, looked_on=asker is not None)
+        )
+        if taken.begun:
+            await self._ask_at_once(*taken.begun)
+        if taken.flow is None or not taken.flow.live:
             return None
-        return remote.pause(flow, answer, faults, self.now())
+        return remote.pause(taken.flow, answer, faults, self.now())
+
+    async def _ask_at_once(self, mac: str, flow_id: str) -> None:
+        if (answer := await self.ask_provider(mac, flow_id)) is not None:
+            await self.take_answer(mac, flow_id, answer)
+
+    async def _decide_taken(
+        self, mac: str, flow_id: str, answer: Account | DeviceGrant | ProviderError, faults: int, *, looked_on: bool
+    ) -> tuple[Change, Taken]:
+        device = await self.store.get(Device, mac)
+        flow = _same(device, flow_id)
+        if device is None or flow is None:
+            return Change(), Taken(None)
+        change = self._decide_answer(device, flow, answer, faults)
+        fresh = next((record for record in change.puts if isinstance(record, Device)), device)
+        if fresh.sign_in is None or fresh.sign_in.live:
+            return change, Taken(fresh.sign_in)
+        more, begun = await self._decide_run(mac, fresh.sign_in, looked_on=looked_on)
+        return change + more, Taken(fresh.sign_in, begun)
+
+    async def _decide_run(self, mac: str, over: SignIn, *, looked_on: bool) -> tuple[Change, tuple[str, str] | None]:
+        """What the end of a sign-in means for a run it was part of: see `SignInQueue`."""
+        return Change(), None
 
     def _decide_answer(
         self, device: Device, flow: SignIn, answer: Account | DeviceGrant | ProviderError, faults: int

@@ -224,7 +224,8 @@ class UseCases:
         if operation:
             change += Change(puts=(Operation(id=operation, at=self.now()),))
         told = (await self._told(change, actor)).puts
-        await self.store.save(change + Change(puts=tuple(each for each in told if _hears(each) not in heard)))
+        heard_first = Change(puts=tuple(each for each in told if _hears(each) not in heard))
+        await self.store.save(heard_first + change)  # what became of one thing is told before the next one is
         heard.update(filter(None, map(_hears, told)))
         return result
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from provisioning.access import Permission, require
 from provisioning.batches import Batch
 from provisioning.codes import hash_token
+from provisioning.commands import CommandName
 from provisioning.errors import NotFound, PersonNotFound, ProvisioningError, Refused, StoreError
 from provisioning.jobs import Job, JobKind, JobState
 from provisioning.model import Actor, Change, Device, Person, State, stored
 from provisioning.service.codes import Codes
+from provisioning.service.commanding import Commanding
 from provisioning.service.extending import Extending
 from provisioning.service.handover import Beside
 from provisioning.service.issuing import IssueOrder
@@ -28,6 +30,7 @@ from provisioning.untrusted import clean_tag
 NEEDS: Mapping[JobKind, Permission] = {
     JobKind.TAG: Permission.EDIT_DEVICES,
     JobKind.UNTAG: Permission.EDIT_DEVICES,
+    JobKind.ASK: Permission.SIGN_IN,
 }  # all others are about codes
 
 
@@ -51,7 +54,7 @@ class Outcome:
     batches: Sequence[Batch] = ()
 
 
-class Working(Tags, Codes, Extending):
+class Working(Tags, Codes, Extending, Commanding):
     async def begin_job(self, actor: Actor, kind: JobKind, params: Mapping[str, str]) -> Job:
         """An order for many devices is on its way; the same press finds the job it began.
 
@@ -217,6 +220,11 @@ class Working(Tags, Codes, Extending):
         await self.untag_devices(actor, target_of(job), job.given["word"], beside)
         return Outcome({})
 
+    async def _ask_job(self, actor: Actor, job: Job, beside: Beside) -> Outcome:
+        at = datetime.fromisoformat(job.given["at"]) if "at" in job.given else None
+        await self.ask_devices(actor, target_of(job), CommandName(job.given["name"]), at, beside)
+        return Outcome({})
+
     async def _batch_of(self, job: Job) -> Batch:
         batch = await self.store.get(Batch, job.given["batch"])
         if batch is None:
@@ -238,6 +246,7 @@ _WORK: Mapping[JobKind, Work] = {
     JobKind.REVOKE: Working._revoke_job,
     JobKind.TAG: Working._tag_job,
     JobKind.UNTAG: Working._untag_job,
+    JobKind.ASK: Working._ask_job,
 }
 
 

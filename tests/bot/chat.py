@@ -44,6 +44,7 @@ from cards.words import plain
 from provisioning.codes import Keyring
 from provisioning.model import ActivationCode, Device, OutboxMessage, Record
 from provisioning.ports import Store
+from provisioning.provider_errors import ProviderAway
 from provisioning.service import Provisioning
 from storage import open_store
 from storage.kinds import KINDS
@@ -575,6 +576,8 @@ class House:
         self.posts: dict[tuple[str, str], Post] = {}
         self.logs: list[Any] = []
         self.expected_errors: set[str] = set()
+        self.faults_in_a_row: dict[str, int] = {}  # id of a sign-in → polls without an answer
+        self.code_readers: dict[str, str] = {}  # user code → the one conversation that shows it
         self._ids, self._read = count(1_700_000_000_001), 0
         self._unread: list[int] = []
         self.dana = self.person("Dana", object_id=DANA_ID)
@@ -637,7 +640,9 @@ class House:
         for mac, flow in await self.provisioning.live_sign_ins():
             answer = await self.provisioning.ask_provider(mac, flow.id)
             if answer is not None:
-                await self.provisioning.take_answer(mac, flow.id, answer)
+                faults = self.faults_in_a_row.get(flow.id, 0)
+                await self.provisioning.take_answer(mac, flow.id, answer, faults)
+                self.faults_in_a_row[flow.id] = faults + 1 if isinstance(answer, ProviderAway) else 0
         await self.after_step()
 
     async def stops_telling(self) -> None:
@@ -721,6 +726,7 @@ class House:
         if isinstance(self.chats.get(conversation), Channel):
             self.no_code_in(json.dumps(card), f"a card of {conversation}")
         self.no_code_in(card["fallbackText"], "fallbackText")
+        self.shown_to_one_reader(card, conversation)
         self.no_code_in(card["speak"], "what is spoken")
 
     def check_words(self, call: Call) -> None:
@@ -730,6 +736,12 @@ class House:
         assert call.body.get("summary"), "a message without a push line"
         if isinstance(self.chats.get(call.conversation), Channel):
             self.no_code_in(json.dumps(call.body), f"a message to {call.conversation}")
+
+    def shown_to_one_reader(self, card: dict[str, Any], conversation: str) -> None:
+        """A user code stands in one chat alone, that of the admin who asked."""
+        shown = [b["text"].replace(" ", "") for b in of_type(card, "TextBlock") if b.get("id") == "code"]
+        for code in set(shown) & set(self.user_codes):
+            assert self.code_readers.setdefault(code, conversation) == conversation, "a user code in two chats"
 
     def heard(self, body: str) -> None:
         """No trace of our insides reaches a person."""

@@ -116,9 +116,9 @@ def test_lines_and_entities_of_html() -> None:
     ids=["open tags", "half tags", "our name", "ampersands", "spaces"],
 )
 def test_no_text_takes_long(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     heard(text=text, entities=[mention("29:x", "x", "<at>")] * 1000)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(

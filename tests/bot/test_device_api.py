@@ -36,6 +36,7 @@ from provisioning.errors import (
 )
 from provisioning.model import State
 from provisioning.service.activation import DeviceStatus, ProvisionCall, Provisioned
+from provisioning.service.commanding import CommandUnknown
 
 MAC, CODE, TOKEN, RETRY_KEY = "80-5E-C0-11-22-33", "4829 1376 0257", "t" * 43, "0123456789abcdef0123456789abcdef"
 BODY = {"mac": MAC, "code": CODE}
@@ -66,6 +67,7 @@ class Door:
         self.calls: list[ProvisionCall] = []
         self.polls: list[tuple[int | None, float]] = []
         self.resets: list[str] = []
+        self.settled: list[tuple[str, bool, str]] = []
         self.refusal: Exception | None = None
         self.present = STATUS
         self.polling, self.changed = asyncio.Event(), asyncio.Event()
@@ -84,6 +86,13 @@ class Door:
             self.polling.set()
             await asyncio.wait_for(self.changed.wait(), wait)
         return self.present
+
+    async def settle_command(self, token: str, command_id: str, *, done: bool, detail: str = "") -> None:
+        if self.refusal or token != TOKEN:
+            raise self.refusal or TokenRefused
+        if command_id != "c1":
+            raise CommandUnknown
+        self.settled.append((command_id, done, detail))
 
     async def report_reset(self, token: str) -> None:
         if self.refusal or token != TOKEN:
@@ -197,9 +206,73 @@ async def test_a_device_reports_its_reset(client: Client, door: Door) -> None:
     assert door.resets == [TOKEN]
 
 
-async def test_no_command_is_known_yet(client: Client) -> None:
+COMMAND = "/api/v1/device/commands/{id}"
+
+
+@pytest.mark.parametrize(
+    ("body", "heard"),
+    [
+        ({"status": "done"}, (True, "")),
+        ({"status": "failed", "detail": "a call is going on"}, (False, "a call is going on")),
+        ({"status": "done", "detail": "", "future": [1]}, (True, "")),
+        ({"status": "done", "detail": "ü" * 160}, (True, "ü" * 160)),
+    ],
+)
+async def test_a_device_says_what_came_of_a_command(
+    client: Client, door: Door, body: dict[str, Any], heard: tuple[bool, str]
+) -> None:
+    content = json.dumps(body, ensure_ascii=False).encode()
+    headers = bearer() | {"Content-Type": "application/json"}
+    answer = await client.post("/api/v1/device/commands/c1", data=content, headers=headers)
+    assert (answer.status, await answer.read()) == (204, b"")
+    assert door.settled == [("c1", *heard)]
+    conforms(body, "CommandResult")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({}, "missing_field"),
+        ({"detail": "x"}, "missing_field"),
+        ({"status": "ok"}, "invalid_field"),
+        ({"status": True}, "invalid_field"),
+        ({"status": ["done"]}, "invalid_field"),
+        ({"status": "done", "detail": None}, "invalid_field"),
+        ({"status": "done", "detail": 7}, "invalid_field"),
+        ({"status": "done", "detail": "x" * 201}, "invalid_field"),
+        ({"status": "done", "detail": "two\nlines"}, "invalid_field"),
+        ({"status": "done", "detail": "a\u202eb"}, "invalid_field"),
+        ({"status": "done", "detail": "\ud800"}, "invalid_field"),
+        ([], "not_json"),
+    ],
+)
+async def test_an_odd_outcome_is_refused(client: Client, door: Door, body: Any, code: str) -> None:
+    answer = await client.post("/api/v1/device/commands/c1", json=body, headers=bearer())
+    await refused(answer, 400, code, COMMAND)
+    assert door.settled == []
+
+
+async def test_an_unknown_command_is_404(client: Client) -> None:
+    for id_ in ("c2", "x" * 300, "%F0%9F%90%B3", "..%2F.."):
+        answer = await client.post(f"/api/v1/device/commands/{id_}", json={"status": "done"}, headers=bearer())
+        await refused(answer, 404, "command_not_found", COMMAND)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status", "code"),
+    [
+        (TokenRefused(), 401, "token_refused"),
+        (DeviceResetRequired(), 401, "reset_required"),
+        (Unavailable("disk full"), 503, "unavailable"),
+        (Conflict(), 503, "conflict"),
+    ],
+)
+async def test_an_outcome_needs_a_token_that_counts(
+    client: Client, door: Door, refusal: ProvisioningError, status: int, code: str
+) -> None:
+    door.refusal = refusal
     answer = await client.post("/api/v1/device/commands/c1", json={"status": "done"}, headers=bearer())
-    await refused(answer, 404, "command_not_found", "/api/v1/device/commands/{id}")
+    await refused(answer, status, code, COMMAND)
 
 
 # ------------------------------------------------------------------ what the business refuses
@@ -402,7 +475,9 @@ async def test_no_proper_token_no_answer(client: Client, door: Door, header: str
     await refused(await client.get("/api/v1/device", headers=headers), 401, "token_refused", "/api/v1/device", "get")
     answer = await client.post("/api/v1/device/factory-reset", headers=headers)
     await refused(answer, 401, "token_refused", "/api/v1/device/factory-reset")
-    assert (door.polls, door.resets) == ([], [])
+    answer = await client.post("/api/v1/device/commands/c1", json={"status": "done"}, headers=headers)
+    await refused(answer, 401, "token_refused", COMMAND)
+    assert (door.polls, door.resets, door.settled) == ([], [], [])
 
 
 async def test_the_scheme_of_a_token_is_case_insensitive(client: Client) -> None:

@@ -12,7 +12,15 @@ from bot import device_api
 from bot.diagnosing import DIAGNOSES, Diagnoses
 from bot.operations import STORE, StoreState
 from bot.problems import problems
-from provisioning.errors import CodeExpired, CodeRefused, InvalidCode, ProvisioningError, SlowDown, Unavailable
+from provisioning.errors import (
+    CodeExpired,
+    CodeRefused,
+    DeviceResetRequired,
+    InvalidCode,
+    ProvisioningError,
+    SlowDown,
+    Unavailable,
+)
 from tests.bot.test_device_api import BODY, CODE, MAC, Door
 
 Client = TestClient[web.Request, web.Application]
@@ -57,6 +65,16 @@ def serve(aiohttp_client: Callable[..., Awaitable[Client]], door: Door) -> Serve
     return served
 
 
+async def test_a_device_that_has_to_be_reset_is_looked_at_too(serve: Serve, door: Door) -> None:
+    """Somebody may have reset it by hand; its answer is the same with and without."""
+    looking = Looking()
+    door.refusal = DeviceResetRequired()
+    answer = await call(await serve(looking))
+    assert answer[0] == 409 and looking.seen == [(MAC, CODE)]
+    assert answer == await call(await serve(None))
+    looking.may_end.set()
+
+
 async def call(client: Client) -> tuple[int, list[tuple[str, str]], bytes]:
     answer = await client.post("/api/v1/provision", json=BODY)
     return answer.status, [pair for pair in answer.headers.items() if pair[0] != "Date"], await answer.read()
@@ -87,6 +105,7 @@ async def test_eight_at_once_and_the_others_are_dropped(serve: Serve) -> None:
     with capture_logs() as logs:
         for _ in range(11):
             assert (await call(client))[0] == 403
+    looking.may_end.set()
     assert len(looking.seen) == 8 and len(logs) == 3
     assert "4829" not in repr(logs)
 

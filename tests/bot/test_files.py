@@ -162,7 +162,7 @@ async def test_a_file_that_stops_coming_is_given_up(files: Files, host: FileHost
 
 async def test_a_file_that_only_drips_has_an_end_as_well(host: FileHost) -> None:
     files = Files(local=True, patience=Patience(idle=5, total=0.4))
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(30):
         with pytest.raises(FileStalled):
             await files.fetch(host.address("/drips"))
 

@@ -21,7 +21,7 @@ from tests.provisioning.world import DANA, KIM, SAM, A, B, C, D, World, chat_of,
 from tests.storage import postgres
 from tests.storage.cluster import server
 
-SOON = 1.5  # seconds; far less than the 25 a poll waits
+SOON = 10  # seconds; far less than the 25 a poll waits
 
 
 @dataclass

@@ -187,7 +187,7 @@ async def test_an_end_of_the_process_ends_its_jobs(world: World, jobs: Jobs) -> 
     await turns()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    await asyncio.wait_for(jobs.drain(), 5)
+    await asyncio.wait_for(jobs.drain(), 30)
     assert await state(world, upload) is UploadState.FAILED
 
 
@@ -196,7 +196,7 @@ async def test_what_was_left_behind_is_looked_for_again_and_again(world: World, 
     await turns()
     upload = await begun(world)
     world.clock.advance(HANDED_OVER + timedelta(seconds=LOOK_SECONDS))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while await state(world, upload) is UploadState.READING:  # noqa: ASYNC110 - a loop is at work
             await asyncio.sleep(0)
     running.cancel()
@@ -220,7 +220,7 @@ async def test_the_look_goes_on_after_the_store_was_away(
     await turns()
     assert await state(world, upload) is UploadState.READING
     world.clock.advance(HANDED_OVER + timedelta(seconds=LOOK_SECONDS))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while await state(world, upload) is UploadState.READING:  # noqa: ASYNC110 - a loop is at work
             await asyncio.sleep(0)
     running.cancel()

@@ -131,6 +131,8 @@ class Cast:
             "step": "cancel",
             "form": "xlsx",
             "start": "on site",
+            "time": "03:00",
+            "digits": "2233",
         }
         return self
 
@@ -239,7 +241,7 @@ async def test_needs_agree_with_what_the_use_case_requires(house: House, role: s
         ("POST", "/api/v1/provision", 400),
         ("GET", "/api/v1/provision", 405),
         ("GET", "/api/v1/device", 401),
-        ("POST", "/api/v1/device/commands/1", 404),
+        ("POST", "/api/v1/device/commands/1", 401),
         ("POST", "/api/v1/device/factory-reset", 401),
         ("GET", "/openapi.json", 200),
         ("GET", "/healthz", 200),

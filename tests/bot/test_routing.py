@@ -183,10 +183,10 @@ def test_two_functions_of_one_name_are_a_mistake() -> None:
 @pytest.mark.parametrize("filler", ["\n", " \n", "to ", "\n to\n", "for x ", "x "])
 def test_a_long_message_is_read_in_no_time(filler: str) -> None:
     said = ("issue x" + filler * LONGEST)[: LONGEST - 2] + " y"
-    begin = time.perf_counter()
+    begin = time.process_time()
     TABLE.match(said)
     TABLE.match(said.replace("issue", "move"))
-    assert time.perf_counter() - begin < 1
+    assert time.process_time() - begin < 1
 
 
 def test_a_longer_message_is_refused_whole() -> None:

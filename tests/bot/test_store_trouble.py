@@ -22,6 +22,7 @@ from bot.demo.people import LOCAL_ADMIN, LOCAL_TENANT
 from bot.settings import load_settings
 from provisioning.errors import Unavailable
 from provisioning.model import Change
+from provisioning.service import Provisioning
 from storage import open_store
 from tests.connector import FakeConnector
 from tests.fakes import FakeClock
@@ -75,12 +76,20 @@ async def test_a_flipped_byte_in_a_row_that_nobody_reads_is_found_soon_after_the
     folder, file = tmp_path / "store", tmp_path / "store" / "store.sqlite3"
     await many_devices(folder)
     flip(file, b"note 001700")
-    monkeypatch.setattr(workers, "VERIFY_AFTER", 1.0)
+    monkeypatch.setattr(workers, "VERIFY_AFTER", 0.0)
     monkeypatch.setattr(workers, "VERIFY_AGAIN", 0.1)
+    answered, verifies = asyncio.Event(), Provisioning.verify
+
+    async def verify(self: Provisioning) -> None:
+        await answered.wait()
+        await verifies(self)
+
+    monkeypatch.setattr(Provisioning, "verify", verify)
     with capture_logs() as logs:
         async with serving(folder) as (http, url, service):
             status, body = await ask(http, f"{url}/readyz")
             assert (status, body) == (200, {"status": "ready", "verified": None})  # the first answer does not wait
+            answered.set()
 
             async def not_ready() -> Any:
                 status, body = await ask(http, f"{url}/readyz")
@@ -134,8 +143,12 @@ class OnSmallDisk:
             while True:
                 filler.write(bytes(512))
 
-    def free(self) -> None:
-        self.filler.unlink()
+    def free(self, size: int | None = None) -> None:
+        """All of it, or so many bytes."""
+        if size is None:
+            self.filler.unlink()
+        else:
+            os.truncate(self.filler, self.filler.stat().st_size - size)
 
     def end(self) -> list[dict[str, Any]]:
         """Stops it; what it logged."""
@@ -212,12 +225,12 @@ class Guests:
             return answer.status, (await answer.json())["code"], answer.headers.get("Retry-After", "")
 
     async def nothing_fits(self) -> bool:
-        """The disk is full, with the room that the service's own files still had, and what it gives back when idle."""
+        """The disk is full, with what the service's own files give back when it is idle."""
         for _ in range(3):
+            await asyncio.sleep(0.2)  # the log is folded into the file; what it took is taken as well
             self.service.fill()
             if (await self.device_calls())[0] != 503:
                 return False
-            await asyncio.sleep(0.2)
         return True
 
     async def says(self, text: str) -> str:
@@ -261,6 +274,12 @@ async def test_a_full_disk_is_told_to_everybody_in_their_way_and_heals_by_itself
             assert "Free some space" in body["faults"][0]
             assert (await ask(http, f"{service.url}/healthz"))[0] == 200
             assert "2.14" in await guests.says("device 2.14")  # what is there is still read
+
+            for _ in range(3):
+                service.free(16 * 1024)  # a sliver, in which some calls find room
+                assert (await guests.device_calls())[0] in {403, 429, 503}
+                assert (await guests.ready())[0] == 503
+                service.fill()
 
             service.free()
             await until(guests.is_ready)

@@ -393,15 +393,17 @@ async def test_a_message_delivered_again_takes_effect_once(
 
 
 async def test_a_message_delivered_again_while_it_is_under_way(handlers: Handlers, phone: Phone) -> None:
-    go = asyncio.Event()
+    begun, go = asyncio.Event(), asyncio.Event()
 
     async def does(incoming: Incoming, chat: Chat) -> None:
+        begun.set()
         await go.wait()
 
     handlers.does = does
     first = asyncio.create_task(phone.says("upload"))
-    await asyncio.sleep(0.05)
-    await asyncio.wait_for(phone.says("upload"), 1)  # acknowledged at once
+    await begun.wait()
+    await phone.says("upload")  # acknowledged at once
+    assert not first.done()
     go.set()
     await first
     assert len(handlers.heard) == 1

@@ -79,7 +79,7 @@ async def test_a_picture_that_does_not_come_is_given_up_in_time(path: str) -> No
         began = time.monotonic()
         with pytest.raises(pictures.PictureNotFetched):
             await coming.labels(Picture(host.address(path), needs_token=True))
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
 
 
 async def test_what_a_host_sends_without_end_is_too_large() -> None:
@@ -137,7 +137,7 @@ async def test_it_ends_in_one_sentence(content: bytes, error: type[PictureError]
             await look(content)
         assert type(told.value) is error
         assert "{" not in told.value.sentence and told.value.sentence.endswith(".")
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 20
 
 
 async def test_half_a_photo_is_damaged() -> None:
@@ -152,8 +152,9 @@ async def test_half_a_photo_is_damaged() -> None:
 async def test_fifty_million_pixels_fit() -> None:
     large = Image.new("RGB", (8_000, 6_200), "white")
     large.paste(sheet_of(A).convert("RGB"), (3_000, 2_000))
-    assert await read_labels(encoded(large, "PNG")) is not None
-    assert (await redraw(encoded(large, "PNG"))).width == 1_024
+    content = encoded(large, "PNG")
+    assert await read_labels(content) is not None
+    assert (await redraw(content)).width == 1_024
 
 
 async def test_bytes_that_were_turned_around_end_in_a_sentence_or_in_barcodes() -> None:
@@ -239,7 +240,7 @@ async def test_memory_and_time_end(monkeypatch: pytest.MonkeyPatch, does: str) -
     )
     monkeypatch.setattr(confined, "START", start)
     with pytest.raises(pictures.PictureTookTooLong):
-        await asyncio.wait_for(read_labels(b"\xff\xd8\xff"), 20)
+        await asyncio.wait_for(read_labels(b"\xff\xd8\xff"), 60)
 
 
 async def test_time_that_ended_is_told_from_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,7 +250,7 @@ async def test_time_that_ended_is_told_from_memory(monkeypatch: pytest.MonkeyPat
     )
     monkeypatch.setattr(confined, "START", start)
     async with confined.confined("provisioning.documents.viewer", "labels", b"", longest_line=100) as process:
-        await asyncio.wait_for(process.wait(), 20)
+        await asyncio.wait_for(process.wait(), 60)
         assert confined.end_of(process) is confined.End.TIME
 
 

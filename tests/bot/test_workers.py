@@ -25,6 +25,11 @@ class Rotting(MemoryStore):
         self.verified = 0
         self.faults: list[Exception] = []
         self.writing: Exception | None = None
+        self.checking: Exception | None = None
+
+    async def check(self) -> None:
+        if self.checking:
+            raise self.checking
 
     async def verify(self) -> None:
         self.verified += 1
@@ -122,6 +127,25 @@ async def test_the_sweep_goes_on_through_trouble_that_is_told_once(core: Provisi
         store.writing = None
         for _ in range(2):
             await passes(core, seconds=workers.SWEEP_SECONDS)
+
+    told = await during(workers.sweep(core, state), story)
+    assert told == [("error", "the disk is full"), ("info", "the store can be used again")]
+
+
+async def test_a_sweep_that_finds_room_where_nothing_else_does_ends_no_trouble(
+    core: Provisioning, store: Rotting
+) -> None:
+    state = StoreState()
+
+    async def story() -> None:
+        store.writing = store.checking = Unavailable("the disk is full")
+        await passes(core, seconds=workers.SWEEP_SECONDS)
+        store.writing = None
+        for _ in range(3):
+            await passes(core, seconds=workers.SWEEP_SECONDS)
+        assert state.reason == "the disk is full"
+        store.checking = None
+        await passes(core, seconds=workers.SWEEP_SECONDS)
 
     told = await during(workers.sweep(core, state), story)
     assert told == [("error", "the disk is full"), ("info", "the store can be used again")]

@@ -258,8 +258,8 @@ def test_no_word_is_forgotten_by_the_translators() -> None:
     forgotten: dict[str, str] = {}
     with pseudo():
         device = next(iter(all_devices(PLAIN_USER)))
-        views = [view for d in all_devices(PLAIN_USER) for view in cards_of(d, PLAIN_USER)]
-        for view in (*views, *other_cards(device, PLAIN_USER)):
+        views = {repr(view): view for d in all_devices(PLAIN_USER) for view in cards_of(d, PLAIN_USER)}
+        for view in (*views.values(), *other_cards(device, PLAIN_USER)):
             push = {"type": "TextBlock", "text": view.push}
             for text in (*untranslated(render(view, operation="op-1"), *known), *untranslated(push, *known)):
                 forgotten[text] = view.title

@@ -15,9 +15,9 @@ from structlog.testing import capture_logs
 from provisioning.errors import Conflict, Unavailable
 from provisioning.events import DeviceAdded
 from provisioning.model import Change, Device, OutboxMessage, stored
-from storage import open_store
+from storage import open_store, tinydb_store
 from storage.tinydb_engine import RowDB
-from storage.tinydb_file import network_file_system
+from storage.tinydb_file import StoreFile, network_file_system
 from tests.crash.killed import writing
 from tests.fakes import FakeClock
 from tests.pseudo import CLOSE, OPEN, pseudo_operator
@@ -37,6 +37,36 @@ def told(word):
 def brackets():
     with pseudo_operator():
         yield
+
+
+# ------------------------------------------------------------------ no room
+
+
+async def test_where_only_a_few_bytes_fit_the_store_is_not_in_order_again(folder, monkeypatch):
+    """As on a full disk, where what was folded leaves room for a row now and then."""
+    spare, open_writer = [10_000], StoreFile.writer
+
+    def writer(file):
+        connection = open_writer(file)
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count={pages + spare[0]}")
+        return connection
+
+    monkeypatch.setattr(StoreFile, "writer", writer)
+    monkeypatch.setattr(tinydb_store, "_CHECK_SECONDS", 0.0)
+    store = await reopened(folder)
+    store.db.rows.writer.call(lambda connection: connection.execute("PRAGMA max_page_count=1"))  # what there is
+    spare[0] = 5
+    with told("Free some space"):
+        await store.save(Change(puts=tuple(device(n, notes="x" * 10_000) for n in range(30))))
+    for n in range(3):
+        await store.save(Change(puts=(device(n),)))
+        with told("Free some space"):
+            await store.check()
+    spare[0] = 100
+    for _ in range(3):
+        await store.check()
+    await store.close()
 
 
 # ------------------------------------------------------------------ one process

@@ -8,6 +8,12 @@ const JSON_HEADERS = { "Content-Type": "application/json" };
 const BOOT_MS = 1_200;
 const POLL_SECONDS = 25;
 const QUIET_PAUSE_MS = 10_000;
+const NEWS_MS = 8_000;
+const OUTCOMES = {
+  sign_out: () => ({ status: "done" }),
+  restart: () => ({ status: "done", detail: words("device.upAgain") }),
+  diagnostics: () => ({ status: "done", detail: words("device.note", { minutes: Math.round(performance.now() / 60_000) }) }),
+};
 
 export class SimulatedDevice {
   constructor(kept, changed) {
@@ -19,6 +25,7 @@ export class SimulatedDevice {
     this.mistyped = false;
     this.keyFor = { code: "", key: "" };
     this.holdUntil = 0;
+    this.newsUntil = 0;
     this.watched = false;
     this.boot();
   }
@@ -129,10 +136,21 @@ export class SimulatedDevice {
     const { revision, state, tenant, location, account, commands } = body;
     Object.assign(this.kept, { revision, state, location: location ?? "", account: account ?? "" });
     if (tenant) this.kept.tenant = tenant.name ?? tenant;
-    this.show(state);
-    for (const command of commands ?? []) {
-      await call("POST", `/device/commands/${encodeURIComponent(command.id)}`, { headers: { ...JSON_HEADERS, ...this.bearer() }, body: '{"status":"done"}' });
+    this.show(state, Date.now() < this.newsUntil ? this.message : "");
+    for (const command of commands ?? []) await this.carryOut(command);
+  }
+
+  // What an admin asked for from afar. The service hears what came of it, and asks again until it does.
+  async carryOut({ id, name }) {
+    const outcome = OUTCOMES[name]?.() ?? { status: "failed", detail: words("device.unknownCommand") };
+    if (name === "restart") {
+      this.show("boot");
+      await wait(BOOT_MS);
+      if (!this.kept.token) return; // it was reset meanwhile
     }
+    this.newsUntil = Date.now() + NEWS_MS;
+    this.show(this.kept.state, words(`did.${name in OUTCOMES ? name : "unknown"}`));
+    await call("POST", `/device/commands/${encodeURIComponent(id)}`, { headers: { ...JSON_HEADERS, ...this.bearer() }, body: JSON.stringify(outcome) });
   }
 
   lostToken(answer) {

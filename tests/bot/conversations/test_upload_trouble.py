@@ -177,7 +177,7 @@ async def stalled(dana: Someone, patience: float = 10.0) -> AsyncIterator[Post]:
     dana.house.by_itself = False
     dana.house.jobs._files._patience = Patience(idle=patience)
     first = await dana.sends_file("oslo.csv", url=dana.house.files.address("/silent"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not dana.house.files.requests:  # noqa: ASYNC110 - a job is at work
             await asyncio.sleep(0)
     yield first
@@ -236,7 +236,7 @@ async def half(house: House, dana: Someone, monkeypatch: pytest.MonkeyPatch) -> 
     await previewed(dana, csv(HEADER, *MANY))
     house.by_itself = False
     pressed = asyncio.create_task(dana.presses("Add 950"))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while (await latest(house)).written < 2:  # noqa: ASYNC110 - a job is at work
             await asyncio.sleep(0)
     await house.stops_working()

@@ -26,6 +26,7 @@ from provisioning.errors import (
 from provisioning.model import State
 from provisioning.service import Provisioning
 from provisioning.service.activation import DeviceStatus, ProvisionCall, Provisioned
+from provisioning.service.commanding import CommandUnknown
 from tests.fakes import FakeClock, MemoryStore
 from tests.provisioning.world import KEYS, POLICY, World, wrong
 
@@ -45,6 +46,7 @@ class Service:
         self.status = DeviceStatus(1, State.WAITING_FOR_SIGN_IN, "Contoso", "t", "Oslo/2.14", "", 1)
         self.story: list[DeviceStatus | Exception] = []  # what happens next, one a poll
         self.resets = 0
+        self.settled: list[tuple[str, bool, str]] = []
 
     async def provision(self, call: ProvisionCall) -> Provisioned:
         self.calls.append(call)
@@ -65,6 +67,18 @@ class Service:
                 raise now
             self.status = now
         return self.status
+
+    async def settle_command(self, token: str, command_id: str, *, done: bool, detail: str = "") -> None:
+        if token != self.token:
+            raise TokenRefused
+        self.settled.append((command_id, done, detail))
+        self.status = replace(
+            self.status,
+            revision=self.status.revision + 1,
+            commands=tuple(each for each in self.status.commands if each[0] != command_id),
+        )
+        if command_id == "gone":
+            raise CommandUnknown
 
     async def report_reset(self, token: str) -> None:
         self.resets += 1
@@ -218,9 +232,10 @@ class Person:
     def __init__(self, *typed: str) -> None:
         self.screen: list[str] = []
         self.typed = list(typed)
+        self.asked: list[str] = []
 
     async def ask(self, question: str) -> str:
-        assert "Code" in question
+        self.asked.append(question)
         if not self.typed:
             raise EOFError("No code was typed.")
         return self.typed.pop(0)
@@ -269,12 +284,33 @@ async def test_the_screen_follows_until_the_service_forgets_it(start: Start, ser
 
 async def test_a_lost_token_and_a_demanded_reset_begin_anew(start: Start, service: Service) -> None:
     service.story = [DeviceResetRequired(), TokenRefused()]
-    person = Person(CODE, CODE)
+    person = Person(CODE, "", CODE)
     assert await start(person) == 1
     assert service.resets == 2
+    assert person.asked[1] == "Factory reset: press Enter. ", "what an admin ended, whoever stands there resets"
     assert person.screen.count("Resetting to factory settings.") == 2
     assert person.screen.count("Contoso · Oslo/2.14 · Waiting for sign-in") == 2
     assert len(service.calls) == 2
+
+
+async def test_it_does_what_an_admin_asks_for_and_says_so(start: Start, service: Service) -> None:
+    asked = (("c1", "sign_out"), ("c2", "restart"), ("c3", "diagnostics"), ("gone", "restart"), ("c4", "dance"))
+    signed_in = replace(service.status, revision=2, state=State.SIGNED_IN, account="room@contoso.com", commands=asked)
+    service.story = [signed_in, TokenRefused()]
+    person = Person(CODE)
+    assert await start(person) == 1
+    assert [(id_, done) for id_, done, _detail in service.settled] == [
+        *(("c1", True), ("c2", True), ("c3", True), ("gone", True), ("c4", False)),
+    ]
+    assert service.settled[2][2].startswith("Simulated, software 1.0, 0 calls answered since it started")
+    assert person.screen[2:8] == [
+        "Contoso · Oslo/2.14 · Signed in · room@contoso.com",
+        "Signing out, as an admin asked.",
+        "Restarting, as an admin asked.",
+        f"{MAC}: starting.",
+        "Contoso · Oslo/2.14 · Signed in · room@contoso.com",
+        "Sending a note of how it is, as an admin asked.",
+    ]
 
 
 @pytest.mark.parametrize("refusal", [CodeRefused(), InvalidMac(text="x")], ids=lambda error: error.code)
