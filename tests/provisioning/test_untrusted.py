@@ -1,13 +1,14 @@
 """Text from people and devices: one line, no hidden signs, not too long."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioning.errors import InvalidDuration, InvalidLocation, TextTooLong
-from provisioning.untrusted import clean, clean_location, parse_duration
+from provisioning.errors import InvalidDuration, InvalidHour, InvalidLocation, TextTooLong
+from provisioning.untrusted import clean, clean_location, parse_ahead, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -72,3 +73,38 @@ def test_how_long_a_code_lives(typed: str, hours: int) -> None:
 def test_a_time_no_code_can_live_is_said_so(typed: str) -> None:
     with pytest.raises(InvalidDuration, match="1h to 7d"):
         parse_duration(typed)
+
+
+OSLO = ZoneInfo("Europe/Oslo")
+EVENING = datetime(2026, 11, 21, 20, 15, tzinfo=UTC)  # 21:15 in Oslo
+
+
+@pytest.mark.parametrize(
+    ("typed", "now", "meant"),
+    [
+        ("03:00", EVENING, "2026-11-22T02:00"),
+        (" 3:00 ", EVENING, "2026-11-22T02:00"),
+        ("21:16", EVENING, "2026-11-21T20:16"),
+        ("21:15", EVENING, "2026-11-22T20:15"),  # this minute has begun
+        ("2026-11-28 21:15", EVENING, "2026-11-28T20:15"),
+        ("2026-11-22  3:00", EVENING, "2026-11-22T02:00"),
+        ("2026-11-22T02:00:00+00:00", EVENING, "2026-11-22T02:00"),  # as a button says it
+        ("02:30", datetime(2026, 3, 28, 20, tzinfo=UTC), "2026-03-29T01:30"),  # skipped: just after the gap
+        ("02:30", datetime(2026, 10, 24, 20, tzinfo=UTC), "2026-10-25T00:30"),  # comes twice: the first time
+    ],
+)
+def test_an_hour_ahead_is_on_the_writers_clock(typed: str, now: datetime, meant: str) -> None:
+    assert parse_ahead(typed, now, OSLO) == datetime.fromisoformat(meant).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *("", "24:00", "3", "0300", "now", "tomorrow", "03:00 tomorrow", "-1:00", "03:00:00"),
+        *("2026-11-21 21:15", "2026-11-28 21:16", "2026-11-22", "2026-11-22 25:00", "2026-02-30 03:00"),
+        *("2026-11-21T20:00:00+00:00", "2026-11-22T02:00", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"),
+    ],
+)
+def test_what_is_over_too_far_or_no_time_is_said_so(typed: str) -> None:
+    with pytest.raises(InvalidHour, match="within the next 7 days"):
+        parse_ahead(typed, EVENING, OSLO)
