@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 LOOK_EVERY: Final = 1.0  # seconds after which a flow that another turn or instance began is found
 LOOK_AT_ALL: Final = timedelta(seconds=3)  # in between only at what is new: reading hundreds takes its time
+FOUND_BY: Final = LOOK_AT_ALL.total_seconds() + LOOK_EVERY  # seconds; whoever finds a flow later may not be the first
 LEASE: Final = timedelta(seconds=15)  # after a crash another instance polls on within that time
 RENEW: Final = timedelta(seconds=5)
 TOGETHER, APART = 10, 1 / 6  # of hundreds taken over at once so many are polled at a time, then after so many seconds
@@ -150,6 +151,6 @@ def _first_pause(flow: SignIn, now: datetime, later: float) -> float:
     if flow.shown_at is None:
         return 0.0
     since = (now - flow.shown_at).total_seconds()
-    if 0 <= since < min(flow.interval, 2 * LOOK_EVERY):
+    if 0 <= since < min(flow.interval, FOUND_BY):
         return flow.interval - since
     return flow.interval + later
