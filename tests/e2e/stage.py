@@ -45,10 +45,11 @@ def free_port() -> int:
 class Service:
     """`python app.py` in local mode with a store of its own; stops as an operator would stop it."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, **more: str):
+        """more: further variables of its environment."""
         self.folder = folder
         env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        env |= {"PORT": str(free_port()), "STORE_URL": f"tinydb:{folder / 'store'}", "LOG_FORMAT": "json"}
+        env |= {"PORT": str(free_port()), "STORE_URL": f"tinydb:{folder / 'store'}", "LOG_FORMAT": "json", **more}
         self.log = folder / "log"
         with self.log.open("w") as log:
             self._process = subprocess.Popen(
