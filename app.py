@@ -157,7 +157,9 @@ def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Ap
     app.add_routes(devices)
     app.add_routes(operations.routes(provisioning.faults, operations.project_version()))
     if settings.local:
-        _add_local_page(app, settings, provisioning, port)
+        from bot.demo import local
+
+        local.add_to(app, settings, provisioning, port)
     loops = workers.of(provisioning, Relay(provisioning, messenger, routes), jobs, SignInPolls(provisioning))
     app.cleanup_ctx.extend([_open_until_the_end(adapter), *loops])
     return app
@@ -183,27 +185,6 @@ def _open_until_the_end(adapter: Any) -> Any:
         await adapter.close()
 
     return context
-
-
-def _add_local_page(app: web.Application, settings: Settings, provisioning: Provisioning, port: int) -> None:
-    from bot.demo import page
-    from bot.demo.connector import LocalConnector
-    from bot.demo.people import LOCAL_ACCOUNTS, LOCAL_PEOPLE
-    from bot.demo.provider import DemoProvider
-
-    if not settings.oidc_issuer:
-        provider = DemoProvider(
-            port,
-            host=settings.host,
-            organisation=settings.organisation,
-            tenant_id=provisioning.policy.tenant,
-            accounts=LOCAL_ACCOUNTS,
-            now=provisioning.now,
-        )
-        app.add_routes(provider.routes())
-    connector = LocalConnector()
-    app.add_routes(page.routes(connector, organisation=settings.organisation, people=LOCAL_PEOPLE))
-    app.on_shutdown.append(connector.close)
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import aiohttp
 import structlog
@@ -38,6 +39,7 @@ UNAUTHORIZED: Final = 401
 BUSY: Final = (408, 429)
 SERVER_FAULT: Final = 500
 CHUNK: Final = 64 * 1024
+FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 
 # RFC 6749, 5.2 and 4.1.2.1: errors of any endpoint.
 _ANYWHERE: Final[Mapping[str, type[ProviderError]]] = {
@@ -146,20 +148,20 @@ class Asking:
 
     async def post(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
         """A form, as RFC 6749 has it. Errors: as `get`."""
-        return await self._ask("POST", url, form, headers)
+        return await self._ask("POST", url, urlencode(form).encode(), {**FORM, **headers})
 
     async def close(self) -> None:
         self._closed = True
         if self._own is not None:
             await self._own.close()
 
-    async def _ask(self, method: str, url: str, form: Mapping[str, str] | None, headers: Mapping[str, str]) -> Answer:
+    async def _ask(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         headers = {"Accept": "application/json", **headers}
         try:
             async with self._session().request(
-                method, url, data=form, headers=headers, allow_redirects=False, timeout=self._limit
+                method, url, data=body, headers=headers, allow_redirects=False, timeout=self._limit
             ) as response:
-                body = _object(await _read(response))
+                answered = _object(await _read(response))
                 wait = _seconds(response.headers.get("Retry-After", ""))
         except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
             log.warning("identity provider does not answer", error=type(error).__name__)
@@ -167,7 +169,7 @@ class Asking:
         if response.status >= SERVER_FAULT:
             log.warning("identity provider does not answer", status=response.status)
             raise ProviderAway(f"HTTP {response.status}", wait)
-        return Answer(response.status, body, wait)
+        return Answer(response.status, answered, wait)
 
     def _session(self) -> aiohttp.ClientSession:
         if self._closed:

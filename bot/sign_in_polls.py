@@ -20,8 +20,11 @@ from provisioning.signin import SignIn, Stage
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY: Final = 1.0  # seconds after which a flow that another turn or instance began is found
+LOOK_AT_ALL: Final = timedelta(seconds=3)  # in between only at what is new: reading hundreds takes its time
+FOUND_BY: Final = LOOK_AT_ALL.total_seconds() + LOOK_EVERY  # seconds; whoever finds a flow later may not be the first
 LEASE: Final = timedelta(seconds=15)  # after a crash another instance polls on within that time
 RENEW: Final = timedelta(seconds=5)
+TOGETHER, APART = 10, 1 / 6  # of hundreds taken over at once so many are polled at a time, then after so many seconds
 NAME: Final = "sign-ins"
 AFTER_FAULT: Final = 1.0  # seconds before the store is asked again
 
@@ -35,6 +38,8 @@ class SignInPolls:
         self._followed: dict[str, asyncio.Task[None]] = {}
         self._unsaved: set[str] = set()  # flows whose answer is here and not yet in the store: it comes only once
         self._renew_at: datetime | None = None
+        self._all_seen_at: datetime | None = None  # when all live flows were looked at
+        self._latest: datetime | None = None  # the end of the code that ends last
 
     async def run(self) -> None:
         """Until cancelled; then another instance may go on at once."""
@@ -53,19 +58,35 @@ class SignInPolls:
 
     async def look(self) -> None:
         """Follows every live flow that is not followed yet, where this instance is the one that polls."""
-        live = await self._provisioning.live_sign_ins()
-        if not live:
+        if not await self._provisioning.live_sign_ins(most=1):
             self._renew_at = None
             return
         if not await self._holds():
             return await self._let_go({*self._followed} - self._unsaved)
         now = self._provisioning.now()
-        for mac, flow in live:
-            if flow.id not in self._followed and _ours(flow, now):
-                task = asyncio.create_task(self._follow(mac, flow))
-                self._followed[flow.id] = task
-                task.add_done_callback(partial(self._forget, flow.id))
+        live = await self._live(now)
+        new = [(mac, flow) for mac, flow in live if flow.id not in self._followed and _ours(flow, now)]
+        for place, (mac, flow) in enumerate(new):
+            later = min(place // TOGETHER * APART, flow.interval * place / len(new))
+            task = asyncio.create_task(self._follow(mac, flow, later))
+            self._followed[flow.id] = task
+            task.add_done_callback(partial(self._forget, flow.id))
         return None
+
+    async def _live(self, now: datetime) -> Collection[tuple[str, SignIn]]:
+        """Every live flow now and then; in between those that came since, and those that have no code yet.
+
+        The store finds a flow by the end of its code, which is later for a newer one, or by when it was asked for.
+        """
+        live_sign_ins, seen_at = self._provisioning.live_sign_ins, self._all_seen_at
+        if self._latest and seen_at and timedelta(0) <= now - seen_at < LOOK_AT_ALL:
+            since = self._latest - timedelta(microseconds=1)
+            live = [*await live_sign_ins(after=since), *await live_sign_ins(until=now)]
+        else:
+            live, seen_at, self._latest = [*await live_sign_ins()], now, now
+        self._all_seen_at = seen_at
+        self._latest = max((self._latest, *(flow.expires_at for _mac, flow in live if flow.expires_at)))
+        return {flow.id: (mac, flow) for mac, flow in live}.values()
 
     def _forget(self, flow_id: str, _task: asyncio.Task[None]) -> None:
         self._followed.pop(flow_id, None)
@@ -74,7 +95,7 @@ class SignInPolls:
         now = self._provisioning.now()
         if self._renew_at is None or not now < self._renew_at <= now + RENEW:
             if not await self._provisioning.holds(NAME, LEASE):
-                self._renew_at = None
+                self._renew_at = self._all_seen_at = None
                 return False
             self._renew_at = now + RENEW
         return True
@@ -85,10 +106,10 @@ class SignInPolls:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _follow(self, mac: str, flow: SignIn) -> None:
+    async def _follow(self, mac: str, flow: SignIn, later: float) -> None:
         """One flow, from its next poll to its end. A provider's answer that could not be saved is saved later."""
         provisioning, faults = self._provisioning, 0
-        pause: float | None = _first_pause(flow, provisioning.now())
+        pause: float | None = _first_pause(flow, provisioning.now(), later)
         while pause is not None:
             due = provisioning.now() + timedelta(seconds=pause)
             await provisioning.clock.sleep(pause)
@@ -122,9 +143,14 @@ def _ours(flow: SignIn, now: datetime) -> bool:
     return flow.stage is Stage.CODE_SHOWN or now - flow.asked_at >= TAKEN_OVER
 
 
-def _first_pause(flow: SignIn, now: datetime) -> float:
-    """Seconds until the first poll: one interval after the code came, or after another instance stopped polling."""
+def _first_pause(flow: SignIn, now: datetime, later: float) -> float:
+    """Seconds until the first poll: one interval after the code came; later on, after somebody else may have polled.
+
+    later: added where that is only the moment of taking over, which would keep hundreds in step from then on.
+    """
     if flow.shown_at is None:
         return 0.0
     since = (now - flow.shown_at).total_seconds()
-    return flow.interval - since if 0 <= since < flow.interval else min(flow.interval, LEASE.total_seconds())
+    if 0 <= since < min(flow.interval, FOUND_BY):
+        return flow.interval - since
+    return flow.interval + later

@@ -37,7 +37,11 @@ def queue_card(queue: Queue, reader: str, now: datetime) -> ListCard:
         title=f"{title}, {escape(queue.scope)}" if queue.scope else title,
         summary=queue_push(queue),
         rows=tuple(_queue_row(device, queue.again, reader, now) for device in queue.devices),
-        empty="" if queue.devices else _("No device is signed out.") if queue.again else _("No device waits for it."),
+        empty=""
+        if queue.devices
+        else _("No device is signed out.")
+        if queue.again
+        else _("No device waits for sign-in."),
         buttons=_queue_buttons(queue),
         small=_queue_small(queue, now),
     )
@@ -62,7 +66,7 @@ def _queue_row(device: Device, again: bool, reader: str, now: datetime) -> Row:
 
 
 def _queue_buttons(queue: Queue) -> tuple[Button, ...]:
-    free = next((device for device in queue.devices if device.live_sign_in is None), None)
+    free = _free(queue)
     whole = {"device": queue.scope or "all"}
     verb = "sign_in_anew" if queue.again else "sign_in"
     again = {"again": "true"} if queue.again else {}
@@ -75,6 +79,11 @@ def _queue_buttons(queue: Queue) -> tuple[Button, ...]:
     return buttons[:3]
 
 
+def _free(queue: Queue) -> Device | None:
+    """The first that nobody is at."""
+    return next((device for device in queue.devices if device.live_sign_in is None), None)
+
+
 def _sign_in_title(device: Device) -> str:
     title = _("Sign in {place}", place=escape(device.place))
     return title if len(plain(title)) <= TITLE else _("Sign in the first")
@@ -85,7 +94,7 @@ def _queue_small(queue: Queue, now: datetime) -> tuple[str, ...]:
         return (_("Counted {time}.", time=clock(now)),)
     last = queue.first + len(queue.devices) - 1
     counted = _("{first} to {last}, counted {time}.", first=queue.first, last=last, time=clock(now))
-    place, scope = escape(queue.devices[0].place), escape(queue.scope) or "all"
+    place, scope = escape((_free(queue) or queue.devices[0]).place), escape(queue.scope) or "all"
     typed = (
         _("Or type: sign in {place}, sign in again {scope}", place=place, scope=scope)
         if queue.again

@@ -124,7 +124,7 @@ def _live_lines(flow: SignIn, code: str, now: datetime) -> tuple[str, ...]:
 
 def _live_buttons(device: Device, flow: SignIn, around: Around) -> tuple[Button, ...]:
     data = {"device": device.mac, "flow": flow.id}
-    page = (Button("", _("Open page"), url=flow.page),) if flow.page else ()
+    page = (Button("", _("Open page"), url=flow.page, style=Style.POSITIVE),) if flow.page else ()
     if around.run:
         skip = Button("sign_in_skip", _("Skip"), {"device": device.mac})
         return (*page, skip, Button("sign_in_stop", _("Stop")))

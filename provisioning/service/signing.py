@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from provisioning import lifecycle, remote
@@ -195,14 +195,19 @@ class Signing(Lookup):
 
     # -------------------------------------------------------------- run with the provider
 
-    async def live_sign_ins(self) -> Sequence[tuple[str, SignIn]]:
-        """Every live flow, with the MAC of its device."""
+    async def live_sign_ins(
+        self, *, after: datetime | None = None, until: datetime | None = None, most: int = AT_ONCE
+    ) -> Sequence[tuple[str, SignIn]]:
+        """Every live flow, with the MAC of its device.
+
+        after, until: only those whose code ends then; one that has no code counts by when it was asked for.
+        """
         found: list[tuple[str, SignIn]] = []
-        after: str | None = None
-        while len(found) < AT_ONCE:
-            page = await self.store.find(Device, span=Span("sign_in_until"), after=after, limit=500)
+        span, beyond = Span("sign_in_until", after, until), None
+        while len(found) < most:
+            page = await self.store.find(Device, span=span, after=beyond, limit=min(most, 500))
             found += [(device.mac, device.live_sign_in) for device in page.rows if device.live_sign_in]
-            if (after := page.after) is None:
+            if (beyond := page.after) is None:
                 break
         return found
 

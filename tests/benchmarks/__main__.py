@@ -16,6 +16,7 @@ from tests.benchmarks import (
     labels,
     postgres,
     sheets,
+    signing,
     slow_disk,
     storage,
     turns,
@@ -57,7 +58,18 @@ def _ratio(ratio: float) -> str:
 async def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--small", action="store_true", help="the large store is half as large")
-    names = ("storage", "importing", "slow_disk", "postgres", "export", "turns", "sheets", "uploads", "labels")
+    names = (
+        "storage",
+        "importing",
+        "slow_disk",
+        "postgres",
+        "export",
+        "turns",
+        "signing",
+        "sheets",
+        "uploads",
+        "labels",
+    )
     parser.add_argument("--only", choices=names)
     asked = parser.parse_args()
     parts = {
@@ -67,6 +79,7 @@ async def main() -> int:
         "postgres": postgres.run,
         "export": export.run,
         "turns": turns.run,
+        "signing": signing.run,
         "sheets": sheets.run,
         "uploads": uploads.run,
         "labels": labels.run,

@@ -90,14 +90,21 @@ async def serving(app: web.Application) -> AsyncIterator[str]:
 @asynccontextmanager
 async def product(folder: Path, driver: Driver, typing: Typing) -> AsyncIterator[Service]:
     """The service as it runs, filled: 2 000 devices with live codes, a day's work of them with one technician."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    env = {"STORE_URL": f"tinydb:{folder / 'store'}", "PORT": str(port), "ADMINS": DANA["aadObjectId"]}
-    async with running(load_settings(env)) as service:
-        await driver.posts(service.url, [typing.says(DANA, "hi"), typing.says(SAM, "hi")])
-        await driver.posts(service.url, [typing.says(DANA, f"grant {SAM['aadObjectId']} technician")])
+    async with running(load_settings(environment(folder))) as service:
+        await introduce(service.url, driver, typing)
         await fill(service)
         yield service
+
+
+def environment(folder: Path) -> dict[str, str]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    return {"STORE_URL": f"tinydb:{folder / 'store'}", "PORT": str(port), "ADMINS": DANA["aadObjectId"]}
+
+
+async def introduce(url: str, driver: Driver, typing: Typing) -> None:
+    await driver.posts(url, [typing.says(DANA, "hi"), typing.says(SAM, "hi")])
+    await driver.posts(url, [typing.says(DANA, f"grant {SAM['aadObjectId']} technician")])
 
 
 async def fill(service: Service) -> None:

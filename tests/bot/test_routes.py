@@ -131,6 +131,7 @@ class Cast:
             "step": "cancel",
             "form": "xlsx",
             "start": "on site",
+            "account": "room-2.14@contoso.com",
             "time": "03:00",
             "digits": "2233",
         }

@@ -52,6 +52,7 @@ from tests.cards.job_cards import job_cards
 from tests.cards.photo_cards import photo_cards
 from tests.cards.remote_cards import remote_cards
 from tests.cards.sheet_cards import sheet_cards
+from tests.cards.signing_cards import signing_cards
 from tests.cards.stray_cards import stray_cards
 
 NOW = datetime(2026, 11, 21, 7, 52, tzinfo=UTC)
@@ -74,6 +75,7 @@ def real_cards(
     made = _Cards(location, replace(SAM, name=name), words)
     ours = {**made.codes(), **made.devices(), **made.general(), **made.onsite(), **made.people(), **made.rollouts()}
     ours |= {**stray_cards(made.live, made.ended, name), **made.photos()}
+    ours |= signing_cards(made.called, made.row, name)
     ours |= remote_cards(made.live, made.called, made.row, words)
     return {**ours, **sheet_cards(location.partition("/")[0], name), **job_cards(location.partition("/")[0])}
 

@@ -197,8 +197,8 @@ def code_stays_in_its_place(card: Card) -> Iterator[str]:
     for block in (part for part in of_type(card, "TextBlock") if part.get("id") == "code"):
         if block.get("fontType") != "Monospace" or block.get("size") != "ExtraLarge":
             yield "not Monospace ExtraLarge"
-        if not re.fullmatch(r"\w{4}( \w{4})*( \w{1,3})?|\w{3} \w{3}", block["text"]):
-            yield "not in groups of four, nor six as three and three"
+        if not re.fullmatch(r"\w{4}( \w{4})*( \w{1,3})?|\w{3} \w{3}( \w{3})?|\w+(-\w+)+", block["text"]):
+            yield "not in groups of four, nor six or nine in threes, nor as its provider wrote it"
         code = re.sub(r"\W", "", block["text"])
         dialled = {part["text"] for part in of_type(card, "TextBlock") if part.get("id") == "code-dialled"}
         others = " ".join(text for text in strings(card) if text not in {block["text"], *dialled})

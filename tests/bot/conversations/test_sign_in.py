@@ -1,5 +1,6 @@
 """Conversation 9: an admin signs a device in from afar; the code is theirs alone, and the card says how it goes."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -82,6 +83,7 @@ async def test_another_spelling_of_the_account_is_the_same_one(
 
 
 async def test_a_known_person_is_told_by_their_object_id(house: House, dana: Someone, desk: CallingDevice) -> None:
+    house.provisioning.policy = replace(house.provisioning.policy, teams_accounts=True)
     await dana.says("sign in 2.14 as sam@contoso.com")
     house.provider.approved(dana.card.code, "sam@contoso.com", id_="somebody-elses-id")
     await house.polls()
