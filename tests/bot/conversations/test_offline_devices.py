@@ -44,6 +44,7 @@ async def test_many_at_once_are_one_message_to_each_and_one_line_in_the_channel(
         await called_in(house, f"80-5E-C0-11-22-4{n}", f"Oslo/2/2.2{n}")
     await called_in(house, "80-5E-C0-11-22-50", "Bergen/1/1.01")
     await channel.says("connect oslo", by=dana)
+    await house.passes(seconds=31)  # that they wait for sign-in has been told
     before, theirs = len(dana.posts), len(lee.posts)
     await runs(house, 80)
     assert (len(dana.posts), len(lee.posts)) == (before + 1, theirs + 1)
@@ -86,6 +87,7 @@ async def test_after_long_a_device_is_flagged_and_never_dropped(house: House, da
 async def test_never_means_never(house: House, dana: Someone) -> None:
     house.provisioning.policy = replace(house.provisioning.policy, offline_after=None)
     await called_in(house)
+    await house.passes(seconds=31)  # that it waits for sign-in has been told
     before = len(dana.posts)
     await runs(house, 120)
     assert len(dana.posts) == before

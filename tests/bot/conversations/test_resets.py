@@ -59,6 +59,7 @@ async def test_a_technician_orders_no_reset_unasked(house: House, dana: Someone,
 
 async def test_a_device_that_calls_again_is_asked_about_once_an_hour(house: House, dana: Someone) -> None:
     device = await called_in(house)
+    await house.passes(seconds=31)  # that it waits for sign-in has been told
     stranger = house.device("80-5E-C0-FF-FF-01")
     code = "000000000000"
     refused, unknown = await device.provision(code), await stranger.provision(code)
