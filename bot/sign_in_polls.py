@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -20,8 +20,8 @@ from provisioning.signin import SignIn, Stage
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY: Final = 1.0  # seconds after which a flow that another turn or instance began is found
-LOOK_AT_ALL: Final = timedelta(seconds=3)  # in between only at what is new: reading hundreds takes its time
-FOUND_BY: Final = LOOK_AT_ALL.total_seconds() + LOOK_EVERY  # seconds; whoever finds a flow later may not be the first
+LOOK_AT_ALL: Final = timedelta(seconds=15)  # in between only at what is new: reading hundreds takes its time
+FOUND_BY: Final = 4.0  # seconds; whoever finds a flow later than that may not be the first who polls it
 LEASE: Final = timedelta(seconds=15)  # after a crash another instance polls on within that time
 RENEW: Final = timedelta(seconds=5)
 TOGETHER, APART = 10, 1 / 6  # of hundreds taken over at once so many are polled at a time, then after so many seconds
@@ -58,13 +58,14 @@ class SignInPolls:
 
     async def look(self) -> None:
         """Follows every live flow that is not followed yet, where this instance is the one that polls."""
-        if not await self._provisioning.live_sign_ins(most=1):
+        count = await self._provisioning.count_sign_ins()
+        if not count:
             self._renew_at = None
             return
         if not await self._holds():
             return await self._let_go({*self._followed} - self._unsaved)
         now = self._provisioning.now()
-        live = await self._live(now)
+        live = await self._live(now, count)
         new = [(mac, flow) for mac, flow in live if flow.id not in self._followed and _ours(flow, now)]
         for place, (mac, flow) in enumerate(new):
             later = min(place // TOGETHER * APART, flow.interval * place / len(new))
@@ -73,20 +74,26 @@ class SignInPolls:
             task.add_done_callback(partial(self._forget, flow.id))
         return None
 
-    async def _live(self, now: datetime) -> Collection[tuple[str, SignIn]]:
-        """Every live flow now and then; in between those that came since, and those that have no code yet.
+    async def _live(self, now: datetime, count: int) -> Collection[tuple[str, SignIn]]:
+        """Every live flow now and then, or where one is missing; else those that came since, or have no code yet.
 
         The store finds a flow by the end of its code, which is later for a newer one, or by when it was asked for.
         """
-        live_sign_ins, seen_at = self._provisioning.live_sign_ins, self._all_seen_at
+        seen_at = self._all_seen_at
         if self._latest and seen_at and timedelta(0) <= now - seen_at < LOOK_AT_ALL:
-            since = self._latest - timedelta(microseconds=1)
-            live = [*await live_sign_ins(after=since), *await live_sign_ins(until=now)]
-        else:
-            live, seen_at, self._latest = [*await live_sign_ins()], now, now
-        self._all_seen_at = seen_at
-        self._latest = max((self._latest, *(flow.expires_at for _mac, flow in live if flow.expires_at)))
-        return {flow.id: (mac, flow) for mac, flow in live}.values()
+            live = await self._lately(now, self._latest)
+            if len(self._followed.keys() | live.keys()) >= count:
+                return live.values()
+        found = await self._provisioning.live_sign_ins()
+        self._all_seen_at = now
+        self._latest = max((now, *(flow.expires_at for _mac, flow in found if flow.expires_at)))
+        return found
+
+    async def _lately(self, now: datetime, latest: datetime) -> Mapping[str, tuple[str, SignIn]]:
+        live_sign_ins, since = self._provisioning.live_sign_ins, latest - timedelta(microseconds=1)
+        found = [*await live_sign_ins(after=since), *await live_sign_ins(until=now)]
+        self._latest = max((latest, *(flow.expires_at for _mac, flow in found if flow.expires_at)))
+        return {flow.id: (mac, flow) for mac, flow in found}
 
     def _forget(self, flow_id: str, _task: asyncio.Task[None]) -> None:
         self._followed.pop(flow_id, None)

@@ -195,8 +195,12 @@ class Signing(Lookup):
 
     # -------------------------------------------------------------- run with the provider
 
+    async def count_sign_ins(self) -> int:
+        """How many flows are live."""
+        return await self.store.count(Device, span=Span("sign_in_until"))
+
     async def live_sign_ins(
-        self, *, after: datetime | None = None, until: datetime | None = None, most: int = AT_ONCE
+        self, *, after: datetime | None = None, until: datetime | None = None
     ) -> Sequence[tuple[str, SignIn]]:
         """Every live flow, with the MAC of its device.
 
@@ -204,8 +208,8 @@ class Signing(Lookup):
         """
         found: list[tuple[str, SignIn]] = []
         span, beyond = Span("sign_in_until", after, until), None
-        while len(found) < most:
-            page = await self.store.find(Device, span=span, after=beyond, limit=min(most, 500))
+        while len(found) < AT_ONCE:
+            page = await self.store.find(Device, span=span, after=beyond, limit=500)
             found += [(device.mac, device.live_sign_in) for device in page.rows if device.live_sign_in]
             if (beyond := page.after) is None:
                 break
