@@ -30,6 +30,8 @@ SCENES = (
     (r"^6  ", r"^7  "),
     (r"^9  ", r"\n +Device 22:35, 3\.01 » .*\n +╔"),
     (r"^11  ", r"^12  "),
+    (r"^12  ", r"^  \(the browser"),
+    (r"^Dana » types .* room-2\.14", r"^13  "),
     (r"^The end\.", r"\Z"),
 )
 LEFT_OUT = "\n\n⋮\n\n"

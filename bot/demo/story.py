@@ -32,6 +32,7 @@ SITE, OTHER_SITE = "Oslo", "Bergen"
 FIRST, SECOND, THIRD = LOCAL_DEVICE_MACS
 FOURTH: Final = "80-5E-C0-44-77-10"
 MINUTE: Final = timedelta(minutes=1)
+MOMENT: Final = timedelta(seconds=1.1)  # by then the service is at it
 POLLED: Final = timedelta(seconds=3)  # by then the provider was asked again
 
 
@@ -62,7 +63,8 @@ class Cast:
         return self.handsets.setdefault(mac, Handset(self.stage, mac, place))
 
     async def approves(self, code: str, account: str) -> None:
-        """Dana, at the provider's page in her browser; then the provider is asked once more."""
+        """Dana, at the provider's page in her browser, after a moment; then the provider is asked once more."""
+        await self.stage.later(MOMENT)
         await visit.approves(self.stage, DANA, code, account)
         await self.stage.later(POLLED)
 
