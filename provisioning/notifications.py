@@ -48,7 +48,7 @@ from provisioning.events import (
 from provisioning.model import MessageKind, MessageStatus, OutboxMessage, Post, Rollout
 from provisioning.onsite import CodeRequest
 
-GRAVE = frozenset({"wrong_account", "other_tenant", "token_untrusted"})  # ends of a sign-in that are told
+GRAVE = frozenset({"wrong_account", "account_elsewhere", "token_untrusted"})  # ends of a sign-in that are told
 PACE = timedelta(seconds=30)  # a living card in a channel is edited at most this often
 LONGEST_PAUSE = timedelta(minutes=5)
 GIVE_UP_AFTER = timedelta(hours=48)

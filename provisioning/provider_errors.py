@@ -130,7 +130,7 @@ class ClockOff(ProviderError):
 
 
 class OtherTenant(ProviderError):
-    code = "other_tenant"
+    code = "account_elsewhere"
     message = N_("An account of another organisation approved. The device is not signed in.")
 
 
