@@ -165,6 +165,8 @@ async def test_cards_change_at_night_and_admins_are_told_at_once(night: World) -
     await night.provisions(A)
     await night.core.report(await night.sam(), "2.9", "broken", "")
     assert {MessageKind.EDIT, MessageKind.PROBLEM_REPORTED} <= {message.kind for message in await night.delivers()}
+    night.later(seconds=30)  # what is told of many devices at once waits so long
+    assert [message.kind for message in await night.delivers()] == [MessageKind.SIGN_INS_WAITING]
     assert await held(night) == []
 
 

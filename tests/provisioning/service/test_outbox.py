@@ -56,7 +56,7 @@ async def test_a_sent_message_leaves_a_card_that_follows_its_device(waiting: Wor
     await waiting.core.sent(message, post)
     assert (await status(waiting, message), await waiting.told()) == (MessageStatus.SENT, [])
     await waiting.provisions(A)
-    assert [m.subject for m in await waiting.told()] == [post.key]
+    assert [m.subject for m in await waiting.told(MessageKind.EDIT)] == [post.key]
 
 
 async def test_what_changed_while_a_card_was_under_way_is_caught_up(waiting: World) -> None:
@@ -72,7 +72,7 @@ async def test_what_changed_while_a_card_was_under_way_is_caught_up(waiting: Wor
         posted_at=waiting.clock.now(),
     )
     await waiting.core.sent(message, card)
-    assert [(m.kind, m.subject) for m in await waiting.told()] == [(MessageKind.EDIT, card.key)]
+    assert [(m.kind, m.subject) for m in await waiting.told(MessageKind.EDIT)] == [(MessageKind.EDIT, card.key)]
 
 
 async def test_that_a_card_was_seen_is_not_forgotten_by_a_later_edit(waiting: World) -> None:

@@ -107,7 +107,7 @@ ITSELF = {
     "write_seen",
 }  # unasked
 ORDERS = {"running_jobs", "carry_out"}  # in the name of whoever began it, whose rights are asked about anew
-POLLS = {"live_sign_ins", "ask_provider", "take_answer"}  # so too
+POLLS = {"count_sign_ins", "live_sign_ins", "ask_provider", "take_answer"}  # so too
 UPLOADS = {  # steps of what somebody with the right began
     *("read_upload", "fail_upload", "wrong_rows", "step_of", "redrawn", "in_state", "batch_of", "clear", "unmake"),
     *("quietly", "in_time", "has_code", "unwrapped", "erase", "require_new"),
