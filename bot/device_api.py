@@ -100,10 +100,14 @@ class DeviceApi:
         )
         try:
             return web.json_response(_provisioned(await self._provisioning.provision(call)))
-        except (CodeRefused, DeviceResetRequired) as refusal:
-            return await self._refused(request, call, refusal)
+        except CodeRefused as refusal:
+            return await self._refused(request, call, refusal, call.code)
+        except DeviceResetRequired as refusal:  # nothing was counted against its code, so nobody looks at that either
+            return await self._refused(request, call, refusal, "")
 
-    async def _refused(self, request: web.Request, call: ProvisionCall, refusal: DeviceRefusal) -> web.Response:
+    async def _refused(
+        self, request: web.Request, call: ProvisionCall, refusal: DeviceRefusal, code: str
+    ) -> web.Response:
         """The answer is on its way before anybody asks whose code that was, or whether a device was reset by hand:
         neither its time nor its bytes tell.
         """
@@ -111,7 +115,7 @@ class DeviceApi:
         await response.prepare(request)
         await response.write_eof()
         if self._diagnoses:
-            self._diagnoses.begin(call.mac, call.code, call.source)
+            self._diagnoses.begin(call.mac, code, call.source)
         return response
 
     async def status(self, request: web.Request) -> web.Response:

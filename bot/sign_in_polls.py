@@ -26,6 +26,7 @@ LEASE: Final = timedelta(seconds=15)  # after a crash another instance polls on 
 RENEW: Final = timedelta(seconds=5)
 TOGETHER, APART = 10, 1 / 6  # of hundreds taken over at once so many are polled at a time, then after so many seconds
 NAME: Final = "sign-ins"
+AT_THE_END: Final = 2.0  # seconds for polls under way when the service ends
 AFTER_FAULT: Final = 1.0  # seconds before the store is asked again
 
 
@@ -36,7 +37,8 @@ class SignInPolls:
         """polled: is told with each poll how many seconds after its time it went out."""
         self._provisioning, self._polled = provisioning, polled
         self._followed: dict[str, asyncio.Task[None]] = {}
-        self._unsaved: set[str] = set()  # flows whose answer is here and not yet in the store: it comes only once
+        self._under_way: set[str] = set()  # flows that are just asked for: an account is given out only once
+        self._ending = False
         self._renew_at: datetime | None = None
         self._all_seen_at: datetime | None = None  # when all live flows were looked at
         self._latest: datetime | None = None  # the end of the code that ends last
@@ -51,7 +53,7 @@ class SignInPolls:
                     log.debug("sign-ins wait for the store", reason=str(error))  # the sweep tells of it, once
                 await self._provisioning.clock.sleep(LOOK_EVERY)
         finally:
-            await self._let_go({*self._followed})
+            await self._finish()
             with contextlib.suppress(StoreError, TimeoutError):
                 async with asyncio.timeout(AFTER_FAULT):
                     await self._provisioning.let_go(NAME)
@@ -63,7 +65,7 @@ class SignInPolls:
             self._renew_at = None
             return
         if not await self._holds():
-            return await self._let_go({*self._followed} - self._unsaved)
+            return await self._let_go({*self._followed} - self._under_way)
         now = self._provisioning.now()
         live = await self._live(now, count)
         new = [(mac, flow) for mac, flow in live if flow.id not in self._followed and _ours(flow, now)]
@@ -107,6 +109,14 @@ class SignInPolls:
             self._renew_at = now + RENEW
         return True
 
+    async def _finish(self) -> None:
+        """Polls that are under way are finished and saved; those that take long are given up."""
+        self._ending = True
+        await self._let_go({*self._followed} - self._under_way)
+        if tasks := list(self._followed.values()):
+            await asyncio.wait(tasks, timeout=AT_THE_END)
+        await self._let_go({*self._followed})
+
     async def _let_go(self, flows: Collection[str]) -> None:
         tasks = [self._followed[flow_id] for flow_id in flows]
         for task in tasks:
@@ -123,18 +133,18 @@ class SignInPolls:
             if self._polled:
                 self._polled((provisioning.now() - due).total_seconds())
             pause, faults = await self._poll(mac, flow.id, faults)
-            if self._renew_at is None:
-                return  # another instance polls now
+            if self._renew_at is None or self._ending:
+                return  # another instance polls from now on
 
     async def _poll(self, mac: str, flow_id: str, faults: int) -> tuple[float | None, int]:
         provisioning, answer = self._provisioning, None
+        self._under_way.add(flow_id)
         try:
             while True:
                 try:
                     answer = answer or await provisioning.ask_provider(mac, flow_id)
                     if answer is None:
                         return None, 0
-                    self._unsaved.add(flow_id)
                     pause = await provisioning.take_answer(mac, flow_id, answer, faults)
                 except StoreError as error:
                     log.warning("a sign-in waits for the store", reason=str(error))
@@ -142,7 +152,7 @@ class SignInPolls:
                 else:
                     return pause, faults + 1 if isinstance(answer, ProviderAway) else 0
         finally:
-            self._unsaved.discard(flow_id)
+            self._under_way.discard(flow_id)
 
 
 def _ours(flow: SignIn, now: datetime) -> bool:

@@ -177,7 +177,7 @@ def sign_in(device: Device, flow: SignIn, account: Account, now: datetime) -> Ch
         device,
         state=after(device, Step.SIGN_IN),
         sign_in=replace(flow, stage=Stage.SIGNED_IN, ended_at=now, sealed="", page="", detail=""),
-        account=flow.account,
+        account_anew=False,
         signed_in_as=account.name,
         signed_in_id=account.id,
         signed_in_at=now,

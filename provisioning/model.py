@@ -141,7 +141,7 @@ class Device:
     code: ActivationCode | None = None
     issued: int = 0  # codes issued so far, the issue number of the last one
     token: str = ""  # SHA-256 of the device's bearer token, hex
-    reset_token: str = ""  # the same of a device taken off the list: worth the report of a factory reset, nothing else
+    reset_token: str = ""  # the same of a life that an admin ended, or a device off the list: worth a reset's report
     retry_key: str = ""  # keyed hash of the Idempotency-Key that was answered 200
     retry_until: datetime | None = None
     provisioned_at: datetime | None = None
@@ -157,6 +157,7 @@ class Device:
     signed_in_as: str = ""  # the account that approved last, as people write it; kept after a sign-out
     signed_in_id: str = ""  # its object id: the next sign-in of the same account is compared with it
     signed_in_at: datetime | None = None
+    account_anew: bool = False  # an admin said that this account was made anew: what was known of its id is void
     commands: tuple[DeviceCommand, ...] = ()  # those that wait, and the latest that were settled
     doubted_at: datetime | None = None  # it presented its MAC though it was provisioned: told at most hourly
     doubt_ended_by: str = ""  # name of whoever said that it was not reset; empty while nobody did
@@ -206,6 +207,11 @@ class Device:
     def held_up(self) -> bool:
         """By a problem that nobody has answered yet."""
         return self.problem is not None and self.problem.answer is None
+
+    @property
+    def cut_off(self) -> bool:
+        """It was taken off the list and came back: its token is dead, and only a reset leads on."""
+        return self.provisioned and not self.token and not self.removed
 
     @property
     def waiting_commands(self) -> tuple[DeviceCommand, ...]:

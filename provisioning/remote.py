@@ -41,12 +41,14 @@ LOOKED_ON = timedelta(minutes=2)  # an outcome that comes later is told: nobody 
 
 
 def choose_account(device: Device, account: str, now: datetime, actor: Actor) -> Change:
-    """Nothing where it is that one already. Said again, the object id of the former one of that name is forgotten."""
-    known = device.signed_in_id if device.state is State.SIGNED_IN else ""
-    if (device.account, device.signed_in_id) == (account, known):
+    """Which account is intended. Said again, it was made anew: the object id that is known of that name is void."""
+    again = device.account.casefold() == account.casefold() and bool(account) and device.state is not State.SIGNED_IN
+    if (device.account, device.account_anew) == (account, again):
         return Change()
+    known = "" if again else device.signed_in_id
     fact = AccountChosen(at=now, actor=actor.id, subject=device.mac, account=account, former=device.account)
-    return Change(puts=(replace(device, account=account, signed_in_id=known),), events=(fact,))
+    fresh = replace(device, account=account, account_anew=again, signed_in_id=known)
+    return Change(puts=(fresh,), events=(fact,))
 
 
 def request_sign_in(device: Device, flow: SignIn, actor: Actor) -> Change:

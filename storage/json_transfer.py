@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self, TextIO, Union, get_args, get_origin, get_type_hints
 
+from provisioning.commands import CommandStatus
 from provisioning.errors import ProvisioningError
 from provisioning.events import Event
 from provisioning.mac import normalise
@@ -102,10 +103,15 @@ def _lines(table: str, chunk: Chunk, *, first: bool) -> Iterator[str]:
 def _without_code(table: str, plain: Plain) -> Plain:
     if table == KINDS[UploadPart].table:
         return plain | {each: [row | {"code": ""} for row in plain.get(each, [])] for each in ("rows", "bad")}
-    left_out = _LEFT_OUT.get(table, {})
-    if table == KINDS[Device].table and (sign_in := plain.get("sign_in")) and Stage(sign_in["stage"]).live:
-        left_out = left_out | {"sign_in": None}
-    return plain | left_out
+    return plain | _LEFT_OUT.get(table, {}) | (_under_way(plain) if table == KINDS[Device].table else {})
+
+
+def _under_way(plain: Plain) -> Plain:
+    """What a device is in the middle of does not go on after an import: a live sign-in, what it was asked to do."""
+    sign_in, commands = plain.get("sign_in"), plain.get("commands") or []
+    live = sign_in is not None and Stage(sign_in["stage"]).live
+    settled = [each for each in commands if each["status"] != CommandStatus.ASKED.value]
+    return {"sign_in": None if live else sign_in, "commands": settled}
 
 
 class JsonSource:

@@ -154,7 +154,7 @@ async def sign_ins_again(turn: Turn, site: str = "", again: bool = False) -> Rep
 @router.notice(MessageKind.SIGN_INS_WAITING)
 async def sign_ins_waiting(turn: Turn) -> Reply | None:
     """Devices called in and wait; nothing where somebody is at each of them, or a list came lately."""
-    if await turn.provisioning.queue_told_lately(turn.actor, turn.now - LATELY):
+    if await turn.provisioning.told_lately(turn.actor, QUEUE, turn.now - LATELY):
         return None
     waiting = await turn.provisioning.next_to_sign_in(turn.actor)
     return await sign_ins(turn) if waiting else None

@@ -14,6 +14,7 @@ from provisioning.notifications import OFFLINE
 from provisioning.service.lookup import EVERYTHING, Target
 
 router = Router()
+LATELY = timedelta(minutes=10)
 LONG_AGO = timedelta(days=30)
 
 
@@ -49,6 +50,8 @@ async def devices_offline(turn: Turn, subject: str = "") -> Reply | None:
         rollout = await turn.provisioning.rollout_in(turn.conversation.id)
         page = await turn.provisioning.silent_of(Target(site=rollout.site, tag=rollout.tag))
         return Reply(text=cards.channel_note(page)) if page.total else None
+    if await turn.provisioning.told_lately(turn.actor, OFFLINE, turn.now - LATELY):
+        return None  # that list changes by itself
     page = await turn.provisioning.silent_of(EVERYTHING)
     return await offline_now(turn) if page.total else None
 

@@ -124,6 +124,8 @@ def _contact_words(facts: DeviceFacts, now: datetime) -> str:
     device = facts.device
     if not device.provisioned:
         return ""
+    if device.cut_off:
+        return _("none: it was off the list, and needs a factory reset")
     if device.offline_since is None:
         return _("online") if facts.last_seen else ""
     words = offline_words(device, now)

@@ -59,6 +59,8 @@ def _queue_row(device: Device, again: bool, reader: str, now: datetime) -> Row:
             else _("{name} is at it since {time}", name=escape(flow.by_name), time=time)
         )
     account = brief(escape(device.account)) if device.account else _("no account yet")
+    if device.cut_off:
+        called = _("needs a factory reset first")
     return Row(
         title=_("{place}, ends {end}", place=brief(place_words(device)), end=mac_end(device.mac)),
         detail=", ".join(filter(None, (account, called, under_way))),
@@ -81,7 +83,7 @@ def _queue_buttons(queue: Queue) -> tuple[Button, ...]:
 
 def _free(queue: Queue) -> Device | None:
     """The first that nobody is at."""
-    return next((device for device in queue.devices if device.live_sign_in is None), None)
+    return next((device for device in queue.devices if device.live_sign_in is None and not device.cut_off), None)
 
 
 def _sign_in_title(device: Device) -> str:

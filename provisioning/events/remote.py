@@ -77,7 +77,7 @@ class CommandAsked(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandSettled(Event):
-    """The device's own word, `detail` in its words; or it lapsed with the device's life."""
+    """The device's own word, `detail` in its words. What lapses with a life is told by that life's end."""
 
     command: str
     status: str

@@ -28,6 +28,7 @@ from provisioning.untrusted import clean
 
 RETRY_WINDOW = timedelta(minutes=10)  # how long an Idempotency-Key is remembered
 REMEMBER_EXPIRED = timedelta(days=7)  # how long the right but late code is told from a wrong one
+JUST_DUE = timedelta(seconds=30)  # the longest that a call waits
 NOTICE = timedelta(minutes=1)  # how long it is only remembered that a device called
 REPORT_LIMIT = 64  # characters of model, serial and software
 DEVICE = Actor(id="device", name="", tenant="")
@@ -249,10 +250,14 @@ class Activation(UseCases):
         return remote.came_online(device, self.now()) if device else Change(), None
 
     def _until_due(self, device: Device, wait: float) -> float:
-        """Seconds until a command is due that was not when the device last asked, at most `wait`."""
+        """Seconds until a command is due, at most `wait`; few where one fell due between two calls of the device."""
         now = self.now()
         hours = [(each.due_at - now).total_seconds() for each in device.waiting_commands if not each.due(now)]
-        return min((wait, *hours))
+        fell_due = any(
+            each.due(now) and each.due_at != each.asked_at and now - each.due_at < JUST_DUE
+            for each in device.waiting_commands
+        )
+        return min((1.0 if fell_due else wait, wait, *hours))
 
     async def _notice(self, mac: str) -> None:
         """It called just now; kept in memory and written for all devices together, once a minute."""

@@ -12,14 +12,14 @@ from functools import partial
 from provisioning import lifecycle, remote
 from provisioning.access import Permission, require
 from provisioning.codes import masked
-from provisioning.commands import DETAIL_LIMIT, OPEN_AT_ONCE, CommandName, DeviceCommand
+from provisioning.commands import DETAIL_LIMIT, OPEN_AT_ONCE, CommandName, CommandStatus, DeviceCommand
 from provisioning.errors import DeviceRefusal, NotFound, ProvisioningError, Refused
 from provisioning.lifecycle import Step
 from provisioning.model import Actor, Change, Device, State, stored
 from provisioning.service.activation import DEVICE, Activation
 from provisioning.service.handover import Beside, Handover
 from provisioning.service.lookup import Target
-from provisioning.service.signing import TeamsSignsIn
+from provisioning.service.signing import CutOff, TeamsSignsIn
 from provisioning.texts import N_
 from provisioning.untrusted import clean
 
@@ -157,7 +157,9 @@ class Commanding(Handover, Activation):
             command = next((each for each in device.commands if each.id == command_id), None)
             if command is None or not (command.settled_at or command.due(self.now())):
                 raise CommandUnknown
-            return remote.settle(device, command, done, said, self.now()) if command.open else Change(), None
+            too_late = done and command.status is CommandStatus.WITHDRAWN  # it had done it before it was taken back
+            counts = command.open or too_late
+            return remote.settle(device, command, done, said, self.now()) if counts else Change(), None
 
         await self.unit(DEVICE, decide)
 
@@ -168,6 +170,8 @@ def can_be_asked(device: Device, name: CommandName) -> None:
         raise TeamsSignsIn(place=device.place)
     if device.state is State.WAITING_FOR_ACTIVATION:
         raise NothingThere(place=device.place)
+    if device.cut_off:
+        raise CutOff(place=device.place)
     if name is CommandName.SIGN_OUT and not lifecycle.can(device, Step.SIGN_OUT):
         raise NotSignedIn(place=device.place)
 

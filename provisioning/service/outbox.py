@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from provisioning import notifications
 from provisioning.errors import Conflict, DeliveryError, Duplicate, Rejected, Unreachable
 from provisioning.jobs import Job
-from provisioning.model import Change, Device, MessageKind, MessageStatus, OutboxMessage, Person, Post
-from provisioning.notifications import edit, settled, tell
+from provisioning.model import Actor, Change, Device, MessageKind, MessageStatus, OutboxMessage, Person, Post
+from provisioning.notifications import BOARDS, edit, settled, tell
 from provisioning.service.people import SERVICE, People
 from provisioning.uploads import Upload
 
@@ -59,7 +59,8 @@ class Outbox(People):
     async def _settle(self, message: OutboxMessage, post: Post | None) -> None:
         async def decide() -> tuple[Change, None]:
             known = await self.store.get(Post, post.key) if post else None
-            return Change(puts=(message, *([_standing(post, known)] if post else []))), None
+            former = await self._former(post) if post and post.subject in BOARDS.values() else ()
+            return Change(puts=(message, *([_standing(post, known)] if post else [])), deletes=former), None
 
         await self.unit(SERVICE, decide)
         if post:
@@ -86,10 +87,16 @@ class Outbox(People):
         return await self._catch_up(post)
 
     async def _former(self, post: Post) -> tuple[Post, ...]:
-        if post.conversation.personal:
+        """A channel has one card, and so has each reader of a list of many: the newest."""
+        if post.conversation.personal and post.subject not in BOARDS.values():
             return ()
-        rows = (await self.store.find(Post, subject=post.subject, limit=20)).rows
-        return tuple(row for row in rows if row.key != post.key and row.conversation.id == post.conversation.id)
+        rows = (await self.store.find(Post, subject=post.subject, conversation=post.conversation.id, limit=20)).rows
+        return tuple(row for row in rows if row.key != post.key)
+
+    async def told_lately(self, actor: Actor, board: str, since: datetime) -> bool:
+        """Whether a list that is kept up to date was posted to them since then: no further push."""
+        rows = (await self.store.find(Post, subject=board, reader=actor.id, limit=1)).rows
+        return bool(rows) and rows[0].posted_at >= since
 
     async def _catch_up(self, post: Post) -> None:
         """What changed between drawing and remembering would else be missed."""

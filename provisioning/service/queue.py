@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from provisioning import lifecycle, remote
 from provisioning.access import Permission, require
-from provisioning.errors import NothingMatches, OutOfDate, ProvisioningError
+from provisioning.errors import NothingMatches, OutOfDate, Refused
 from provisioning.lifecycle import Step
-from provisioning.model import Actor, Change, Device, MessageKind, Person, Post, Record, State
-from provisioning.notifications import QUEUE, tell
+from provisioning.model import Actor, Change, Device, MessageKind, Person, Record, State
+from provisioning.notifications import tell
 from provisioning.service.finding import PAGE
 from provisioning.service.lookup import EVERYTHING, Target
 from provisioning.service.signing import AccountNeeded, NotAnAccount, SignInFacts, Signing
@@ -21,6 +20,7 @@ from provisioning.texts import N_
 
 IDLE = 2  # codes in a row that nobody typed, after which a run stands still
 LOOKED_AT = 100
+MOST_SKIPPED = 1000  # of a run that are counted as waiting on
 DONE, STOPPED, NOBODY = "done", "stopped", "nobody_types"  # why a run stands still, beside the provider's codes
 # What would end the next sign-in as well: the run stands still until somebody mended it.
 STANDSTILL = frozenset(
@@ -99,11 +99,6 @@ class SignInQueue(Signing):
         )
         return site if same == total else ""
 
-    async def queue_told_lately(self, actor: Actor, since: datetime) -> bool:
-        """Whether a list that is kept up to date was posted to them since then: no further push."""
-        rows = (await self.store.find(Post, subject=QUEUE, reader=actor.id, limit=1)).rows
-        return bool(rows) and rows[0].posted_at >= since
-
     async def next_to_sign_in(self, actor: Actor, near: str = "") -> Device | None:
         """The first that waits and is nobody else's just now: of the site of the device `near`, else of all."""
         require(actor, Permission.SIGN_IN)
@@ -171,8 +166,11 @@ class SignInQueue(Signing):
         return Turn(run, facts, await self._left(run))
 
     async def _left(self, run: SignInRun) -> int:
-        total = await self.store.count(Device, **_question(await self._target_of(run), run.again))
-        return max(total - len(run.skipped) - (1 if run.mac and run.on else 0), 0)
+        question = _question(await self._target_of(run), run.again)
+        total = await self.store.count(Device, **question)
+        skipped = (await self.store.get_many(Device, run.skipped[-MOST_SKIPPED:])).values()
+        wait = sum(1 for device in skipped if device.state.value == question["state"] and not device.removed)
+        return max(total - wait - (1 if run.mac and run.on else 0), 0)
 
     async def _target_of(self, run: SignInRun) -> Target:
         try:
@@ -215,25 +213,29 @@ class SignInQueue(Signing):
 
     async def _decide_next(self, actor: Actor, run: SignInRun, own: str = "") -> tuple[Change, SignInRun]:
         target = await self._target_of(run)
-        async for device in self._unclaimed(target, run.again, run.skipped, own):
+        async for device in self._unclaimed(target, run.again, run.skipped, (own, actor.id)):
             try:
                 change = await self._decide_request(actor, device)
             except (AccountNeeded, NotAnAccount):
                 change = Change()  # its card asks for the account first
-            except ProvisioningError:
+            except Refused:
                 continue
             return change, replace(run, mac=device.mac)
         return Change(), replace(run, mac="", paused=DONE)
 
     async def _unclaimed(
-        self, target: Target, again: bool = False, skipped: Collection[str] = (), own: str = ""
+        self, target: Target, again: bool = False, skipped: Collection[str] = (), own: tuple[str, str] = ("", "")
     ) -> AsyncIterator[Device]:
-        """Those that wait and are nobody else's just now; `own` is theirs, even with a code that is still shown."""
+        """Those that wait, can be reached and are nobody's just now; `own`, a MAC and whose, even with a code of theirs
+        that is still shown.
+        """
         question, after = _question(target, again), None
         while True:
             page = await self.store.find(Device, after=after, limit=LOOKED_AT, **question)
             for device in page.rows:
-                if device.mac not in skipped and (device.live_sign_in is None or device.mac == own):
+                flow = device.live_sign_in
+                free = flow is None or (device.mac, flow.by) == own
+                if free and device.mac not in skipped and not device.cut_off:
                     yield device
             if (after := page.after) is None:
                 return

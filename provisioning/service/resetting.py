@@ -86,7 +86,7 @@ class Resetting(NearMisses):
         Its technician, who may stand in front of it, is asked, else the admins: at most hourly, whoever calls. Returns
         whether it was another device's code.
         """
-        with suppress(InvalidCode):  # a device's own token is refused before its code is read
+        with suppress(InvalidCode):  # none is given where a device's own token was refused
             if await super().diagnose(mac, code, source):
                 return True
         caller = await self.store.get(Device, normalise(mac))

@@ -45,6 +45,16 @@ class TeamsSignsIn(Refused):
     message = N_("{place} belongs to the Teams admin centre: it is signed in, signed out and restarted there.")
 
 
+class CutOff(Refused):
+    code = "cut_off"
+    message = N_("{place} was off the list, so nothing reaches it any more until it is reset. Say: reset {place}")
+
+
+class TooManySignIns(Refused):
+    code = "too_many_sign_ins"
+    message = N_("{count} sign-ins are under way, which is the most. Try again when some of them are over.")
+
+
 class AccountNeeded(BadInput):
     code = "account_needed"
     field = "account"
@@ -130,6 +140,8 @@ class Signing(Lookup):
 
     async def _decide_request(self, actor: Actor, device: Device, account: str = "") -> Change:
         can_be_signed_in(device)
+        if await self.count_sign_ins() >= AT_ONCE:
+            raise TooManySignIns(count=AT_ONCE)
         if not (wanted := account or device.account):
             raise AccountNeeded(place=device.place)
         wanted = _account(wanted)
@@ -147,7 +159,7 @@ class Signing(Lookup):
         """The object id of an account, where Teams or a former sign-in told it; empty where nobody did."""
         if device.signed_in_id and device.signed_in_as.casefold() == account.casefold():
             return device.signed_in_id
-        if not self.policy.teams_accounts:
+        if not self.policy.teams_accounts or device.account_anew:
             return ""
         people = (await self.store.find(Person, upn=account.casefold(), limit=2)).rows
         known = [person.id for person in people if not person.id.startswith(PENDING)]
@@ -316,6 +328,8 @@ def can_be_signed_in(device: Device) -> None:
         raise TeamsSignsIn(place=device.place)
     if device.state is State.WAITING_FOR_ACTIVATION:
         raise NotCalledInYet(place=device.place)
+    if device.cut_off:
+        raise CutOff(place=device.place)
     if not lifecycle.can(device, Step.SIGN_IN):
         raise AlreadySignedIn(place=device.place, account=device.signed_in_as)
 

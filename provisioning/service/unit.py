@@ -61,6 +61,7 @@ from provisioning.texts import Speech
 T = TypeVar("T")
 
 TRIES = 32  # re-runs of a unit whose records somebody else was changing at the same moment
+BOARDS_PER_SUBJECT = 200  # lists of many that are: one for each admin
 POSTS_PER_SUBJECT = 20  # the newest cards of one thing that are kept up to date
 SAMPLES = (
     ("0281B6100001", "Samples/1/1.01"),
@@ -289,7 +290,8 @@ class UseCases:
         posts: dict[str, Post] = {}
         for subject in (*subjects, *channels):
             await asyncio.sleep(0)  # others get their turns
-            for post in (await self.store.find(Post, subject=subject, limit=POSTS_PER_SUBJECT)).rows:
+            limit = BOARDS_PER_SUBJECT if subject in notifications.BOARDS.values() else POSTS_PER_SUBJECT
+            for post in (await self.store.find(Post, subject=subject, limit=limit)).rows:
                 posts[post.key] = post
         return tuple(posts.values())
 

@@ -33,7 +33,7 @@ ANYBODY = {
     "search": "finds only what the actor may see",
     "once": "marks that a wish was heard; what it wishes for requires its own right",
     "astray": "answers None for whatever is not in the actor's own hands",
-    "queue_told_lately": "asks about the actor's own cards",
+    "told_lately": "asks about the actor's own cards",
     "doubted": "answers None for whatever the actor may not see",
     "redraw_job": "answers None for whatever the actor may not see",
 }

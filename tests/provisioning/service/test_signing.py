@@ -470,11 +470,10 @@ async def test_admins_are_told_together_and_a_list_that_stands_follows(floor: Wo
     assert (told.recipient, told.subject) == (DANA, "") and told.due_at == floor.clock.now() + timedelta(seconds=30)
 
     dana = await floor.dana()
-    assert not await floor.core.queue_told_lately(dana, floor.clock.now() - timedelta(minutes=10))
+    assert not await floor.core.told_lately(dana, QUEUE, floor.clock.now() - timedelta(minutes=10))
     post = await floor.shows(DANA, QUEUE, view="sign_ins_again")
-    assert isinstance(post, Post) and await floor.core.queue_told_lately(
-        dana, floor.clock.now() - timedelta(minutes=10)
-    )
+    assert isinstance(post, Post)
+    assert await floor.core.told_lately(dana, QUEUE, floor.clock.now() - timedelta(minutes=10))
     await floor.delivers()
     await begins(floor)
     [edit] = await floor.told(MessageKind.EDIT)
