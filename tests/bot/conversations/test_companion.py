@@ -88,7 +88,7 @@ async def test_what_the_screen_shows_is_asked_and_the_mounting_can_stand_alone(
 ) -> None:
     await sam.presses("Confirm install")
     again = await sam.presses("Save", note="socket is loose")
-    assert "Not ticked. If the screen does not show Contoso yet, choose Mounting only." in again.texts
+    assert "Not ticked. If it does not show that yet, choose Mounting only." in again.texts
     assert again.inputs["note"]["value"] == "socket is loose"
     assert (await house.record(A)).installed is None
     saved = await sam.presses("Mounting only")
