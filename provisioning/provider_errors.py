@@ -11,7 +11,7 @@ from provisioning.texts import N_, _
 
 
 class ProviderError(ProvisioningError):
-    """`detail`, an AADSTS number, minutes, an account, is shown in the sentence or under it: never a code or a token."""
+    """`detail`, an AADSTS number, minutes, an account, stands in the sentence or under it: never a code or a token."""
 
     code = "provider_error"
     message = N_("The identity provider did not do what it should. Try again; if it stays so, ask your operator.")
