@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-OPEN_AT_ONCE = 5  # commands that wait for one device
 SETTLED_KEPT = 5  # the latest outcomes that stay in a device's record; all are in the audit
 DETAIL_LIMIT = 200  # characters of what a device says to a command
 

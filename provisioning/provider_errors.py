@@ -7,19 +7,29 @@ from typing import ClassVar
 
 from provisioning.errors import ProvisioningError
 from provisioning.signin import Stage
-from provisioning.texts import N_
+from provisioning.texts import N_, _
 
 
 class ProviderError(ProvisioningError):
-    """`detail` goes on the card as it is: an AADSTS number, minutes, an address. Never a code or a token."""
+    """`detail`, an AADSTS number, minutes, an account, stands in the sentence or under it: never a code or a token."""
 
     code = "provider_error"
-    message = N_("The identity provider did not do what it should.")
+    message = N_("The identity provider did not do what it should. Try again; if it stays so, ask your operator.")
     stage: ClassVar[Stage] = Stage.FAILED
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail=detail)
         self.detail = detail
+
+    @property
+    def sentence(self) -> str:
+        if self.detail and self.message == ProviderError.message:
+            return _(
+                "The identity provider did not do what it should. Try again; if it stays so, tell your operator "
+                "this: {detail}",
+                detail=self.detail,
+            )
+        return super().sentence
 
 
 # ------------------------------------------------------------------ not the end

@@ -142,8 +142,9 @@ def _over(
 
 
 def ask(device: Device, command: DeviceCommand, actor: Actor) -> Change:
-    """The device finds it with its next call."""
-    fresh = replace(device, commands=bounded((*device.commands, command)))
+    """The device finds it with its next call. One of the same id that waits already is moved to this one's hour."""
+    others = (each for each in device.commands if each.id != command.id)
+    fresh = replace(device, commands=bounded((*others, command)))
     fact = CommandAsked(
         at=command.asked_at, actor=actor.id, subject=device.mac, command=command.name.value, due_at=command.due_at
     )
@@ -174,6 +175,15 @@ def withdraw(device: Device, command: DeviceCommand, now: datetime, actor: Actor
     kept = _with(device, replace(command, status=CommandStatus.WITHDRAWN, settled_at=now))
     fact = CommandWithdrawn(at=now, actor=actor.id, subject=device.mac, command=command.name.value)
     return Change(puts=(kept,), events=(fact,))
+
+
+def withdraw_all(device: Device, now: datetime, actor: Actor) -> Change:
+    """Whatever it was asked for and has not done yet."""
+    kept, facts = device, list[Event]()
+    for command in device.waiting_commands:
+        kept = _with(kept, replace(command, status=CommandStatus.WITHDRAWN, settled_at=now))
+        facts.append(CommandWithdrawn(at=now, actor=actor.id, subject=device.mac, command=command.name.value))
+    return Change(puts=(kept,), events=tuple(facts)) if facts else Change()
 
 
 def _with(device: Device, command: DeviceCommand) -> Device:

@@ -24,11 +24,11 @@ router = Router()
 REMOTE = (Permission.SIGN_IN,)
 
 
-@router.command("sign out <target>", needs=REMOTE)
+@router.command("sign out <target> [at <time>]", needs=REMOTE)
 @router.action("sign_out")
-async def sign_out(turn: Turn, target: str, sure: bool = False) -> Reply:
-    """Ask a device, or all of a site or tag, to forget its account; it does so with its next call."""
-    return await _ask(turn, CommandName.SIGN_OUT, target, sure=sure)
+async def sign_out(turn: Turn, target: str, time: str = "", sure: bool = False) -> Reply:
+    """Ask a device, or all of a site or tag, to forget its account: with its next call, or at a time."""
+    return await _ask(turn, CommandName.SIGN_OUT, target, time, sure=sure)
 
 
 @router.command("restart <target> [at <time>]", needs=REMOTE)
@@ -38,19 +38,25 @@ async def restart(turn: Turn, target: str, time: str = "", sure: bool = False) -
     return await _ask(turn, CommandName.RESTART, target, time, sure=sure)
 
 
-@router.command("diagnose <device>", needs=REMOTE)
+@router.command("diagnose <target> [at <time>]", needs=REMOTE)
 @router.action("diagnose")
-async def diagnose(turn: Turn, device: str) -> Reply:
-    """Ask a device how it is; its note comes to you."""
-    asked = await turn.provisioning.ask_device(turn.actor, device, CommandName.DIAGNOSTICS)
-    return _told(turn, asked, again=not asked.fresh)
+async def diagnose(turn: Turn, target: str, time: str = "", sure: bool = False) -> Reply:
+    """Ask a device, or all of a site or tag, how it is, now or at a time; its note comes to you."""
+    return await _ask(turn, CommandName.DIAGNOSTICS, target, time, sure=sure)
 
 
-@router.command("take back <device>", needs=REMOTE)
+@router.command("take back <target>", needs=REMOTE)
 @router.action("take_back")
-async def take_back(turn: Turn, device: str, command: str = "") -> Reply:
-    """Take back what you asked a device for last, if it has not done it yet."""
-    return _told(turn, await turn.provisioning.take_back(turn.actor, device, command))
+async def take_back(turn: Turn, target: str, command: str = "", sure: bool = False) -> Reply:
+    """Take back what you asked a device for last, or all of a site or tag for, and is not done yet."""
+    meant = await turn.provisioning.target(turn.actor, target)
+    if meant.device:
+        return _told(turn, await turn.provisioning.take_back(turn.actor, meant.device.mac, command))
+    count = await turn.provisioning.how_many_wait(turn.actor, meant)
+    if count > 1 and not sure:
+        return Reply(card=cards.take_back_first(meant, count))
+    count = await turn.provisioning.take_back_many(turn.actor, meant) if count else 0
+    return Reply(card=cards.taken_back_many(meant, count))
 
 
 async def _ask(turn: Turn, name: CommandName, target: str, time: str = "", *, sure: bool) -> Reply:

@@ -13,10 +13,11 @@ from cards.views import signing as cards
 from cards.views.people import access_ended
 from provisioning.access import Permission, allowed
 from provisioning.errors import BadInput, DeviceNotFound, NearMiss, NothingMatches
+from provisioning.lifecycle import companion
 from provisioning.model import Device, MessageKind
 from provisioning.notifications import GRAVE, QUEUE
 from provisioning.service import queue
-from provisioning.service.signing import AccountNeeded, NotAnAccount, OneDeviceOnly, SignInFacts
+from provisioning.service.signing import AccountNeeded, NotAnAccount, OneDeviceOnly, SignInFacts, TeamsSignsIn
 from provisioning.signin import Stage
 
 router = Router()
@@ -31,6 +32,8 @@ LATELY = timedelta(minutes=10)  # a list that was posted since is kept up to dat
 async def account(turn: Turn, device: str, account: str = "") -> Reply:
     """Say which account is to be signed in on a device; none takes it away; without one it is shown."""
     found, account = await turn.provisioning.device_and_rest(turn.actor, f"{device} {account}")
+    if companion(found):
+        raise TeamsSignsIn(place=found.place)
     if account:
         found = await turn.provisioning.choose_account(turn.actor, found.mac, account)
     return _account(turn, found)
@@ -107,7 +110,13 @@ async def sign_in_again(turn: Turn, mac: str, flow: str) -> Reply | None:
     try:
         return await _shown(turn, await turn.provisioning.sign_in_facts(turn.actor, mac, flow))
     except (DeviceNotFound, NearMiss):
-        return await gone(turn, mac)
+        return await _left_off(turn, mac)
+
+
+async def _left_off(turn: Turn, mac: str) -> Reply:
+    """The device went in the middle of it: a run stands still until it is told to go on."""
+    reply, run = await gone(turn, mac), _at(await turn.provisioning.turn_of(turn.actor), mac)
+    return replace(reply, card=cards.gone_card(reply.card, mac, run=run is not None)) if reply.card else reply
 
 
 @router.command("cancel sign in <device>", needs=SIGN_IN)

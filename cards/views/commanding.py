@@ -101,19 +101,14 @@ def words_of(command: DeviceCommand) -> str:
 def _buttons(device: Device, command: DeviceCommand) -> tuple[Button, ...]:
     data = {"device": device.mac}
     if command.open:
-        return (Button("take_back", _("Take back"), {**data, "command": command.id}),)
+        return (Button("take_back", _("Take back"), {"target": device.mac, "command": command.id}),)
     show = Button("device", _("Show it"), data)
     if command.status is CommandStatus.FAILED:
-        again = Button(VERBS[command.name], _("Try again"), {_target(command.name): device.mac}, style=Style.POSITIVE)
+        again = Button(VERBS[command.name], _("Try again"), {"target": device.mac}, style=Style.POSITIVE)
         return (again, show)
     if command.name is CommandName.SIGN_OUT and command.status is CommandStatus.DONE:
         return (Button("sign_in", _("Sign in"), data, style=Style.POSITIVE), show)
     return (show,)
-
-
-def _target(name: CommandName) -> str:
-    """Diagnostics are asked of one device; everything else of a site or tag as well."""
-    return "device" if name is CommandName.DIAGNOSTICS else "target"
 
 
 def _typed(device: Device, command: DeviceCommand) -> tuple[str, ...]:
@@ -129,58 +124,100 @@ def _typed(device: Device, command: DeviceCommand) -> tuple[str, ...]:
 
 # ------------------------------------------------------------------ many devices
 
+_QUESTIONS: Mapping[CommandName, tuple[str, str]] = {  # at once, and at an hour
+    CommandName.SIGN_OUT: (
+        N_("Sign out {n} devices of {title}?"),
+        N_("Sign out {n} devices of {title} at {time}?"),
+    ),
+    CommandName.RESTART: (
+        N_("Restart {n} devices of {title} now?"),
+        N_("Restart {n} devices of {title} at {time}?"),
+    ),
+    CommandName.DIAGNOSTICS: (
+        N_("Ask {n} devices of {title} how they are?"),
+        N_("Ask {n} devices of {title} at {time} how they are?"),
+    ),
+}
+_MEANS: Mapping[CommandName, str] = {
+    CommandName.SIGN_OUT: N_("Nobody can use them until somebody signs them in again; that needs nobody on site."),
+    CommandName.RESTART: N_("Calls that are going on there end."),
+    CommandName.DIAGNOSTICS: N_("Each of them answers with a note, and each note is a message to you."),
+}
+_YES: Mapping[CommandName, str] = {
+    CommandName.SIGN_OUT: N_("Sign out"),
+    CommandName.RESTART: N_("Restart"),
+    CommandName.DIAGNOSTICS: N_("Ask them"),
+}
+
 
 def ask_first(name: CommandName, target: Target, count: int, at: datetime | None, now: datetime) -> Notice:
     """Before more than one device is asked."""
     data = {"target": target.word, "sure": "true", **({"time": at.isoformat()} if at else {})}
-    title, button = (
-        (_restart_question(target, count, at, now), _("Restart"))
-        if name is CommandName.RESTART
-        else (_sign_out_question(target, count), _("Sign out"))
-    )
-    again = _("Nobody can use them until somebody signs them in again; that needs nobody on site.")
+    words = {"n": count, "title": escape(target.title)}
+    now_or_then = _QUESTIONS[name][1 if at else 0]
+    style = Style.POSITIVE if name is CommandName.DIAGNOSTICS else Style.DESTRUCTIVE
     return Notice(
-        title=title,
-        lines=(again,) if name is CommandName.SIGN_OUT else (_("Calls that are going on there end."),),
-        buttons=(Button(VERBS[name], button, data, style=Style.DESTRUCTIVE), cancel()),
+        title=_(now_or_then, time=until(at, now) if at else "", **words),
+        lines=(_(_MEANS[name]),),
+        buttons=(Button(VERBS[name], _(_YES[name]), data, style=style), cancel()),
         small=(_("Or type it for one device: {typed}", typed=_(TYPED[name], place="2.14").partition(": ")[2]),),
     )
-
-
-def _restart_question(target: Target, count: int, at: datetime | None, now: datetime) -> str:
-    words = {"n": count, "title": escape(target.title)}
-    if at:
-        return _("Restart {n} devices of {title} at {time}?", time=until(at, now), **words)
-    return _("Restart {n} devices of {title} now?", **words)
-
-
-def _sign_out_question(target: Target, count: int) -> str:
-    return _("Sign out {n} devices of {title}?", n=count, title=escape(target.title))
 
 
 def asked_many(name: CommandName, target: Target, count: int, at: datetime | None, now: datetime) -> Notice:
     """What was asked of how many."""
     if not count:
         return Notice(title=_("Nothing new: they were asked already"))
-    done = (
-        ngettext("{n} device asked to restart", "{n} devices asked to restart", count)
-        if name is CommandName.RESTART
-        else ngettext("{n} device asked to sign out", "{n} devices asked to sign out", count)
-    )
     when = (_("They are to do so at {time}.", time=until(at, now)),) if at else ()
     return Notice(
-        title=_("{asked}: {title}", asked=done, title=escape(target.title)),
+        title=_("{asked}: {title}", asked=_asked_words(name, count), title=escape(target.title)),
         lines=(*when, _("Each finds it with its next call. Its own card says what came of it.")),
-        buttons=(Button("devices", _("Show them"), {"words": target.scope}),),
-        small=(_("Or type: take back and one of them"),),
+        buttons=(_show_them(target),),
+        small=(_("Or type: take back {place}", place=escape(target.word)),),
     )
+
+
+def _asked_words(name: CommandName, count: int) -> str:
+    if name is CommandName.RESTART:
+        return ngettext("{n} device asked to restart", "{n} devices asked to restart", count)
+    if name is CommandName.SIGN_OUT:
+        return ngettext("{n} device asked to sign out", "{n} devices asked to sign out", count)
+    return ngettext("{n} device asked how it is", "{n} devices asked how they are", count)
+
+
+def _show_them(target: Target) -> Button:
+    return Button("devices", _("Show them"), {"words": target.scope})
 
 
 def nothing_to_ask(name: CommandName, target: Target) -> Notice:
-    title = escape(target.title)
+    title, word = escape(target.title), escape(target.word)
     if name is CommandName.SIGN_OUT:
-        return Notice(title=_("No device of {title} is signed in", title=title))
-    return Notice(title=_("No device of {title} has called in yet", title=title))
+        said, typed = _("No device of {title} is signed in", title=title), _("Or type: sign in {place}", place=word)
+    else:
+        said, typed = _("No device of {title} has called in yet", title=title), _("Or type: issue {place}", place=word)
+    return Notice(title=said, buttons=(_show_them(target),), small=(typed,))
+
+
+def take_back_first(target: Target, count: int) -> Notice:
+    """Before it is taken back from more than one device."""
+    data = {"target": target.word, "sure": "true"}
+    return Notice(
+        title=_("Take back what {n} devices of {title} are asked for?", n=count, title=escape(target.title)),
+        lines=(_("What they have done already stays done."),),
+        buttons=(Button("take_back", _("Take back"), data, style=Style.DESTRUCTIVE), cancel()),
+        small=(_("Or type it for one device: {typed}", typed="take back 2.14"),),
+    )
+
+
+def taken_back_many(target: Target, count: int) -> Notice:
+    title = escape(target.title)
+    if not count:
+        return Notice(title=_("No device of {title} is asked for anything", title=title))
+    return Notice(
+        title=ngettext("Taken back of {n} device: {title}", "Taken back of {n} devices: {title}", count, title=title),
+        lines=(_("What was on its way to a device already may still be done."),),
+        buttons=(_show_them(target),),
+    )
 
 
 # ------------------------------------------------------------------ on the device's card

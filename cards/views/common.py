@@ -155,13 +155,15 @@ def installed_words(device: Device, organisation: str = "") -> str:
         return _("not confirmed")
     said = _("{name} {time}", name=escape(word.by_name), time=clock(word.at))
     if word.screen:
-        return screen_words(organisation, said)
+        return _screen_words(device, organisation, said)
     if room := device.elsewhere:
         said = _("{said}, in {room}", said=said, room=escape(room))
     return _("{said}, mounting only", said=said) if word.mounting_only else said
 
 
-def screen_words(organisation: str, said: str) -> str:
+def _screen_words(device: Device, organisation: str, said: str) -> str:
+    if device.type == SIP:
+        return _("its display showed that it is registered, says {said}", said=said)
     shown = escape(organisation) or _("the name of the organisation")
     return _("the screen showed {organisation}, says {said}", organisation=shown, said=said)
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from cards.view import Button, CodeCard, ListCard, Notice, Row, Style, Tone, View
 from cards.views.common import (
+    SIP,
     answer_words,
     brief,
     dial_words,
@@ -71,6 +72,8 @@ def _push(job: Job, *, upcoming: bool) -> str:
 
 def _how(device: Device, organisation: str) -> str:
     how = how_words(device)
+    if companion(device) and device.type == SIP:
+        return how
     if companion(device):
         shows = escape(organisation)
         then = _("Then Microsoft's sign-in page shows {organisation}: confirm that here.", organisation=shows)

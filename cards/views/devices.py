@@ -185,7 +185,7 @@ def _remote_buttons(device: Device) -> list[Button]:
     """The next step from afar."""
     asked = next((each for each in device.waiting_commands if each.name is CommandName.SIGN_OUT), None)
     if asked:
-        return [Button("take_back", _("Take back"), {"device": device.mac, "command": asked.id})]
+        return [Button("take_back", _("Take back"), {"target": device.mac, "command": asked.id})]
     if can(device, Step.SIGN_OUT):
         return [Button("sign_out", _("Sign out"), {"target": device.mac})]
     return [Button("sign_in", _("Sign in"), {"device": device.mac}, style=Style.POSITIVE)]

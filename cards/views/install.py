@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from cards.view import Button, Fact, FormCard, Input, Notice, Style, TextInput, ToggleInput, Tone
-from cards.views.common import installed_words, place_words, what_and_mac
+from cards.views.common import SIP, installed_words, place_words, what_and_mac
 from cards.views.photos import skip
 from cards.words import clock, escape
 from provisioning.errors import BadInput
@@ -37,7 +37,7 @@ def install_form(
         ToggleInput(id="checked", label=_("Check"), title=_("Mounted, cabled, screen on"), value=True),
     ]
     if companion(device):
-        shows, error = _("The screen shows {organisation}", organisation=escape(organisation)), errors.get("screen", "")
+        shows, error = _shows(device, organisation), errors.get("screen", "")
         inputs.insert(1, ToggleInput(id="screen", label=_("Screen"), title=shows, value=screen, error=error))
     return FormCard(
         title=_("Confirm install"),
@@ -48,6 +48,12 @@ def install_form(
         subject=device.mac,
         revision=device.version,
     )
+
+
+def _shows(device: Device, organisation: str) -> str:
+    if device.type == SIP:
+        return _("The display shows that it is registered")
+    return _("The screen shows {organisation}", organisation=escape(organisation))
 
 
 def _save_buttons(device: Device, data: Mapping[str, str]) -> tuple[Button, ...]:
@@ -126,6 +132,8 @@ def _standing(saved: Saved, now: datetime, organisation: str) -> str:
     if saved.word.screen:
         word = installed_words(saved.device, organisation)
         return _("{place}: installed; {word}.", place=place, word=word)
+    if companion(saved.device) and saved.device.type == SIP:
+        return _("{place}: mounted; whether its display shows that it is registered was not said.", place=place)
     if companion(saved.device):
         return _(
             "{place}: mounted; whether the screen shows {organisation} was not said.",

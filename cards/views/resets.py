@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from cards.view import Button, FormCard, Notice, Style, TextInput, Tone
-from cards.views.common import cancel, danger, place_words, reset_words, state_words, what_and_mac
+from cards.views.common import cancel, danger, place_words, reset_words, site_and_place, state_words, what_and_mac
 from cards.words import clock, escape
 from provisioning.errors import BadInput
 from provisioning.model import Device
@@ -17,7 +17,7 @@ def reset_form(outlook: ResetOutlook, fault: BadInput | None = None) -> FormCard
     """Confirmed by typing, because nobody can take it back."""
     device, digits = outlook.device, outlook.digits
     return FormCard(
-        title=_("Reset {place}?", place=_near(device)),
+        title=_("Reset {place}?", place=site_and_place(device)),
         lines=(
             _(
                 "A provisioned device cannot be provisioned again until it is reset to factory settings. This ends its "
@@ -43,11 +43,6 @@ def reset_form(outlook: ResetOutlook, fault: BadInput | None = None) -> FormCard
         subject=device.mac,
         revision=device.version,
     )
-
-
-def _near(device: Device) -> str:
-    """`Oslo 2.14`."""
-    return escape(f"{device.site} {device.place}" if device.site != device.place else device.place)
 
 
 def reset_card(device: Device, technician: str, at: datetime, now: datetime) -> Notice:

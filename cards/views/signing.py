@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from cards.view import Button, CodeCard, Fact, Style, Tone
-from cards.views.common import KINDS, place_words, site_and_place, what
+from cards.view import Button, CodeCard, Fact, Style, Tone, View
+from cards.views.common import KINDS, SIP, place_words, site_and_place, what
 from cards.words import clock, escape, mac_dashed, user_code_groups
 from provisioning.lifecycle import Step, can
 from provisioning.model import Device
@@ -93,7 +93,7 @@ def _ends_words(flow: SignIn, now: datetime) -> str:
 
 def _how(device: Device, flow: SignIn) -> str:
     where = _("Type it at {page} yourself, in any browser.", page=escape(page_words(flow.page)))
-    return f"{where} {_('On the phone itself nothing is typed.')}" if device.type == "sip" else where
+    return f"{where} {_('On the phone itself nothing is typed.')}" if device.type == SIP else where
 
 
 def page_words(page: str) -> str:
@@ -194,7 +194,7 @@ def _sentence(flow: SignIn) -> str:
 
 
 def _why_signed_in(device: Device, flow: SignIn, around: Around) -> str:
-    if device.type == "sip":
+    if device.type == SIP:
         return _("Nothing else is needed on the phone.")
     return _("The {kind} learns it with its next call; nobody has to be there.", kind=_kind(device))
 
@@ -206,7 +206,7 @@ def _why_ended(device: Device, flow: SignIn, around: Around) -> str:
 def _why_cancelled(device: Device, flow: SignIn, around: Around) -> str:
     time = clock(flow.ended_at or around.now, around.now)
     if flow.why == "gone":
-        return _("The device was reset or taken off the list {time}. The code is worth nothing here.", time=time)
+        return _why_gone(device, flow, time)
     if flow.why == "by_other":
         return _("By {name} {time}. The code is worth nothing here.", name=escape(flow.detail), time=time)
     if flow.why:
@@ -214,6 +214,14 @@ def _why_cancelled(device: Device, flow: SignIn, around: Around) -> str:
     if flow.by == around.reader:
         return _("By you {time}. The code is worth nothing here.", time=time)
     return _("By {name} {time}. The code is worth nothing here.", name=escape(flow.by_name), time=time)
+
+
+def _why_gone(device: Device, flow: SignIn, time: str) -> str:
+    if not device.provisioned:
+        return _("The device was reset {time}: a new life began, and it needs a code first.", time=time)
+    if flow.ended_at and device.provisioned_at and device.provisioned_at > flow.ended_at:
+        return _("The device was reset {time}, and has called in again since.", time=time)
+    return _("The device was taken off the list {time}. The code is worth nothing here.", time=time)
 
 
 def _why_blocked(device: Device, flow: SignIn, around: Around) -> str:
@@ -255,10 +263,12 @@ WHY: Mapping[Stage, Callable[[Device, SignIn, Around], str]] = {
 
 def _over_buttons(stage: Stage, device: Device, flow: SignIn, around: Around) -> tuple[Button, ...]:
     """One goes on by itself with the next device, unless its run stands still or somebody interfered."""
-    following = Button("sign_in_next", _("Next device"), {"device": device.mac})
-    if stage is Stage.SIGNED_IN:
-        return (_first(following),) if around.others else ()
-    again = () if not can(device, Step.SIGN_IN) else (_again(stage, device, flow),)
+    signed_in = stage is Stage.SIGNED_IN
+    style = Style.POSITIVE if signed_in else Style.DEFAULT
+    following = Button("sign_in_next", _("Next device"), {"device": device.mac}, style=style)
+    if signed_in:
+        return (following,) if around.others else ()
+    again = (_again(stage, device, flow),) if can(device, Step.SIGN_IN) else _code_first(device)
     if around.run and around.run.run.paused:
         return (go_on(), Button("sign_in_stop", _("Stop")))
     if around.run:
@@ -271,8 +281,15 @@ def _again(stage: Stage, device: Device, flow: SignIn) -> Button:
     return Button("sign_in", title, {"device": device.mac, "flow": flow.id}, style=Style.POSITIVE)
 
 
-def _first(button: Button) -> Button:
-    return Button(button.verb, button.title, button.data, style=Style.POSITIVE)
+def _code_first(device: Device) -> tuple[Button, ...]:
+    """What begins a new life."""
+    if not _needs_code(device):
+        return ()
+    return (Button("issue", _("Issue code"), {"target": device.mac}, style=Style.POSITIVE),)
+
+
+def _needs_code(device: Device) -> bool:
+    return not device.provisioned and can(device, Step.ISSUE_CODE)
 
 
 def go_on() -> Button:
@@ -281,16 +298,31 @@ def go_on() -> Button:
 
 def _over_small(stage: Stage, device: Device, flow: SignIn, around: Around) -> tuple[str, ...]:
     place = escape(device.place)
-    detail = (escape(flow.detail),) if stage is Stage.BLOCKED and flow.detail else ()
+    detail = _detail(stage, device, flow, around)
     if stage is Stage.SIGNED_IN:
         return (_("Or type: sign in next"),) if around.others else ()
+    if not can(device, Step.SIGN_IN):
+        return (*detail, *_code_typed(device, around))
     if around.run:
         return (*detail, _("Or type: sign in go on, sign in stop, sign in {place}", place=place))
-    if not can(device, Step.SIGN_IN):
-        return detail
     if stage is Stage.WRONG_ACCOUNT:
         return (_("Or type: sign in {place}, or: sign in {place} as another account", place=place),)
     return (*detail, _("Or type: sign in {place}", place=place))
+
+
+def _detail(stage: Stage, device: Device, flow: SignIn, around: Around) -> tuple[str, ...]:
+    """What the identity provider said, for an operator, where the sentence does not say it."""
+    detail = escape(flow.detail) if stage in (Stage.FAILED, Stage.DECLINED, Stage.BLOCKED) else ""
+    return (detail,) if detail and detail not in WHY[stage](device, flow, around) else ()
+
+
+def _code_typed(device: Device, around: Around) -> tuple[str, ...]:
+    place = escape(device.place)
+    if not _needs_code(device):
+        return (_("Or type: sign in go on, sign in stop"),) if around.run else ()
+    if around.run:
+        return (_("Or type: issue {place}, sign in go on, sign in stop", place=place),)
+    return (_("Or type: issue {place}", place=place),)
 
 
 def _replaced_card(device: Device, around: Around) -> CodeCard:
@@ -302,16 +334,32 @@ def _replaced_card(device: Device, around: Around) -> CodeCard:
     elif newer:
         name, time = escape(newer.by_name), clock(newer.asked_at, around.now)
         said = _("{name} asked for a new one {time}.", name=name, time=time)
-    following = Button("sign_in_next", _("Next device"), {"device": device.mac}, style=Style.POSITIVE)
+    show = Button("device", _("Show it"), {"device": device.mac})
     return CodeCard(
         title=_("This code is over: {place}", place=site_and_place(device)),
         device=f"{place_words(device)}, {mac_dashed(device.mac)}",
         how=said,
-        buttons=(following, Button("sign_in_stop", _("Stop"))) if around.run else (),
-        small=(_("Or type: sign in next, sign in stop"),) if around.run else (),
+        buttons=_run_buttons(device.mac) if around.run else (show,),
+        small=(
+            _("Or type: sign in next, sign in stop")
+            if around.run
+            else _("Or type: sign in {place}", place=escape(device.place)),
+        ),
         subject=device.mac,
         revision=device.version,
     )
+
+
+def _run_buttons(mac: str) -> tuple[Button, ...]:
+    following = Button("sign_in_next", _("Next device"), {"device": mac}, style=Style.POSITIVE)
+    return (following, Button("sign_in_stop", _("Stop")))
+
+
+def gone_card(card: View, mac: str, *, run: bool) -> View:
+    """What became of a device that was being signed in, and what to go on with: the run it was part of, or the list."""
+    if run:
+        return replace(card, buttons=_run_buttons(mac), small=(_("Or type: sign in next, sign in stop"),))
+    return replace(card, buttons=(Button("sign_ins", _("Waiting list")),), small=(_("Or type: sign in"),))
 
 
 def refused_push(device: Device) -> str:

@@ -12,7 +12,7 @@ from functools import partial
 from provisioning import lifecycle, remote
 from provisioning.access import Permission, require
 from provisioning.codes import masked
-from provisioning.commands import DETAIL_LIMIT, OPEN_AT_ONCE, CommandName, CommandStatus, DeviceCommand
+from provisioning.commands import DETAIL_LIMIT, CommandName, CommandStatus, DeviceCommand
 from provisioning.errors import DeviceRefusal, NotFound, ProvisioningError, Refused
 from provisioning.lifecycle import Step
 from provisioning.model import Actor, Change, Device, State, stored
@@ -34,11 +34,6 @@ class NothingThere(Refused):
 class NotSignedIn(Refused):
     code = "not_signed_in"
     message = N_("{place} is not signed in.")
-
-
-class TooManyCommands(Refused):
-    code = "too_many_commands"
-    message = N_("{place} has not done the last {count} things it was asked for. Take one back first.")
 
 
 class NoCommand(NotFound):
@@ -64,9 +59,10 @@ class Asked:
 
 class Commanding(Handover, Activation):
     async def ask_device(self, actor: Actor, text: str, name: CommandName, at: datetime | None = None) -> Asked:
-        """A device is asked for something, at once or at a moment to come. What waits already is not asked twice.
+        """A device is asked for something, at once or at a moment to come.
 
-        Errors: `NothingThere`, `NotSignedIn`, `TeamsSignsIn`, `TooManyCommands`.
+        What is due already is not asked twice; what waits for its hour is moved to the new one. Errors:
+        `NothingThere`, `NotSignedIn`, `TeamsSignsIn`.
         """
         require(actor, Permission.SIGN_IN)
 
@@ -82,13 +78,10 @@ class Commanding(Handover, Activation):
         can_be_asked(device, name)
         due = at or now
         waiting = next((each for each in device.waiting_commands if each.name is name), None)
-        if waiting and waiting.due_at <= due:
+        if waiting and (waiting.due(now) or waiting.due_at == due):
             return Change(), Asked(device, waiting, fresh=False)
-        if len(device.waiting_commands) >= OPEN_AT_ONCE:
-            raise TooManyCommands(place=device.place, count=OPEN_AT_ONCE)
-        command = DeviceCommand(
-            id=secrets.token_hex(8), name=name, by=actor.id, by_name=actor.name, asked_at=now, due_at=due
-        )
+        id_ = waiting.id if waiting else secrets.token_hex(8)
+        command = DeviceCommand(id=id_, name=name, by=actor.id, by_name=actor.name, asked_at=now, due_at=due)
         change = remote.ask(device, command, actor)
         (fresh,) = (record for record in change.puts if isinstance(record, Device))
         return change, Asked(stored(fresh), command)
@@ -145,6 +138,25 @@ class Commanding(Handover, Activation):
 
         return await self.unit(actor, decide)
 
+    async def how_many_wait(self, actor: Actor, target: Target) -> int:
+        """How many devices of a site or tag have not done yet what they were asked for."""
+        require(actor, Permission.SIGN_IN)
+        return sum(bool(device.waiting_commands) for device in await self.devices_of(target))
+
+    async def take_back_many(self, actor: Actor, target: Target) -> int:
+        """Everything that waits for a device of a site or tag; returns of how many devices."""
+        require(actor, Permission.SIGN_IN)
+        macs = [device.mac for device in await self.devices_of(target) if device.waiting_commands]
+        counted = await self.in_parts(actor, macs, partial(self._decide_take_back_many, actor))
+        return counted["taken_back"]
+
+    async def _decide_take_back_many(self, actor: Actor, macs: Sequence[str]) -> tuple[Change, Counter[str]]:
+        change, count = Change(), 0
+        async for device in self._one_by_one(macs):
+            taken = remote.withdraw_all(device, self.now(), actor)
+            change, count = change + taken, count + bool(taken)
+        return change, Counter(taken_back=count)
+
     async def settle_command(self, token: str, command_id: str, *, done: bool, detail: str = "") -> None:
         """The device's word about a command; the same word again changes nothing.
 
@@ -181,4 +193,4 @@ def _can(device: Device, name: CommandName) -> bool:
         can_be_asked(device, name)
     except ProvisioningError:
         return False
-    return len(device.waiting_commands) < OPEN_AT_ONCE
+    return True

@@ -23,7 +23,7 @@ class NotCalledIn(BadInput):
 class ScreenNotSeen(BadInput):
     code = "screen_not_seen"
     field = "screen"
-    message = N_("Not ticked. If the screen does not show {organisation} yet, choose Mounting only.")
+    message = N_("Not ticked. If it does not show that yet, choose Mounting only.")
 
 
 class RoomOfAnother(BadInput):
@@ -105,5 +105,5 @@ class Installing(Photographing):
     def _not_known(self, device: Device) -> BadInput:
         """Why more than the mounting cannot be confirmed."""
         if lifecycle.companion(device):
-            return ScreenNotSeen(organisation=self.policy.organisation)
+            return ScreenNotSeen()
         return NotCalledIn(place=device.place)

@@ -15,6 +15,7 @@ from provisioning.mac import normalise
 from provisioning.model import Actor, Change, Device, Person, Role, stored
 from provisioning.service.activation import DEVICE
 from provisioning.service.nearmiss import NearMisses
+from provisioning.service.signing import TeamsSignsIn
 from provisioning.texts import N_
 
 DOUBT_AGAIN = timedelta(hours=1)  # at most so often somebody is asked whether a device was reset by hand
@@ -45,13 +46,13 @@ class ResetOutlook:
 
 class Resetting(NearMisses):
     async def reset_outlook(self, actor: Actor, text: str) -> ResetOutlook:
-        """Errors: `NothingToReset`, and `Forbidden` for a technician who was not asked about this device."""
+        """Errors: `NothingToReset`, `TeamsSignsIn`, and `Forbidden` for a technician who was not asked about it."""
         return ResetOutlook(await self._resettable(actor, text))
 
     async def order_reset(self, actor: Actor, text: str, confirm: str) -> Device:
         """A new life begins, its history is kept; its registration, sign-in and any live code are dead at once.
 
-        confirm: the last four digits of its MAC. Errors: `WrongConfirmation`, `NothingToReset`.
+        confirm: the last four digits of its MAC. Errors: `WrongConfirmation`, `NothingToReset`, `TeamsSignsIn`.
         """
 
         async def decide() -> tuple[Change, Device]:
@@ -67,6 +68,8 @@ class Resetting(NearMisses):
     async def _resettable(self, actor: Actor, text: str) -> Device:
         require(actor, Permission.SIGN_IN, Permission.WORK_ON_SITE)
         device = await self.device(actor, text)
+        if lifecycle.companion(device):
+            raise TeamsSignsIn(place=device.place)
         if not lifecycle.can(device, Step.RESET):
             raise NothingToReset(place=device.place)
         if not self._doubted(device):

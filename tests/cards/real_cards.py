@@ -327,7 +327,7 @@ class _Cards:
             "install-teams": install.install_form(self.teams, "Contoso", mounting_only=False),
             "install-not-called-in": install.not_called_in(self.live),
             "install-not-seen": install.install_form(
-                self.teams, "Contoso", mounting_only=False, note=self.words, fault=ScreenNotSeen(organisation="Contoso")
+                self.teams, "Contoso", mounting_only=False, note=self.words, fault=ScreenNotSeen()
             ),
             "installed": said(saved),
             "installed-again": said(replace(saved, again=True)),

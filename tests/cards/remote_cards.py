@@ -64,7 +64,7 @@ def _asked(device: Device, silent_: Device, user: str) -> dict[str, View]:
 
 def _many(site: str) -> dict[str, View]:
     oslo, lobby, later = Target(site=site or "x"), Target(tag="Lobby"), NOW + timedelta(hours=19)
-    restart, sign_out = CommandName.RESTART, CommandName.SIGN_OUT
+    restart, sign_out, note = CommandName.RESTART, CommandName.SIGN_OUT, CommandName.DIAGNOSTICS
     return {
         "ask-restart": commanding.ask_first(restart, oslo, 38, later, NOW),
         "ask-restart-now": commanding.ask_first(restart, lobby, 2_000, None, NOW),
@@ -72,6 +72,13 @@ def _many(site: str) -> dict[str, View]:
         "asked-restart-many": commanding.asked_many(restart, oslo, 38, later, NOW),
         "asked-sign-out-many": commanding.asked_many(sign_out, lobby, 1, None, NOW),
         "asked-none": commanding.asked_many(sign_out, oslo, 0, None, NOW),
+        "ask-sign-out-later": commanding.ask_first(sign_out, oslo, 2, later, NOW),
+        "ask-diagnose": commanding.ask_first(note, oslo, 38, None, NOW),
+        "ask-diagnose-later": commanding.ask_first(note, Target(), 38, later, NOW),
+        "asked-diagnose-many": commanding.asked_many(note, oslo, 38, None, NOW),
+        "take-back-many": commanding.take_back_first(oslo, 38),
+        "taken-back-many": commanding.taken_back_many(oslo, 38),
+        "taken-back-none": commanding.taken_back_many(oslo, 0),
         "ask-nobody": commanding.nothing_to_ask(sign_out, oslo),
         "ask-nobody-called": commanding.nothing_to_ask(restart, Target()),
     }

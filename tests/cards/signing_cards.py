@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from cards.view import View
 from cards.views import accounts, sign_in_queue
-from cards.views.signing import Around, sign_in_card
+from cards.views.common import note
+from cards.views.signing import Around, gone_card, sign_in_card
 from provisioning.model import Device, State
 from provisioning.provider_errors import (
     PROVIDER_ERRORS,
@@ -92,6 +93,7 @@ def _over(device: Device, flow: SignIn, name: str) -> dict[str, View]:
     newer = replace(device, sign_in=replace(flow, id="f2", by="lee", by_name=name, asked_at=NOW))
     faults = {f"sign-in-over-{code}": failed(error("10")) for code, error in PROVIDER_ERRORS.items()}
     again = replace(device, state=State.WAITING_FOR_ACTIVATION)
+    off, run = note("This device is off the list."), Around("dana", NOW, _run(device))
     gone = replace(flow, stage=Stage.CANCELLED, why="gone", ended_at=NOW)
     return faults | {
         "signed-in": card(Stage.SIGNED_IN),
@@ -110,6 +112,10 @@ def _over(device: Device, flow: SignIn, name: str) -> dict[str, View]:
         "sign-in-cancelled-other": card(Stage.CANCELLED, "by_other", name),
         "sign-in-cancelled-read": card(Stage.CANCELLED, around=Around("lee", NOW)),
         "sign-in-reset": sign_in_card(SignInFacts(again, gone), Around("dana", NOW)),
+        "sign-in-reset-run": sign_in_card(SignInFacts(again, gone), run),
+        "sign-in-off-list": sign_in_card(SignInFacts(device, gone), Around("dana", NOW)),
+        "sign-in-gone": gone_card(off, device.mac, run=False),
+        "sign-in-gone-run": gone_card(off, device.mac, run=True),
         "sign-in-replaced": sign_in_card(SignInFacts(newer, None), Around("dana", NOW)),
         "sign-in-replaced-self": sign_in_card(SignInFacts(newer, None), Around("lee", NOW)),
         "sign-in-replaced-run": sign_in_card(SignInFacts(newer, None), Around("dana", NOW, _run(device))),

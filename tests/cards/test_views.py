@@ -100,7 +100,7 @@ def cards_of(device: Device, user: str) -> Iterator[View]:
     digits = CODE if device.live_code(NOW) else ""
     held, bare = InHand(device, digits, user), InHand(device, "", user)
     facts = DeviceFacts(device, user, NOW - timedelta(days=3))
-    fault, unseen = TextTooLong(length=201, limit=200), ScreenNotSeen(organisation=user)
+    fault, unseen = TextTooLong(length=201, limit=200), ScreenNotSeen()
     for actor in (ADMIN, TECHNICIAN, BOTH):
         yield devices.device_card(facts, actor, NOW, "Moved.")
     asks = (None, Asked(user, NOW), Asked(user, NOW, refused=True), Asked("", NOW))

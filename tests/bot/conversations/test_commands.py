@@ -80,12 +80,55 @@ async def test_a_device_says_how_it_is(house: House, dana: Someone) -> None:
     assert "uptime 3 d" in (await dana.says("device 2.14")).facts["History"]
 
 
-async def test_a_device_is_asked_for_five_things_at_most(house: House, dana: Someone) -> None:
-    await called_in(house)
-    for hour in range(5, 0, -1):
-        assert "Asked 2.14" in (await dana.says(f"restart 2.14 at 0{hour}:00")).title
-    refused = await dana.says("diagnose 2.14")
-    assert refused.text == "2.14 has not done the last 5 things it was asked for. Take one back first."
+async def test_a_new_hour_takes_the_place_of_the_one_that_was_set(house: House, dana: Someone) -> None:
+    device = await called_in(house)
+    card = await standing(dana, "restart 2.14 at 08:00")
+    moved = await dana.says("restart 2.14 at 09:00")
+    assert "It is to do so at 09:00." in moved.texts and "It is to do so at 09:00." in card.texts
+    assert (await dana.says("restart 2.14 at 09:00")).texts[0].startswith("Asked already")
+    await dana.says("restart 2.14")
+    assert list(await commands(device)) == ["restart"], "at once is an hour too"
+    assert (await dana.says("restart 2.14 at 09:00")).texts[0] == "Asked already just now, not done yet."
+    assert len((await house.record(MAC)).waiting_commands) == 1
+
+
+async def test_how_it_is_may_be_asked_of_a_site_and_at_an_hour(house: House, dana: Someone) -> None:
+    device = await signed_in(house)
+    await called_in(house, "80-5E-C0-11-22-34", "Oslo/2/2.15")
+    assert "It is to do so at 08:00." in (await dana.says("diagnose 2.14 at 08:00")).texts
+    assert "It is to do so at 08:00." in (await dana.says("sign out 2.14 at 08:00")).texts
+    await house.passes(minutes=31)
+    assert set(await commands(device)) == {"diagnostics", "sign_out"}
+    asked = await dana.says("diagnose oslo at 09:00")
+    assert asked.title == "Ask 2 devices of Oslo at 09:00 how they are?"
+    assert asked.buttons == ["Ask them", "Cancel"]
+    done = await dana.presses("Ask them", on=asked)
+    assert done.title == "1 device asked how it is: Oslo", "the other one has it already"
+    assert "Or type: take back Oslo" in done.texts
+
+
+async def test_of_a_site_everything_is_taken_back_after_a_question(house: House, dana: Someone) -> None:
+    device = await called_in(house)
+    await called_in(house, "80-5E-C0-11-22-34", "Oslo/2/2.15")
+    assert (await dana.says("take back oslo")).title == "No device of Oslo is asked for anything"
+    card = await standing(dana, "restart 2.14")
+    await dana.says("diagnose 2.15")
+    asked = await dana.says("take back oslo")
+    assert asked.title == "Take back what 2 devices of Oslo are asked for?"
+    assert list(await commands(device)) == ["restart"]
+    done = await dana.presses("Take back", on=asked)
+    assert done.title == "Taken back of 2 devices: Oslo"
+    assert await commands(device) == {} and card.title == "Taken back: 2.14 does not restart"
+    await dana.says("restart 2.14")
+    assert (await dana.says("take back all")).title == "Taken back of 1 device: all sites"
+
+
+async def test_where_nothing_can_be_asked_it_says_what_can_be_done(house: House, dana: Someone) -> None:
+    await dana.says("add 80-5E-C0-11-22-33 Oslo/2/2.14")
+    none = await dana.says("restart oslo")
+    assert none.title == "No device of Oslo has called in yet" and none.texts[-1] == "Or type: issue Oslo"
+    none = await dana.says("sign out all")
+    assert none.title == "No device of all sites is signed in" and none.texts[-1] == "Or type: sign in all"
 
 
 async def test_the_same_word_twice_changes_nothing(house: House, dana: Someone) -> None:

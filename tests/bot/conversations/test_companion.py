@@ -73,6 +73,19 @@ async def test_the_screen_is_the_technicians_word_and_never_our_knowledge(
     assert sam.card.title == "Next: Oslo, floor 2, room 2.16"
 
 
+async def test_a_sip_phone_shows_nobodys_page(house: House, dana: Someone, sam: Someone) -> None:
+    line = f"{A},Oslo/2/2.14,482913,sip"
+    await dana.sends_file("t.csv", f"MAC id,Location,Verification code,Type\n{line}\n")
+    await dana.presses(dana.last.buttons[0])
+    await dana.says("assign 2.14 to Sam")
+    card = await sam.says("code 2.14")
+    assert card.code == "482913" and "Microsoft's sign-in page" not in card.all
+    form = await sam.presses("Confirm install", on=card)
+    assert form.inputs["screen"]["title"] == "The display shows that it is registered"
+    saved = await sam.presses("Save", on=form, screen="true")
+    assert "installed; its display showed that it is registered, says Sam 07:30." in saved.all
+
+
 async def test_a_second_tap_says_what_was_saved(house: House, sam: Someone, companion: None) -> None:
     old = sam.card.copy()
     await sam.presses("Confirm install")
@@ -88,7 +101,7 @@ async def test_what_the_screen_shows_is_asked_and_the_mounting_can_stand_alone(
 ) -> None:
     await sam.presses("Confirm install")
     again = await sam.presses("Save", note="socket is loose")
-    assert "Not ticked. If the screen does not show Contoso yet, choose Mounting only." in again.texts
+    assert "Not ticked. If it does not show that yet, choose Mounting only." in again.texts
     assert again.inputs["note"]["value"] == "socket is loose"
     assert (await house.record(A)).installed is None
     saved = await sam.presses("Mounting only")

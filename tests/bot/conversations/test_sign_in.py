@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from cards.views.signing import Around, sign_in_card
 from provisioning.commands import CommandName
 from provisioning.provider_errors import (
     AuthorizationDeclined,
@@ -190,7 +191,8 @@ async def test_a_second_admin_who_asks_gets_a_code_of_their_own(
     house.clock.advance(timedelta(minutes=1))
     theirs = await lee.says("sign in 2.14")
     card = dana.titled("This code is over: Oslo 2.14")
-    assert "Lee asked for a new one 07:31." in card.texts and not card.code and card.buttons == []
+    assert "Lee asked for a new one 07:31." in card.texts and not card.code
+    assert card.buttons == ["Show it"] and "Or type: sign in 2.14" in card.texts
     house.provider.approved(mine.code, ROOM)
     await house.polls()
     assert lee.card.title == TITLE and (await house.record(A)).signed_in_at is None
@@ -330,7 +332,8 @@ async def test_the_device_is_reset_in_the_middle(house: House, dana: Someone, de
     house.provider.approved(dana.card.code, ROOM)
     await desk.is_reset()
     card = dana.titled("Cancelled: Oslo 2.14")
-    assert "The device was reset or taken off the list 07:30." in card.all and not card.code and card.buttons == []
+    assert "The device was reset 07:30: a new life began, and it needs a code first." in card.all and not card.code
+    assert card.buttons == ["Issue code"] and "Or type: issue 2.14" in card.texts
     await house.polls()
     assert house.provider.polled == [] and (await house.record(A)).signed_in_at is None
 
@@ -341,8 +344,54 @@ async def test_the_device_is_taken_off_the_list_in_the_middle(house: House, dana
     await dana.says("remove 2.14")
     await dana.presses("Remove")
     assert standing.title == "This device is off the list." and not standing.code
+    assert standing.buttons == ["Waiting list"] and "Or type: sign in" in standing.texts
     await house.polls()
     assert house.provider.polled == []
+
+
+async def test_taken_off_the_list_and_put_back_it_was_no_reset(
+    house: House, dana: Someone, desk: CallingDevice
+) -> None:
+    await dana.says("sign in 2.14")
+    house.by_itself = False
+    await dana.says("remove 2.14")
+    await dana.presses("Remove")
+    await dana.says(f"add {A} Oslo/2/2.14")
+    core, person = house.provisioning, await house.provisioning.who(dana.object_id)
+    assert person
+    actor = core.actor_of(person)
+    card = sign_in_card(await core.sign_in_facts(actor, A), Around(actor.id, house.clock.now()))
+    assert "The device was taken off the list 07:30." in card.how
+    assert [button.title for button in card.buttons] == ["New code"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "detail", "sentence"),
+    [
+        (ProviderError("AADSTS1"), False, "Try again; if it stays so, tell your operator this: AADSTS1"),
+        (ProviderError(), False, "Try again; if it stays so, ask your operator."),
+        (ClientRefused("AADSTS7000218"), True, "OIDC_CLIENT_ID"),
+        (TokenUntrusted("aud"), True, "cannot be trusted"),
+        (AuthorizationDeclined("AADSTS50126"), True, "declined"),
+        (ClockOff("7"), False, "differ by 7 minutes"),
+    ],
+)
+async def test_what_the_provider_said_stands_on_the_card_once(
+    house: House, dana: Someone, desk: CallingDevice, fault: ProviderError, detail: bool, sentence: str
+) -> None:
+    await dana.says("sign in 2.14")
+    house.provider.answers(dana.card.code, fault)
+    await house.polls()
+    assert sentence in dana.card.all
+    assert (fault.detail in dana.card.texts) is detail
+
+
+async def test_a_companion_device_has_its_account_from_elsewhere(house: House, dana: Someone) -> None:
+    await dana.sends_file("t.csv", f"MAC id,Location,Verification code\n{A},Oslo/2/2.14,123456\n")
+    await dana.presses(dana.last.buttons[0])
+    for text in ("account 2.14", f"account 2.14 {ROOM}", "reset 2.14", "reset 2.14 confirm 2233"):
+        assert "belongs to the Teams admin centre" in (await dana.says(text)).all, text
+    assert (await house.record(A)).account == ""
 
 
 async def test_whoever_loses_their_role_loses_the_code(house: House, dana: Someone, desk: CallingDevice) -> None:

@@ -338,10 +338,16 @@ async def test_the_device_whose_turn_it_is_drops_out(
     await dana.says("sign in all")
     if how == "reset":
         await floor["2.14"].is_reset()
-        assert dana.titled("Cancelled: Oslo 2.14").buttons == ["Next device", "Stop"]
+        card = dana.titled("Cancelled: Oslo 2.14")
+        assert card.buttons == ["Issue code", "Next device", "Stop"]
+        assert "Or type: issue 2.14, sign in go on, sign in stop" in card.texts
     elif how == "removed":
         await dana.says("remove 2.14")
         await dana.presses("Remove")
+        card = dana.titled("This device is off the list.")
+        assert card.buttons == ["Next device", "Stop"] and "Or type: sign in next, sign in stop" in card.texts
+        assert (await dana.presses("Next device", on=card)).title == f"Sign in Oslo 2.16, {B}"
+        return
     else:
         over = await dana.says("cancel sign in 2.14")
         assert over.buttons == ["New code", "Next device", "Stop"]

@@ -16,7 +16,6 @@ from provisioning.service.commanding import (
     NoCommand,
     NothingThere,
     NotSignedIn,
-    TooManyCommands,
 )
 from provisioning.service.lookup import Target
 from provisioning.service.signing import TeamsSignsIn
@@ -60,9 +59,6 @@ async def test_before_its_hour_nothing_is_given_and_nothing_settled(world: World
     assert (await asks(world, token)).commands == ()
     with pytest.raises(CommandUnknown):
         await world.core.settle_command(token, planned.id, done=True)
-    at_once = await world.core.ask_device(await world.dana(), A, RESTART)
-    assert at_once.fresh, "one at once does not wait for the one by night"
-    await world.core.settle_command(token, at_once.command.id, done=True)
     world.later(hours=6)
     assert (await asks(world, token)).commands == ((planned.id, "restart"),)
 
@@ -147,7 +143,8 @@ async def test_with_its_life_everything_lapses(world: World) -> None:
 async def test_an_admin_takes_back_the_latest_or_a_certain_one(world: World) -> None:
     token = await called_in(world, A)
     dana, now = await world.dana(), world.clock.now()
-    first = (await world.core.ask_device(dana, A, RESTART, now + timedelta(hours=2))).command
+    await signs_in(world, A)
+    first = (await world.core.ask_device(dana, A, OUT, now + timedelta(hours=2))).command
     second = (await world.core.ask_device(await world.dana(), A, NOTE)).command
     third = (await world.core.ask_device(await world.dana(), A, RESTART)).command
     assert (await world.core.take_back(await world.dana(), A)).command.id == third.id
@@ -160,15 +157,33 @@ async def test_an_admin_takes_back_the_latest_or_a_certain_one(world: World) -> 
         await world.core.take_back(await world.dana(), A, third.id)
 
 
-async def test_five_wait_at_most(world: World) -> None:
-    await called_in(world, A)
-    now = world.clock.now()
-    for hours in range(5, 0, -1):
-        await world.core.ask_device(await world.dana(), A, RESTART, now + timedelta(hours=hours))
-    with pytest.raises(TooManyCommands):
-        await world.core.ask_device(await world.dana(), A, NOTE)
-    assert len((await world.device(A)).waiting_commands) == 5
-    assert await world.core.ask_devices(await world.dana(), OSLO, NOTE, None) == 0
+async def test_what_waits_for_its_hour_is_moved_and_what_is_due_is_not_asked_twice(world: World) -> None:
+    token = await called_in(world, A)
+    at = world.clock.now() + timedelta(hours=6)
+    planned = (await world.core.ask_device(await world.dana(), A, RESTART, at)).command
+    assert not (await world.core.ask_device(await world.dana(), A, RESTART, at)).fresh, "the same hour"
+    later = await world.core.ask_device(await world.dana(), A, RESTART, at + timedelta(hours=1))
+    assert (later.fresh, later.command.id, later.command.due_at) == (True, planned.id, at + timedelta(hours=1))
+    at_once = await world.core.ask_device(await world.dana(), A, RESTART)
+    assert (at_once.fresh, at_once.command.id) == (True, planned.id)
+    assert (await world.facts(A)).count("CommandAsked") == 3
+    assert (await world.device(A)).waiting_commands == (at_once.command,)
+    assert await given(world, token) == {"restart": planned.id}
+    again = await world.core.ask_device(await world.dana(), A, RESTART, at)
+    assert (again.fresh, again.command) == (False, at_once.command), "it is due already"
+
+
+async def test_a_whole_site_is_asked_for_nothing_any_more(world: World) -> None:
+    token = await called_in(world, A)
+    await called_in(world, B, "Oslo/2/2.16")
+    await world.core.ask_devices(await world.dana(), OSLO, RESTART, None)
+    await world.core.ask_device(await world.dana(), A, NOTE)
+    assert await world.core.how_many_wait(await world.dana(), OSLO) == 2
+    assert await world.core.take_back_many(await world.dana(), OSLO) == 2
+    assert await world.core.how_many_wait(await world.dana(), OSLO) == 0
+    assert [each.status for each in (await world.device(A)).commands] == [CommandStatus.WITHDRAWN] * 2
+    assert (await world.facts(A)).count("CommandWithdrawn") == 2 and await given(world, token) == {}
+    assert await world.core.take_back_many(await world.dana(), OSLO) == 0
 
 
 async def test_the_outcomes_that_came_last_are_remembered(world: World) -> None:
@@ -238,6 +253,8 @@ async def test_a_technician_asks_nothing_of_a_device_of_theirs(world: World) -> 
         world.core.ask_devices(sam, OSLO, RESTART, None),
         world.core.how_many_can(sam, OSLO, RESTART),
         world.core.take_back(sam, A),
+        world.core.how_many_wait(sam, OSLO),
+        world.core.take_back_many(sam, OSLO),
         world.core.asked_of(sam, A, "x"),
     ):
         with pytest.raises(Forbidden):
