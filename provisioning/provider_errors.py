@@ -23,7 +23,7 @@ class ProviderError(ProvisioningError):
 
     @property
     def sentence(self) -> str:
-        if self.detail and self.message == ProviderError.message:
+        if self.values.get("detail") and self.message == ProviderError.message:
             return _(
                 "The identity provider did not do what it should. Try again; if it stays so, tell your operator "
                 "this: {detail}",

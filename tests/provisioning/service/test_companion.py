@@ -75,7 +75,7 @@ async def test_two_hundred_wrong_codes_here_end_nothing_there(site: World) -> No
 
 
 async def test_a_word_that_was_not_said_is_not_assumed(site: World) -> None:
-    with pytest.raises(ScreenNotSeen, match="Contoso"):
+    with pytest.raises(ScreenNotSeen, match="Not ticked"):
         await site.core.confirm(await site.sam(), A)
     with pytest.raises(NotCalledIn):
         await site.core.confirm(await site.sam(), B, screen=True)
