@@ -164,16 +164,21 @@ class Commanding(Handover, Activation):
         """
         said = masked(clean(detail[:DETAIL_LIMIT]), self.policy.code_digits)
 
-        async def decide() -> tuple[Change, None]:
+        async def decide() -> tuple[Change, str]:
             device = await self._by_token(token)
             command = next((each for each in device.commands if each.id == command_id), None)
             if command is None or not (command.settled_at or command.due(self.now())):
                 raise CommandUnknown
             too_late = done and command.status is CommandStatus.WITHDRAWN  # it had done it before it was taken back
             counts = command.open or too_late
-            return remote.settle(device, command, done, said, self.now()) if counts else Change(), None
+            if not counts:
+                return Change(), ""
+            return remote.settle(device, command, done, said, self.now()), device.mac
 
-        await self.unit(DEVICE, decide)
+        mac = await self.unit(DEVICE, decide)
+        # a quick device is done before the card that says it was asked is known: looked for once more, after the fact
+        if mac and (edits := await self.redrawn(mac, self.now())):
+            await self.store.save(Change(puts=edits))
 
 
 def can_be_asked(device: Device, name: CommandName) -> None:
