@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -33,9 +33,8 @@ AFTER_FAULT: Final = 1.0  # seconds before the store is asked again
 class SignInPolls:
     """One per process. On several instances one polls at a time: two would be told to slow down."""
 
-    def __init__(self, provisioning: Provisioning, polled: Callable[[float], None] | None = None) -> None:
-        """polled: is told with each poll how many seconds after its time it went out."""
-        self._provisioning, self._polled = provisioning, polled
+    def __init__(self, provisioning: Provisioning) -> None:
+        self._provisioning = provisioning
         self._followed: dict[str, asyncio.Task[None]] = {}
         self._under_way: set[str] = set()  # flows that are just asked for: an account is given out only once
         self._ending = False
@@ -128,10 +127,7 @@ class SignInPolls:
         provisioning, faults = self._provisioning, 0
         pause: float | None = _first_pause(flow, provisioning.now(), later)
         while pause is not None:
-            due = provisioning.now() + timedelta(seconds=pause)
             await provisioning.clock.sleep(pause)
-            if self._polled:
-                self._polled((provisioning.now() - due).total_seconds())
             pause, faults = await self._poll(mac, flow.id, faults)
             if self._renew_at is None or self._ending:
                 return  # another instance polls from now on

@@ -23,7 +23,7 @@ PARTS = 60  # in one sweep
 
 @dataclass(frozen=True, slots=True)
 class Silent:
-    """A page of devices that do not call, in the order people walk; `latest` is when the last of them fell silent."""
+    """A page of devices that do not call, in the order people walk."""
 
     devices: tuple[Device, ...]
     total: int
@@ -36,10 +36,6 @@ class Silent:
         """The one site of them all; empty where there are several, or more pages."""
         sites = {device.site.casefold(): device.site for device in self.devices}
         return next(iter(sites.values())) if len(sites) == 1 and self.total == len(self.devices) else ""
-
-    @property
-    def latest(self) -> datetime | None:
-        return max((device.offline_since for device in self.devices if device.offline_since), default=None)
 
 
 class Presence(Lookup):

@@ -180,16 +180,6 @@ async def test_flows_are_polled_each_on_its_own_time(desk: World, clock: FakeClo
     assert [code[-1] for code in provider.polled] == ["1", "2", "2", "1"]
 
 
-async def test_how_late_a_poll_goes_out_is_told(desk: World, clock: FakeClock) -> None:
-    late: list[float] = []
-    task = asyncio.create_task(SignInPolls(desk.core, late.append).run())
-    await turns()
-    await begun(desk)
-    await passes(clock, 12)
-    await ends(task)
-    assert late == [0.0, 0.0]
-
-
 async def test_a_cancelled_one_is_asked_for_no_more(desk: World, clock: FakeClock, provider: TimedProvider) -> None:
     async with polling(desk.core):
         await begun(desk)
