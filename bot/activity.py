@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from bot.turn import FileConsent, Incoming, Picture, Sender, SharedFile, Trigger, UploadTarget
-from provisioning.model import Conversation, ConversationKind
+from provisioning.conversations import Conversation, ConversationKind
 
 Json = Mapping[str, Any]
 

@@ -24,6 +24,7 @@ from cards.views.common import note, which_one
 from cards.views.people import no_access
 from cards.words import escape
 from provisioning.access import require
+from provisioning.conversations import Conversation
 from provisioning.errors import (
     AlreadyDone,
     Ambiguous,
@@ -44,7 +45,7 @@ from provisioning.errors import (
     WrongPlace,
 )
 from provisioning.mac import looks_like_mac
-from provisioning.model import Conversation, Person
+from provisioning.model import Person
 from provisioning.ports import Member, Message, Messenger
 from provisioning.service import Provisioning
 from provisioning.service.people import NotYourTenant

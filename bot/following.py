@@ -12,8 +12,8 @@ from bot.adapter import SORRY
 from bot.posting import message_of
 from bot.turn import Reply
 from cards.views.common import note
+from provisioning.conversations import Conversation
 from provisioning.errors import DeliveryError, Throttled, TryAgain
-from provisioning.model import Conversation
 from provisioning.ports import Clock, Messenger
 from provisioning.texts import _
 

@@ -29,8 +29,8 @@ from yarl import URL
 from bot.activity import THREAD_MARK
 from bot.adapter_http import RefusedError, ServiceHosts
 from bot.adapter_trust import Sessions, Tokens, TokenUnavailableError
+from provisioning.conversations import Conversation, ConversationKind
 from provisioning.errors import DeliveryError, PostGone, Rejected, Throttled, TryAgain, Unreachable
-from provisioning.model import Conversation, ConversationKind
 from provisioning.ports import FileLink, FileOffer, InlinePicture, Member, Message
 
 log = structlog.get_logger(__name__)

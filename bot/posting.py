@@ -7,7 +7,7 @@ import secrets
 from bot.turn import Living, Reply, Turn
 from cards.render import render
 from cards.words import plain
-from provisioning.model import Post
+from provisioning.messages import Post
 from provisioning.ports import Message
 from provisioning.texts import current_speech
 

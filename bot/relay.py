@@ -13,9 +13,12 @@ import structlog
 from bot.posting import message_of, post_of
 from bot.routing import Route, Router
 from bot.turn import Reply, Trigger, Turn
+from provisioning.conversations import Conversation
 from provisioning.errors import DeliveryError, PostGone, ProvisioningError, StoreError, TryAgain, Unreachable
-from provisioning.model import Conversation, MessageKind, OutboxMessage, Person, Post, Rollout
+from provisioning.messages import MessageKind, OutboxMessage, Post
+from provisioning.model import Person
 from provisioning.ports import Messenger
+from provisioning.rollouts import Rollout
 from provisioning.service import Provisioning
 from provisioning.service.outbox import AT_ONCE
 from provisioning.service.people import SERVICE

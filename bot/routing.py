@@ -16,7 +16,8 @@ from rapidfuzz import fuzz, process
 from bot.turn import Reply, Turn
 from provisioning.access import Permission, allowed
 from provisioning.errors import OutOfDate, TextTooLong
-from provisioning.model import Actor, MessageKind
+from provisioning.messages import MessageKind
+from provisioning.model import Actor
 
 Handler = Callable[..., Awaitable[Reply | None]]
 H = TypeVar("H", bound=Handler)

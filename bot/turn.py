@@ -8,8 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
+from provisioning.conversations import Conversation
 from provisioning.errors import OutOfDate
-from provisioning.model import Actor, Conversation
+from provisioning.model import Actor
 
 if TYPE_CHECKING:
     from bot.jobs import Jobs

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -12,9 +11,12 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from provisioning.batches import Batch
 from provisioning.bookkeeping import Attempts, Lease, Operation, Segment
 from provisioning.commands import DeviceCommand
+from provisioning.conversations import Conversation
 from provisioning.jobs import Job
+from provisioning.messages import OutboxMessage, Post
 from provisioning.onsite import CodeRequest, Installation, Problem, Stray
 from provisioning.photos import Photo
+from provisioning.rollouts import Rollout
 from provisioning.signin import SignIn, SignInRun
 from provisioning.uploads import Upload, UploadPart
 
@@ -44,30 +46,6 @@ class Authority(StrEnum):
 
     OWN = "own"  # our device API
     TEAMS = "teams"  # Microsoft's service: made in the Teams admin centre, brought here by an upload
-
-
-class ConversationKind(StrEnum):
-    PERSONAL = "personal"
-    GROUP = "groupChat"
-    CHANNEL = "channel"
-
-
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """What it takes to write into a chat or channel again later."""
-
-    id: str
-    kind: ConversationKind
-    service_url: str
-    tenant: str
-    bot_id: str
-    channel_id: str = "msteams"
-    name: str = ""
-    team: str = ""
-
-    @property
-    def personal(self) -> bool:
-        return self.kind is ConversationKind.PERSONAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,122 +240,9 @@ class Person:
         return self.id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rollout:
-    """A site or a tag in motion, followed by one channel; the channel's conversation id is its key."""
-
-    channel: Conversation
-    site: str  # with no tag either: follows every site
-    connected_by: str
-    connected_by_name: str
-    started_at: datetime
-    reached: tuple[int, ...] = ()  # milestones already told, in per cent
-    tag: str = ""  # followed instead of a site
-    on_site: bool = False  # its codes start on site: made when a technician stands before the device
-    version: int = 0
-
-    @property
-    def key(self) -> str:
-        return self.channel.id
-
-    @property
-    def scope(self) -> str:
-        return f"#{self.tag}" if self.tag else self.site  # as it is said
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Post:
-    """A card the bot has posted and can edit: where it stands and how to draw it anew from committed state."""
-
-    conversation: Conversation
-    activity_id: str
-    reader: str  # person id, or the channel's conversation id
-    subject: str  # MAC, batch key, person id or channel id whose changes redraw it
-    view: str  # name of the handler that draws it
-    params: tuple[tuple[str, str], ...] = ()  # ids for that handler, never text
-    revision: int = 0  # version of the subject it was drawn from
-    shows_code: bool = False
-    posted_at: datetime
-    edited_at: datetime | None = None
-    opened_at: datetime | None = None  # first seen by its reader
-    message: str = ""  # the outbox message that carried it
-    reposted: bool = False  # it was deleted in the channel and posted once more
-    version: int = 0
-
-    @property
-    def key(self) -> str:
-        return f"{self.conversation.id}|{self.activity_id}"
-
-
 def stored(record: R) -> R:
     """The record as it stands once the unit that put it was saved."""
     return replace(record, version=record.version + 1)
-
-
-class MessageKind(StrEnum):
-    """Why a message is sent; the handler of the same name draws it at send time."""
-
-    EDIT = "edit"  # redraw one post
-    NEXT_DEVICE = "next_device"  # to a technician: the next device's card
-    MORNING = "morning"  # to a technician: their day begins
-    NEW_JOBS = "new_jobs"  # to a technician: devices were handed over
-    ACCESS_GRANTED = "access_granted"
-    ACCESS_ASKED = "access_asked"  # to admins
-    CODE_WANTED = "code_wanted"  # to admins: a technician may not renew by themselves
-    CODE_ANSWERED = "code_answered"  # to a technician: an admin made the code they asked for, or refused it
-    CODE_LOCKED = "code_locked"  # to admins: too many wrong codes, the code was revoked
-    STRAY = "stray"  # to a technician: another device called with a code of theirs
-    STRAY_ASKED = "stray_asked"  # to admins: a technician is at a device that is not theirs, or nowhere listed
-    STRAY_ADDED = "stray_added"  # to the technician who asked: that device is theirs now
-    PROBLEM_REPORTED = "problem_reported"  # to admins and to the channel's thread
-    ROOM_DIFFERS = "room_differs"  # to admins: it hangs elsewhere than the list says
-    PROBLEM_ANSWERED = "problem_answered"  # to the technician
-    UNREACHABLE = "unreachable"  # to admins: somebody's chat answered 403
-    ROLLOUT_STARTED = "rollout_started"  # thread
-    MILESTONE = "milestone"  # thread
-    CODES_ENDING = "codes_ending"  # to a technician: theirs end within the hour
-    CODES_TO_EXTEND = "codes_to_extend"  # to admins: many end, or some that nobody on site can renew
-    CODES_ENDED = "codes_ended"  # thread: more than five codes died
-    PHOTO_MISSING = "photo_missing"  # to a technician: the photo of an install did not come
-    SIGN_INS_WAITING = "sign_ins_waiting"  # to admins: devices wait for sign-in
-    SIGN_IN_REFUSED = "sign_in_refused"  # to the admin who asked: another account approved, or it cannot be trusted
-    NEXT_SIGN_IN = "next_sign_in"  # to an admin who signs in one after the other: the next one
-    RESET_DOUBTED = "reset_doubted"  # to whoever holds it, or to admins: a provisioned device presented its MAC again
-    COMMAND_SETTLED = "command_settled"  # to the admin who asked a device for something, where it took a while
-    DEVICES_OFFLINE = "devices_offline"  # to admins and to the channel's thread
-    DEVICES_STALE = "devices_stale"  # to admins: no contact for long
-    CARD_GONE = "card_gone"  # to admins: the living card was deleted twice
-
-
-class MessageStatus(StrEnum):
-    WAITING = "waiting"
-    SENT = "sent"
-    DROPPED = "dropped"  # nothing to say any more when its turn came
-    UNDELIVERABLE = "undeliverable"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutboxMessage:
-    """Something to tell somebody: ids only, drawn from committed state when it is sent."""
-
-    id: str = field(default_factory=lambda: secrets.token_hex(8))
-    kind: MessageKind
-    recipient: str  # person id or channel conversation id
-    subject: str  # MAC, person id, batch key, post key …
-    lane: str  # messages of one lane go out in order, one at a time
-    created_at: datetime
-    due_at: datetime
-    unique: str = ""  # while one with this word waits unleased, another is not added
-    params: tuple[tuple[str, str], ...] = ()
-    attempts: int = 0
-    status: MessageStatus = MessageStatus.WAITING
-    leased_until: datetime | None = None
-    settled_at: datetime | None = None
-    version: int = 0
-
-    @property
-    def key(self) -> str:
-        return self.id
 
 
 Noun = Device | Person | Rollout | Post | Batch | Upload | UploadPart | Job | Photo

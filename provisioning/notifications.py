@@ -45,8 +45,9 @@ from provisioning.events import (
     SignInEnded,
     StrayAsked,
 )
-from provisioning.model import MessageKind, MessageStatus, OutboxMessage, Post, Rollout
+from provisioning.messages import MessageKind, MessageStatus, OutboxMessage, Post
 from provisioning.onsite import CodeRequest
+from provisioning.rollouts import Rollout
 
 GRAVE = frozenset({"wrong_account", "account_elsewhere", "token_untrusted"})  # ends of a sign-in that are told
 PACE = timedelta(seconds=30)  # a living card in a channel is edited at most this often

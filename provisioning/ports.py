@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
+from provisioning.conversations import Conversation
 from provisioning.events import Event
-from provisioning.model import Change, Conversation, OutboxMessage, Record, State
+from provisioning.messages import OutboxMessage
+from provisioning.model import Change, Record, State
 from provisioning.signin import Account, DeviceGrant
 from provisioning.uploads import BadRow, RowFault, SheetRow
 

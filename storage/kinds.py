@@ -15,9 +15,11 @@ from provisioning.bookkeeping import Attempts, Lease, Operation, Segment
 from provisioning.errors import TextTooLong
 from provisioning.jobs import Job
 from provisioning.mac import vendor
-from provisioning.model import Device, OutboxMessage, Person, Post, Rollout
+from provisioning.messages import OutboxMessage, Post
+from provisioning.model import Device, Person
 from provisioning.photos import Photo
 from provisioning.ports import IndexValue, Span, TallyRow
+from provisioning.rollouts import Rollout
 from provisioning.searching import text_of
 from provisioning.uploads import Upload, UploadPart
 from storage.records import check_text, micros

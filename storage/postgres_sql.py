@@ -9,7 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from provisioning.model import Device, OutboxMessage, Record
+from provisioning.messages import OutboxMessage
+from provisioning.model import Device, Record
 from storage.kinds import KINDS, Kind, columns_of
 from storage.records import encode, micros, once, record_json
 

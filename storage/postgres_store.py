@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import psycopg
 
 from provisioning.errors import Conflict, Duplicate, Unavailable
-from provisioning.model import Change, Device, OutboxMessage, Record, State
+from provisioning.messages import OutboxMessage
+from provisioning.model import Change, Device, Record, State
 from provisioning.ports import AuditRow, IndexValue, Page, Span, TallyRow, Watch
 from provisioning.texts import to_operator
 from storage import calls

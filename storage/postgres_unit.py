@@ -10,7 +10,8 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from provisioning.events import Event
-from provisioning.model import Change, OutboxMessage, Record
+from provisioning.messages import OutboxMessage
+from provisioning.model import Change, Record
 from storage.audit import digest
 from storage.kinds import KINDS
 from storage.postgres_connection import at_one_go

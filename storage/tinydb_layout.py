@@ -9,7 +9,8 @@ from enum import Enum
 from typing import Any, get_type_hints
 
 from provisioning.batches import Batch
-from provisioning.model import Device, OutboxMessage, Record
+from provisioning.messages import OutboxMessage
+from provisioning.model import Device, Record
 from storage.audit import digest
 from storage.kinds import KINDS, Kind, columns_of
 from storage.records import Plain, decode, decode_event, micros

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from provisioning.model import OutboxMessage
+from provisioning.messages import OutboxMessage
 from storage.kinds import KINDS
 from storage.records import decode, encode, from_micros, micros, to_json
 from storage.tinydb_engine import RowTable

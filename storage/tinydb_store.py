@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 from provisioning.bookkeeping import Segment
 from provisioning.errors import Unavailable
-from provisioning.model import Change, Device, OutboxMessage, Record, State
+from provisioning.messages import OutboxMessage
+from provisioning.model import Change, Device, Record, State
 from provisioning.ports import AuditRow, Clock, IndexValue, Page, Span, TallyRow, Watch
 from provisioning.texts import N_, to_operator
 from storage import calls, tinydb_restore

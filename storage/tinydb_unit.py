@@ -10,7 +10,8 @@ from itertools import groupby
 from typing import Any
 
 from provisioning.events import Event
-from provisioning.model import Change, MessageStatus, OutboxMessage, Record
+from provisioning.messages import MessageStatus, OutboxMessage
+from provisioning.model import Change, Record
 from storage.audit import digest
 from storage.kinds import KINDS
 from storage.records import Plain, encode, encode_event, micros, record_json, time_text, to_json

@@ -16,7 +16,8 @@ from provisioning.batches import Batch
 from provisioning.bookkeeping import Segment
 from provisioning.errors import Conflict, Duplicate
 from provisioning.events import Event
-from provisioning.model import Change, Device, MessageStatus, OutboxMessage, Record
+from provisioning.messages import MessageStatus, OutboxMessage
+from provisioning.model import Change, Device, Record
 from provisioning.ports import AuditRow, IndexValue, Page, Span, TallyRow, Watch
 from provisioning.provider_errors import AuthorizationPending, ProviderError
 from provisioning.signin import Account, DeviceGrant

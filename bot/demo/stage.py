@@ -20,7 +20,7 @@ from bot.demo.files import BYTES, SENT_PATH
 from bot.demo.people import LOCAL_BOT, LOCAL_CHANNEL, LOCAL_SERVICE_PATH, LOCAL_TENANT, LocalPerson
 from bot.demo.terminal import Lane, Terminal, pressed, shown, texts
 from bot.settings import Settings
-from provisioning.model import MessageStatus, OutboxMessage
+from provisioning.messages import MessageStatus, OutboxMessage
 from provisioning.ports import Store
 from provisioning.service import Provisioning
 from provisioning.texts import _, current_speech

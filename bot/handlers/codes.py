@@ -13,7 +13,7 @@ from cards.views.rollouts import codes_ended_note
 from provisioning.access import Permission
 from provisioning.errors import NotFound
 from provisioning.jobs import Job, JobKind
-from provisioning.model import MessageKind
+from provisioning.messages import MessageKind
 from provisioning.service.codes import Revoked
 from provisioning.service.lookup import Target
 from provisioning.service.working import params_of, target_of

@@ -14,7 +14,7 @@ from provisioning.access import Permission
 from provisioning.commands import CommandName
 from provisioning.errors import NearMiss, NotFound
 from provisioning.jobs import Job, JobKind
-from provisioning.model import MessageKind
+from provisioning.messages import MessageKind
 from provisioning.service.commanding import Asked
 from provisioning.service.working import params_of, target_of
 from provisioning.texts import current_speech

@@ -12,7 +12,7 @@ from cards.views import day as cards
 from cards.views.people import access_ended
 from cards.views.strays import stray_card
 from provisioning.access import Permission
-from provisioning.model import MessageKind
+from provisioning.messages import MessageKind
 from provisioning.service.day import Job
 from provisioning.texts import current_speech
 

@@ -13,7 +13,7 @@ from bot.turn import Reply, Turn
 from cards.views import ending as cards
 from provisioning.errors import OutOfDate
 from provisioning.jobs import Job, JobKind
-from provisioning.model import MessageKind
+from provisioning.messages import MessageKind
 from provisioning.service.lookup import Target
 from provisioning.service.working import params_of, target_of
 

@@ -12,7 +12,8 @@ from bot.turn import Reply, Turn
 from cards.views import install as cards
 from provisioning.errors import BadInput, DeviceNotFound, NearMiss
 from provisioning.lifecycle import awaits_word, companion
-from provisioning.model import Device, MessageKind
+from provisioning.messages import MessageKind
+from provisioning.model import Device
 from provisioning.service.installing import Saved
 
 router = Router()

@@ -9,7 +9,8 @@ from cards.views import people as cards
 from cards.views.common import note
 from provisioning.access import Permission
 from provisioning.errors import BadInput, InvalidChoice, LastAdmin
-from provisioning.model import MessageKind, Person, Role
+from provisioning.messages import MessageKind
+from provisioning.model import Person, Role
 from provisioning.texts import _
 
 router = Router()

@@ -19,7 +19,8 @@ from provisioning.codes import hash_token
 from provisioning.documents.labels import Barcode, macs_of, numbers_of
 from provisioning.documents.pictures import PictureError
 from provisioning.errors import Choice, DeviceNotFound, NearMiss, ProvisioningError, TextTooLong
-from provisioning.model import Device, MessageKind
+from provisioning.messages import MessageKind
+from provisioning.model import Device
 from provisioning.ports import InlinePicture
 from provisioning.service.installing import Saved
 from provisioning.service.lookup import device_title

@@ -13,7 +13,8 @@ from cards.views import problems as cards
 from cards.views.rollouts import problem_note
 from provisioning.access import require
 from provisioning.errors import BadInput, DeviceNotFound, NearMiss
-from provisioning.model import Device, MessageKind
+from provisioning.messages import MessageKind
+from provisioning.model import Device
 from provisioning.texts import _
 
 router = Router()

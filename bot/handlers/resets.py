@@ -12,7 +12,8 @@ from bot.routing import Router
 from bot.turn import Reply, Turn
 from cards.views import resets as cards
 from provisioning.errors import BadInput, DeviceNotFound, NearMiss
-from provisioning.model import Device, MessageKind
+from provisioning.messages import MessageKind
+from provisioning.model import Device
 from provisioning.texts import _
 
 router = Router()

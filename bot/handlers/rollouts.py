@@ -10,7 +10,7 @@ from cards.views import rollouts as cards
 from cards.views.common import note
 from provisioning.access import Permission
 from provisioning.errors import InvalidChoice, NotConnected, WrongPlace
-from provisioning.model import MessageKind
+from provisioning.messages import MessageKind
 from provisioning.texts import _, speak_on
 
 router = Router()

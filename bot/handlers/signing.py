@@ -14,7 +14,8 @@ from cards.views.people import access_ended
 from provisioning.access import Permission, allowed
 from provisioning.errors import BadInput, DeviceNotFound, NearMiss, NothingMatches
 from provisioning.lifecycle import companion
-from provisioning.model import Device, MessageKind
+from provisioning.messages import MessageKind
+from provisioning.model import Device
 from provisioning.notifications import GRAVE, QUEUE
 from provisioning.service import queue
 from provisioning.service.signing import AccountNeeded, NotAnAccount, OneDeviceOnly, SignInFacts, TeamsSignsIn

@@ -9,7 +9,7 @@ from bot.routing import Router
 from bot.turn import Living, Reply, Turn
 from cards.views import silent as cards
 from provisioning.access import require
-from provisioning.model import MessageKind
+from provisioning.messages import MessageKind
 from provisioning.notifications import OFFLINE
 from provisioning.service.lookup import EVERYTHING, Target
 

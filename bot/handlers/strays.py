@@ -9,7 +9,7 @@ from bot.turn import Reply, Turn
 from cards.views import strays as cards
 from cards.views.common import note
 from provisioning.errors import BadInput
-from provisioning.model import MessageKind
+from provisioning.messages import MessageKind
 from provisioning.service.nearmiss import StrayRequest
 from provisioning.texts import _
 

@@ -7,7 +7,8 @@ from datetime import datetime
 from cards.view import Button, Notice, RolloutCard
 from cards.views.common import place_words, problem_words
 from cards.words import bar, clock, escape
-from provisioning.model import Device, Rollout
+from provisioning.model import Device
+from provisioning.rollouts import Rollout
 from provisioning.service.rollouts import Progress
 from provisioning.texts import N_, _, ngettext
 

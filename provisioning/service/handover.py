@@ -15,17 +15,8 @@ from provisioning.access import Permission, may_see, require
 from provisioning.bookkeeping import Operation
 from provisioning.errors import AlreadyDone, DeviceNotFound, Refused
 from provisioning.events import CodeShown, DeviceAssigned
-from provisioning.model import (
-    ActivationCode,
-    Actor,
-    Change,
-    Device,
-    MessageKind,
-    OutboxMessage,
-    Person,
-    Post,
-    Role,
-)
+from provisioning.messages import MessageKind, OutboxMessage, Post
+from provisioning.model import ActivationCode, Actor, Change, Device, Person, Role
 from provisioning.notifications import edit, tell
 from provisioning.ports import Span
 from provisioning.service.lookup import Lookup, Target

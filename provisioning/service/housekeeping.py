@@ -17,9 +17,11 @@ from provisioning.bookkeeping import Lease, Operation, Segment
 from provisioning.errors import Conflict, Duplicate
 from provisioning.events import CodeEnded
 from provisioning.jobs import Job
-from provisioning.model import Change, Device, MessageKind, MessageStatus, OutboxMessage, Record, Rollout, stored
+from provisioning.messages import MessageKind, MessageStatus, OutboxMessage
+from provisioning.model import Change, Device, Record, stored
 from provisioning.notifications import folded, follows, tell
 from provisioning.ports import Page, Span
+from provisioning.rollouts import Rollout
 from provisioning.service.activation import Activation
 from provisioning.service.extending import ENDING
 from provisioning.service.mornings import Mornings

@@ -23,8 +23,10 @@ from provisioning.events import (
     Event,
     ImportFinished,
 )
-from provisioning.model import Actor, Change, Device, MessageKind, OutboxMessage, Person, Role, Rollout
+from provisioning.messages import MessageKind, OutboxMessage
+from provisioning.model import Actor, Change, Device, Person, Role
 from provisioning.notifications import tell
+from provisioning.rollouts import Rollout
 from provisioning.service.handover import NotATechnician
 from provisioning.service.unmaking import Unmaking
 from provisioning.service.uploading import UploadOver, changed_columns, values_of

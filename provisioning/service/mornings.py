@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
 
-from provisioning.model import Change, Device, MessageKind, OutboxMessage, Person, Role
+from provisioning.messages import MessageKind, OutboxMessage
+from provisioning.model import Change, Device, Person, Role
 from provisioning.notifications import QUIET_LANE, tell
 from provisioning.service.day import Days
 

@@ -22,7 +22,8 @@ from provisioning.events import (
     StrayFollowed,
 )
 from provisioning.mac import normalise
-from provisioning.model import Actor, Authority, Change, Device, MessageKind, OutboxMessage, Person, Post, State, stored
+from provisioning.messages import MessageKind, OutboxMessage, Post
+from provisioning.model import Actor, Authority, Change, Device, Person, State, stored
 from provisioning.notifications import tell
 from provisioning.onsite import Stray
 from provisioning.service.activation import DEVICE, REMEMBER_EXPIRED

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from provisioning import notifications
 from provisioning.errors import Conflict, DeliveryError, Duplicate, Rejected, Unreachable
 from provisioning.jobs import Job
-from provisioning.model import Actor, Change, Device, MessageKind, MessageStatus, OutboxMessage, Person, Post
+from provisioning.messages import MessageKind, MessageStatus, OutboxMessage, Post
+from provisioning.model import Actor, Change, Device, Person
 from provisioning.notifications import BOARDS, edit, settled, tell
 from provisioning.service.people import SERVICE, People
 from provisioning.uploads import Upload

@@ -10,9 +10,11 @@ from uuid import UUID
 
 from provisioning import lifecycle
 from provisioning.access import Permission, require
+from provisioning.conversations import Conversation
 from provisioning.errors import AlreadyDone, LastAdmin, OutOfDate, PersonNotFound, Refused
 from provisioning.events import AccessAsked, AccessGranted, AccessRefused, AccessRevoked, Event, PersonUnreachable
-from provisioning.model import Actor, Change, Conversation, Device, OutboxMessage, Person, Post, Role, stored
+from provisioning.messages import OutboxMessage, Post
+from provisioning.model import Actor, Change, Device, Person, Role, stored
 from provisioning.notifications import edit
 from provisioning.ports import Member, Span
 from provisioning.service.handover import Delivery, Handover

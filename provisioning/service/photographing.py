@@ -10,7 +10,8 @@ from provisioning.access import Permission, allowed, may_see, require
 from provisioning.documents.evidence import Evidence
 from provisioning.errors import NotFound, Refused
 from provisioning.events import PhotoKept, PhotoShown, PhotoSkipped
-from provisioning.model import Actor, Change, Device, MessageKind, OutboxMessage, Person, stored
+from provisioning.messages import MessageKind, OutboxMessage
+from provisioning.model import Actor, Change, Device, Person, stored
 from provisioning.notifications import tell
 from provisioning.photos import Photo, pieces_of
 from provisioning.service.handover import Handover

@@ -10,7 +10,8 @@ from provisioning import lifecycle, remote
 from provisioning.access import Permission, require
 from provisioning.errors import NothingMatches, OutOfDate, Refused
 from provisioning.lifecycle import Step
-from provisioning.model import Actor, Change, Device, MessageKind, Person, Record, State
+from provisioning.messages import MessageKind
+from provisioning.model import Actor, Change, Device, Person, Record, State
 from provisioning.notifications import tell
 from provisioning.service.finding import PAGE
 from provisioning.service.lookup import EVERYTHING, Target

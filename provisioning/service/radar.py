@@ -13,18 +13,8 @@ from provisioning.batches import Batch
 from provisioning.codes import hash_token
 from provisioning.ending import AHEAD, TOGETHER, ending, near, said_of
 from provisioning.lifecycle import companion
-from provisioning.model import (
-    ActivationCode,
-    Actor,
-    Change,
-    Device,
-    MessageKind,
-    OutboxMessage,
-    Person,
-    Post,
-    Record,
-    Role,
-)
+from provisioning.messages import MessageKind, OutboxMessage, Post
+from provisioning.model import ActivationCode, Actor, Change, Device, Person, Record, Role
 from provisioning.notifications import edit, tell
 from provisioning.ports import Span
 from provisioning.service.extending import ENDING, Ends

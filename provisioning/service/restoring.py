@@ -14,9 +14,11 @@ from provisioning.batches import Batch
 from provisioning.errors import Conflict
 from provisioning.events import CodeRevoked, Event, StoreRestored
 from provisioning.jobs import Job, JobState
-from provisioning.model import Change, Device, OutboxMessage, Post, Record, Rollout
+from provisioning.messages import OutboxMessage, Post
+from provisioning.model import Change, Device, Record
 from provisioning.notifications import edit
 from provisioning.ports import Page, Span
+from provisioning.rollouts import Rollout
 from provisioning.service.people import SERVICE
 from provisioning.service.unit import UseCases
 from provisioning.uploads import Upload, UploadPart, UploadState

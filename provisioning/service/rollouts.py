@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import partial
 
 from provisioning.access import Permission, require
+from provisioning.conversations import Conversation
 from provisioning.errors import NotConnected
 from provisioning.events import (
     ChannelConnected,
@@ -18,20 +19,11 @@ from provisioning.events import (
     ProblemReported,
     StartChosen,
 )
-from provisioning.model import (
-    Actor,
-    Change,
-    Conversation,
-    Device,
-    MessageKind,
-    OutboxMessage,
-    Person,
-    Rollout,
-    State,
-    stored,
-)
+from provisioning.messages import MessageKind, OutboxMessage
+from provisioning.model import Actor, Change, Device, Person, State, stored
 from provisioning.notifications import folded, follows, tell
 from provisioning.ports import TallyRow
+from provisioning.rollouts import Rollout
 from provisioning.service.lookup import Lookup, Target
 from provisioning.service.people import SERVICE
 from provisioning.texts import Speech

@@ -41,21 +41,11 @@ from provisioning.events import (
     ResetOrdered,
 )
 from provisioning.hours import Hours
-from provisioning.model import (
-    Actor,
-    Change,
-    Device,
-    MessageKind,
-    OutboxMessage,
-    Person,
-    Post,
-    Record,
-    Role,
-    Rollout,
-    site_of,
-)
+from provisioning.messages import MessageKind, OutboxMessage, Post
+from provisioning.model import Actor, Change, Device, Person, Record, Role, site_of
 from provisioning.notifications import CAN_WAIT, held_back
 from provisioning.ports import Clock, IdentityProvider, Store
+from provisioning.rollouts import Rollout
 from provisioning.texts import Speech
 
 T = TypeVar("T")

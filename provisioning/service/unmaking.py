@@ -11,7 +11,8 @@ from provisioning.access import Permission, require
 from provisioning.batches import Batch, Former
 from provisioning.errors import TooLateToUndo, UndoneAlready
 from provisioning.events import AddUndone, DeviceChanged, DeviceMoved, Event, ImportCancelled, ImportUndone
-from provisioning.model import Actor, Change, Device, Record, Rollout
+from provisioning.model import Actor, Change, Device, Record
+from provisioning.rollouts import Rollout
 from provisioning.service.lookup import device_title
 from provisioning.service.uploading import Uploading, UploadOver
 from provisioning.uploads import RowFault, Upload, UploadPart, UploadState

@@ -11,7 +11,8 @@ from datetime import timedelta
 from provisioning.access import Permission, require
 from provisioning.errors import Ambiguous, BadInput, NotFound, PersonNotFound, Refused
 from provisioning.mac import vendor
-from provisioning.model import Actor, Change, Device, OutboxMessage, Person, Record, Role, site_of, stored
+from provisioning.messages import OutboxMessage
+from provisioning.model import Actor, Change, Device, Person, Record, Role, site_of, stored
 from provisioning.ports import Piece, Sheet
 from provisioning.service.lookup import Lookup
 from provisioning.sheets.columns import LEVELS, Column, recognised

@@ -42,7 +42,8 @@ from bot.relay import Relay
 from bot.settings import Settings, load_keys, load_settings
 from cards.words import plain
 from provisioning.codes import Keyring
-from provisioning.model import ActivationCode, Device, OutboxMessage, Record
+from provisioning.messages import OutboxMessage
+from provisioning.model import ActivationCode, Device, Record
 from provisioning.ports import Store
 from provisioning.provider_errors import ProviderAway
 from provisioning.service import Provisioning

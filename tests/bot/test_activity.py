@@ -7,7 +7,7 @@ import pytest
 
 from bot.activity import MalformedError, check, read
 from bot.turn import FileConsent, Incoming, Picture, Sender, SharedFile, Trigger
-from provisioning.model import ConversationKind
+from provisioning.conversations import ConversationKind
 from tests.connector import (
     BOT_ID,
     TENANT,

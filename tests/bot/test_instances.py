@@ -14,7 +14,8 @@ import pytest
 
 import app
 from bot.settings import load_settings
-from provisioning.model import Device, OutboxMessage, State
+from provisioning.messages import OutboxMessage
+from provisioning.model import Device, State
 from provisioning.service.activation import ProvisionCall
 from tests.connector import FakeConnector
 from tests.provisioning.world import DANA, KIM, SAM, A, B, C, D, World, chat_of, member, wrong

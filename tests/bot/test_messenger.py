@@ -13,8 +13,8 @@ import pytest
 
 from bot.adapter import Adapter, Credentials
 from bot.messenger import TeamsMessenger, retry_after
+from provisioning.conversations import Conversation, ConversationKind
 from provisioning.errors import DeliveryError, PostGone, Rejected, Throttled, TryAgain, Unreachable
-from provisioning.model import Conversation, ConversationKind
 from provisioning.photos import LARGEST
 from provisioning.ports import FileLink, FileOffer, InlinePicture, Member, Message, Messenger
 from tests.connector import APP_ID, APP_PASSWORD, BOT_ID, TENANT, FakeConnector, FakeIdentity, Fault

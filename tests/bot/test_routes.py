@@ -18,8 +18,9 @@ from bot.routing import Route, Where
 from bot.turn import Trigger, Turn
 from provisioning.access import GRANTS, Permission, allowed
 from provisioning.batches import Batch
+from provisioning.conversations import Conversation, ConversationKind
 from provisioning.errors import ProvisioningError
-from provisioning.model import Actor, Conversation, ConversationKind, Role
+from provisioning.model import Actor, Role
 from tests.bot.chat import OTHER_TENANT, House, Post, Someone, open_house
 
 ROUTES = list(all_routes().routes.values())

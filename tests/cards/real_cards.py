@@ -27,8 +27,9 @@ from cards.views.common import note, question
 from cards.views.issuing import Choices
 from provisioning.batches import Batch
 from provisioning.codes import Key, Keyring
+from provisioning.conversations import Conversation, ConversationKind
 from provisioning.errors import Choice, MacWrongLength
-from provisioning.model import Actor, Authority, Conversation, ConversationKind, Device, Person, Role, State
+from provisioning.model import Actor, Authority, Device, Person, Role, State
 from provisioning.onsite import Answered, CodeRequest, Installation, Problem
 from provisioning.photos import Photo
 from provisioning.service.codes import CodePage, Revoked

@@ -17,18 +17,9 @@ from cards.views import day as day_cards
 from cards.views.common import question
 from cards.views.issuing import Choices
 from provisioning.batches import Batch
+from provisioning.conversations import Conversation, ConversationKind
 from provisioning.errors import Choice, DeviceExists, InvalidChoice, InvalidLocation, InvalidMac, TextTooLong
-from provisioning.model import (
-    ActivationCode,
-    Actor,
-    Authority,
-    Conversation,
-    ConversationKind,
-    Device,
-    Person,
-    Role,
-    State,
-)
+from provisioning.model import ActivationCode, Actor, Authority, Device, Person, Role, State
 from provisioning.onsite import Answered, Installation, Problem
 from provisioning.service.codes import CodePage, Revoked
 from provisioning.service.day import Asked, Day, Job

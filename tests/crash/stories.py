@@ -17,7 +17,8 @@ from typing import Any
 
 from provisioning.errors import Unavailable
 from provisioning.events import DeviceAdded, Event
-from provisioning.model import Change, Device, OutboxMessage, Record, stored
+from provisioning.messages import OutboxMessage
+from provisioning.model import Change, Device, Record, stored
 from storage import open_store
 from tests.fakes import FakeClock
 from tests.storage.samples import NOW, device, message

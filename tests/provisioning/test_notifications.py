@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from provisioning.conversations import Conversation, ConversationKind
 from provisioning.errors import DeliveryError, PostGone, Rejected, Throttled, TryAgain, Unreachable
 from provisioning.events import (
     AccessAsked,
@@ -35,16 +36,9 @@ from provisioning.events import (
     SignInEnded,
     StrayAsked,
 )
-from provisioning.model import (
-    Conversation,
-    ConversationKind,
-    MessageKind,
-    MessageStatus,
-    OutboxMessage,
-    Post,
-    Rollout,
-)
+from provisioning.messages import MessageKind, MessageStatus, OutboxMessage, Post
 from provisioning.notifications import TOLD, Audience, after_failure, edit, messages, tell
+from provisioning.rollouts import Rollout
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 MAC, OTHER = "805EC0112233", "805EC0112234"

@@ -8,17 +8,9 @@ from datetime import timedelta
 from itertools import count
 
 from provisioning.codes import Key, Keyring
-from provisioning.model import (
-    Actor,
-    Conversation,
-    ConversationKind,
-    Device,
-    MessageKind,
-    OutboxMessage,
-    Person,
-    Post,
-    Role,
-)
+from provisioning.conversations import Conversation, ConversationKind
+from provisioning.messages import MessageKind, OutboxMessage, Post
+from provisioning.model import Actor, Device, Person, Role
 from provisioning.ports import Member, Store
 from provisioning.service import Policy, Provisioning
 from provisioning.service.activation import ProvisionCall, Provisioned

@@ -12,8 +12,10 @@ from typing import Any
 from provisioning.batches import Batch
 from provisioning.bookkeeping import Operation
 from provisioning.codes import hash_token
-from provisioning.model import Device, OutboxMessage, Person, Post, Rollout, State
+from provisioning.messages import OutboxMessage, Post
+from provisioning.model import Device, Person, State
 from provisioning.ports import Page, Span, Store
+from provisioning.rollouts import Rollout
 from tests.provisioning.world import DANA
 from tests.scale.measuring import PAGE, TURN, Book
 from tests.scale.state import CITIES, NOW, Scene, mac_of, technician_of, token_of

@@ -17,6 +17,7 @@ from itertools import accumulate, islice
 from provisioning import codes
 from provisioning.batches import Batch
 from provisioning.bookkeeping import Attempts, Operation
+from provisioning.conversations import Conversation, ConversationKind
 from provisioning.events import (
     CodeIssued,
     CodeShown,
@@ -27,25 +28,11 @@ from provisioning.events import (
     InstallConfirmed,
     ProvisionRefused,
 )
-from provisioning.model import (
-    ActivationCode,
-    Actor,
-    Change,
-    Conversation,
-    ConversationKind,
-    Device,
-    MessageKind,
-    MessageStatus,
-    OutboxMessage,
-    Person,
-    Post,
-    Record,
-    Role,
-    Rollout,
-    State,
-)
+from provisioning.messages import MessageKind, MessageStatus, OutboxMessage, Post
+from provisioning.model import ActivationCode, Actor, Change, Device, Person, Record, Role, State
 from provisioning.onsite import Installation, Problem
 from provisioning.ports import Store
+from provisioning.rollouts import Rollout
 from tests.provisioning.world import DANA, KEYS, TENANT
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)

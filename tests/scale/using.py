@@ -7,7 +7,8 @@ from datetime import timedelta
 from itertools import count, cycle, islice
 
 from provisioning.errors import ProvisioningError
-from provisioning.model import Actor, Change, Device, OutboxMessage, Person, Role, State
+from provisioning.messages import OutboxMessage
+from provisioning.model import Actor, Change, Device, Person, Role, State
 from provisioning.ports import Store
 from provisioning.service import Provisioning
 from provisioning.service.activation import ProvisionCall

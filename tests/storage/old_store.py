@@ -12,7 +12,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from provisioning.events import CodeShown, DeviceAdded
-from provisioning.model import Change, Device, MessageStatus, OutboxMessage, stored
+from provisioning.messages import MessageStatus, OutboxMessage
+from provisioning.model import Change, Device, stored
 from storage import open_store
 from tests.fakes import FakeClock
 from tests.storage.samples import CODE, NOW, device, message, one_of_each

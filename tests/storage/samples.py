@@ -5,24 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 from provisioning.batches import Batch, Former
 from provisioning.bookkeeping import Attempts, Lease, Operation, Segment
+from provisioning.conversations import Conversation, ConversationKind
 from provisioning.jobs import Job, JobKind, JobState
-from provisioning.model import (
-    ActivationCode,
-    Conversation,
-    ConversationKind,
-    Device,
-    MessageKind,
-    MessageStatus,
-    OutboxMessage,
-    Person,
-    Post,
-    Record,
-    Role,
-    Rollout,
-    State,
-)
+from provisioning.messages import MessageKind, MessageStatus, OutboxMessage, Post
+from provisioning.model import ActivationCode, Device, Person, Record, Role, State
 from provisioning.onsite import Installation, Problem
 from provisioning.photos import Photo, pieces_of
+from provisioning.rollouts import Rollout
 from provisioning.signin import SignIn, Stage
 from provisioning.uploads import BadRow, RowFault, SheetRow, Upload, UploadPart, UploadState
 

@@ -27,8 +27,10 @@ from bot.settings import load_settings
 from provisioning.commands import CommandName, CommandStatus, DeviceCommand
 from provisioning.errors import Conflict, Unavailable
 from provisioning.events import DeviceAdded, StoreRestored
-from provisioning.model import Actor, Change, Device, OutboxMessage, Role, Rollout, State, stored
+from provisioning.messages import OutboxMessage
+from provisioning.model import Actor, Change, Device, Role, State, stored
 from provisioning.ports import Span
+from provisioning.rollouts import Rollout
 from provisioning.service.devices import Wanted
 from provisioning.service.issuing import IssueOrder
 from provisioning.signin import Stage

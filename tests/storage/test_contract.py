@@ -10,7 +10,8 @@ from provisioning.batches import Batch
 from provisioning.bookkeeping import Attempts, Segment
 from provisioning.errors import Conflict, Duplicate, TextTooLong, UnreadableText
 from provisioning.events import DeviceAdded, DeviceMoved
-from provisioning.model import Change, Device, MessageStatus, OutboxMessage, Person, Post, State, stored
+from provisioning.messages import MessageStatus, OutboxMessage, Post
+from provisioning.model import Change, Device, Person, State, stored
 from provisioning.ports import Page, Span, TallyRow
 from storage.audit import digest, head
 from storage.kinds import INDEXES

@@ -14,7 +14,8 @@ from structlog.testing import capture_logs
 
 from provisioning.errors import Conflict, Unavailable
 from provisioning.events import DeviceAdded
-from provisioning.model import Change, Device, OutboxMessage, stored
+from provisioning.messages import OutboxMessage
+from provisioning.model import Change, Device, stored
 from storage import open_store, tinydb_store
 from storage.tinydb_engine import RowDB
 from storage.tinydb_file import StoreFile, network_file_system

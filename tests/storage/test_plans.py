@@ -2,7 +2,8 @@
 
 import pytest
 
-from provisioning.model import Device, OutboxMessage
+from provisioning.messages import OutboxMessage
+from provisioning.model import Device
 from provisioning.ports import Span
 from storage.kinds import INDEXES, KINDS
 from storage.records import micros

@@ -12,7 +12,8 @@ import pytest
 from provisioning.bookkeeping import Segment
 from provisioning.errors import Conflict, Duplicate, Unavailable
 from provisioning.events import DeviceAdded
-from provisioning.model import Change, Device, MessageStatus, OutboxMessage, State, stored
+from provisioning.messages import MessageStatus, OutboxMessage
+from provisioning.model import Change, Device, State, stored
 from storage import open_store
 from storage.kinds import KINDS
 from storage.postgres_schema import migrations

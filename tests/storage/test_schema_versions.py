@@ -21,7 +21,8 @@ from structlog.testing import capture_logs
 from provisioning.batches import Batch
 from provisioning.bookkeeping import Lease, Operation, Segment
 from provisioning.errors import Unavailable
-from provisioning.model import Change, Device, OutboxMessage, Person, stored
+from provisioning.messages import OutboxMessage
+from provisioning.model import Change, Device, Person, stored
 from provisioning.ports import Span
 from storage import open_store, tinydb_layout, tinydb_schema
 from storage.kinds import KINDS

@@ -13,7 +13,8 @@ from provisioning.batches import Batch
 from provisioning.bookkeeping import Segment
 from provisioning.errors import Unavailable
 from provisioning.events import DeviceAdded
-from provisioning.model import Change, Device, OutboxMessage
+from provisioning.messages import OutboxMessage
+from provisioning.model import Change, Device
 from provisioning.ports import Span
 from storage import json_transfer, open_store, transfer
 from storage.json_transfer import ABOUT, JsonSource, JsonTarget

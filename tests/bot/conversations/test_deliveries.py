@@ -10,7 +10,7 @@ import pytest
 from app import running
 from bot.relay import Relay
 from bot.settings import load_settings
-from provisioning.model import MessageStatus, OutboxMessage
+from provisioning.messages import MessageStatus, OutboxMessage
 from tests.bot.chat import DANA_ID, House, Someone
 from tests.connector import TENANT, FakeConnector, Fault, activity
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from provisioning.model import OutboxMessage, Post
+from provisioning.messages import OutboxMessage, Post
 from tests.bot.chat import House, Someone
 from tests.provisioning.world import wrong
 

@@ -17,7 +17,8 @@ from provisioning.errors import (
     SlowDown,
     TokenRefused,
 )
-from provisioning.model import Change, MessageKind, State
+from provisioning.messages import MessageKind
+from provisioning.model import Change, State
 from provisioning.service import Policy, Provisioning
 from provisioning.service.activation import ProvisionCall
 from provisioning.service.lookup import Target

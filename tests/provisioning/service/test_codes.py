@@ -21,7 +21,8 @@ from provisioning.errors import (
     Unavailable,
 )
 from provisioning.events import CodeShown
-from provisioning.model import Actor, Device, MessageKind, Person
+from provisioning.messages import MessageKind
+from provisioning.model import Actor, Device, Person
 from provisioning.service import Provisioning
 from provisioning.service.handover import NotATechnician
 from provisioning.service.issuing import IssueOrder

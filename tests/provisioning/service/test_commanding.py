@@ -10,7 +10,8 @@ from provisioning.access import Permission
 from provisioning.commands import SETTLED_KEPT, CommandName, CommandStatus
 from provisioning.errors import DeviceResetRequired, Forbidden, TokenRefused
 from provisioning.jobs import JobKind, JobState
-from provisioning.model import Change, Device, MessageKind, State
+from provisioning.messages import MessageKind
+from provisioning.model import Change, Device, State
 from provisioning.service.commanding import (
     CommandUnknown,
     NoCommand,

@@ -7,7 +7,8 @@ import pytest
 
 from provisioning import lifecycle
 from provisioning.errors import CodeRefused
-from provisioning.model import Change, Device, MessageKind
+from provisioning.messages import MessageKind
+from provisioning.model import Change, Device
 from provisioning.service.installing import NotCalledIn, ScreenNotSeen
 from provisioning.service.issuing import IssueOrder
 from provisioning.service.restoring import Restoring

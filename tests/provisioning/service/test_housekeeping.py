@@ -7,7 +7,8 @@ import pytest
 
 from provisioning.bookkeeping import Lease, Operation, Segment
 from provisioning.errors import Conflict, Unavailable
-from provisioning.model import Change, MessageKind, MessageStatus, OutboxMessage
+from provisioning.messages import MessageKind, MessageStatus, OutboxMessage
+from provisioning.model import Change
 from provisioning.service import Policy, Provisioning
 from provisioning.service.housekeeping import AUDIT, CHUNK, CHUNKS, SEAL_EVERY, SWEEP, SWEEP_LEASE
 from tests.provisioning.world import KEYS, POLICY, SAM, A, B, World, channel

@@ -18,7 +18,8 @@ from provisioning.errors import (
     Unavailable,
     UndoneAlready,
 )
-from provisioning.model import Device, MessageKind, Role, State
+from provisioning.messages import MessageKind
+from provisioning.model import Device, Role, State
 from provisioning.service.devices import Wanted
 from provisioning.service.handover import NotATechnician
 from provisioning.service.importing import TooManyChanges

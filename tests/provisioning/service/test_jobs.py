@@ -11,7 +11,8 @@ import pytest
 from provisioning.batches import Batch
 from provisioning.errors import InvalidTag
 from provisioning.jobs import Job, JobKind, JobState
-from provisioning.model import Change, Device, MessageKind, Post, Record, Role
+from provisioning.messages import MessageKind, Post
+from provisioning.model import Change, Device, Record, Role
 from provisioning.ports import Span
 from provisioning.service import Provisioning
 from provisioning.service.handover import NotATechnician

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from provisioning.model import Change, MessageKind, OutboxMessage, Person
+from provisioning.messages import MessageKind, OutboxMessage
+from provisioning.model import Change, Person
 from provisioning.service import Provisioning
 from tests.provisioning.world import KEYS, KIM, POLICY, SAM, A, B, C, World
 

@@ -9,7 +9,8 @@ import pytest
 from provisioning.codes import Key, Keyring
 from provisioning.errors import CodeRefused, OutOfDate
 from provisioning.events import CodeShown
-from provisioning.model import Change, Device, MessageKind, Post
+from provisioning.messages import MessageKind, Post
+from provisioning.model import Change, Device
 from provisioning.service import nearmiss
 from provisioning.service.lookup import Target
 from tests.fakes import MemoryStore

@@ -13,7 +13,8 @@ from provisioning.errors import (
     ResetRequired,
     TextTooLong,
 )
-from provisioning.model import Change, MessageKind
+from provisioning.messages import MessageKind
+from provisioning.model import Change
 from provisioning.service.installing import NotCalledIn
 from provisioning.service.problems import UnknownProblem
 from tests.provisioning.world import DANA, KIM, LEE, SAM, A, B, C, World, channel, member

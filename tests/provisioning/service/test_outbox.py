@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from provisioning.errors import Conflict, PostGone, Throttled, TryAgain, Unreachable
-from provisioning.model import MessageKind, MessageStatus, OutboxMessage, Post
+from provisioning.messages import MessageKind, MessageStatus, OutboxMessage, Post
 from tests.provisioning.world import DANA, SAM, A, B, World, channel
 
 

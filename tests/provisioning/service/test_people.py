@@ -18,7 +18,8 @@ from provisioning.errors import (
     Unavailable,
 )
 from provisioning.events import AccessGranted, AccessRevoked
-from provisioning.model import Change, MessageKind, Person, Role
+from provisioning.messages import MessageKind
+from provisioning.model import Change, Person, Role
 from provisioning.service.handover import NotATechnician
 from provisioning.service.people import GuestsHaveNoRole, NotYourTenant, SamePerson
 from tests.provisioning.world import DANA, KIM, LEE, SAM, A, B, C, D, World, channel, chat_of, member

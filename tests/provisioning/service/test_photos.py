@@ -5,7 +5,7 @@ import pytest
 from provisioning import lifecycle
 from provisioning.documents.evidence import Evidence
 from provisioning.errors import AlreadyDone, DeviceNotFound, NoAccess
-from provisioning.model import MessageKind
+from provisioning.messages import MessageKind
 from provisioning.photos import Photo
 from provisioning.service.photographing import REMIND, WAIT, NoPhoto, NotInstalled, PhotoNotKept
 from tests.provisioning.world import SAM, A, B, World

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from provisioning.model import Change, MessageKind, Role, Rollout
+from provisioning.messages import MessageKind
+from provisioning.model import Change, Role
+from provisioning.rollouts import Rollout
 from provisioning.service import Provisioning
 from provisioning.service.lookup import EVERYTHING, Target
 from tests.provisioning.remote import asks, called_in

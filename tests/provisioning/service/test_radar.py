@@ -10,7 +10,8 @@ from provisioning.batches import Batch
 from provisioning.ending import STAGES, ending, stage
 from provisioning.errors import NotFound
 from provisioning.hours import Hours
-from provisioning.model import Change, MessageKind, OutboxMessage, Role
+from provisioning.messages import MessageKind, OutboxMessage
+from provisioning.model import Change, Role
 from provisioning.service import Provisioning
 from provisioning.service.issuing import IssueOrder
 from provisioning.service.radar import CHUNK, Renewed

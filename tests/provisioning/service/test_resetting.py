@@ -11,7 +11,8 @@ from provisioning.errors import (
     ResetRequired,
     TokenRefused,
 )
-from provisioning.model import MessageKind, State
+from provisioning.messages import MessageKind
+from provisioning.model import State
 from provisioning.service.resetting import NothingToReset, WrongConfirmation
 from provisioning.signin import Stage
 from tests.fakes import FakeProvider

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from provisioning.errors import Forbidden, NoAccess, NotConnected, NothingMatches
-from provisioning.model import MessageKind
+from provisioning.messages import MessageKind
 from tests.provisioning.world import LEE, SAM, A, World, channel, member
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from provisioning.codes import Key, Keyring
 from provisioning.errors import Forbidden, OutOfDate
-from provisioning.model import Change, Device, MessageKind, Person, Post, Role, State
+from provisioning.messages import MessageKind, Post
+from provisioning.model import Change, Device, Person, Role, State
 from provisioning.notifications import QUEUE
 from provisioning.provider_errors import (
     AskerGone,

@@ -1,0 +1,31 @@
+"""A rollout: a site, a tag or everything in motion, followed by one channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from provisioning.conversations import Conversation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """A site or a tag in motion, followed by one channel; the channel's conversation id is its key."""
+
+    channel: Conversation
+    site: str  # with no tag either: follows every site
+    connected_by: str
+    connected_by_name: str
+    started_at: datetime
+    reached: tuple[int, ...] = ()  # milestones already told, in per cent
+    tag: str = ""  # followed instead of a site
+    on_site: bool = False  # its codes start on site: made when a technician stands before the device
+    version: int = 0
+
+    @property
+    def key(self) -> str:
+        return self.channel.id
+
+    @property
+    def scope(self) -> str:
+        return f"#{self.tag}" if self.tag else self.site  # as it is said
