@@ -90,6 +90,8 @@ class OutboxMessage:
     unique: str = ""  # while one with this word waits unleased, another is not added
     params: tuple[tuple[str, str], ...] = ()
     attempts: int = 0
+    failure: str = ""  # `code` of the last error of its delivery, or why it was dropped
+    retried: tuple[datetime, ...] = ()  # when it was tried and did not get through, the latest ten
     status: MessageStatus = MessageStatus.WAITING
     leased_until: datetime | None = None
     settled_at: datetime | None = None

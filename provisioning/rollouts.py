@@ -20,11 +20,26 @@ class Rollout:
     reached: tuple[int, ...] = ()  # milestones already told, in per cent
     tag: str = ""  # followed instead of a site
     on_site: bool = False  # its codes start on site: made when a technician stands before the device
+    lead: str = ""  # person id: is mentioned where nobody else is named
+    technicians: tuple[str, ...] = ()  # person ids: who does the work unless a device says otherwise
+    lifetime_hours: int = 0  # of its codes; 0: the deployment's
+    planned_start: datetime | None = None
+    planned_end: datetime | None = None
+    paused_at: datetime | None = None  # nobody is pushed and no code starts on site until it goes on
+    finished_at: datetime | None = None  # the card stands as it was then
     version: int = 0
 
     @property
     def key(self) -> str:
         return self.channel.id
+
+    @property
+    def paused(self) -> bool:
+        return self.paused_at is not None
+
+    @property
+    def finished(self) -> bool:
+        return self.finished_at is not None
 
     @property
     def scope(self) -> str:
