@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bot.files import Files
     from bot.identity import OpenIdProvider
     from bot.settings import Settings
+    from provisioning.pacing import Pacing
     from provisioning.ports import Clock, IdentityProvider, Store
     from provisioning.service import Provisioning
 
@@ -119,6 +120,16 @@ def build_provider(settings: Settings, clock: Clock, port: int) -> OpenIdProvide
     )
 
 
+def build_pacing(settings: Settings, clock: Clock) -> Pacing:
+    """Teams' limits; the clients that local mode talks to have none."""
+    from provisioning.pacing import Pacing, unlimited
+
+    def seconds() -> float:
+        return clock.now().timestamp()
+
+    return unlimited(seconds) if settings.local else Pacing(seconds)
+
+
 def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Application:
     """Every door on one application; `port` is the one it is served on."""
     from aiohttp import web
@@ -139,7 +150,8 @@ def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Ap
 
     credentials = Credentials(settings.client_id, settings.client_secret.get_secret_value(), settings.tenant_id)
     adapter = Adapter(None if settings.local else credentials, allowed_service_hosts=settings.allowed_service_hosts)
-    messenger, routes = TeamsMessenger(adapter.connectors), all_routes()
+    pacing = build_pacing(settings, provisioning.clock)
+    messenger, routes = TeamsMessenger(adapter.connectors, pacing), all_routes()
     files = _files(settings, adapter)
     jobs = Jobs(provisioning, files)
     door = Door(provisioning, messenger, routes, jobs, Handing(messenger, files))
@@ -160,7 +172,7 @@ def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Ap
         from bot.demo import local
 
         local.add_to(app, settings, provisioning, port)
-    loops = workers.of(provisioning, Relay(provisioning, messenger, routes), jobs, SignInPolls(provisioning))
+    loops = workers.of(provisioning, Relay(provisioning, messenger, routes, pacing), jobs, SignInPolls(provisioning))
     app.cleanup_ctx.extend([_open_until_the_end(adapter), *loops])
     return app
 

@@ -32,7 +32,8 @@ from bot.activity import CONSENT_INVOKE, SEARCH_INVOKE, Json, locale_of, tenant_
 from bot.adapter_http import BODY_SECONDS, RefusedError, ServiceHosts, read_activity
 from bot.adapter_trust import KeysUnavailableError, ScopedToken, SigningKeys, Tokens
 from bot.messenger import CALL_SECONDS, Connectors, plain
-from provisioning.errors import DeliveryError, ProvisioningError, Unavailable
+from provisioning.delivery_errors import DeliveryError
+from provisioning.errors import ProvisioningError, Unavailable
 from provisioning.texts import N_, Speech, _, speaking
 
 log = structlog.get_logger(__name__)

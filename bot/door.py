@@ -25,13 +25,12 @@ from cards.views.people import no_access
 from cards.words import escape
 from provisioning.access import require
 from provisioning.conversations import Conversation
+from provisioning.delivery_errors import CardTooLarge, DeliveryError, Rejected, Unreachable
 from provisioning.errors import (
     AlreadyDone,
     Ambiguous,
     BadInput,
-    CardTooLarge,
     Conflict,
-    DeliveryError,
     DeviceNotFound,
     NearMiss,
     NoAccess,
@@ -39,9 +38,7 @@ from provisioning.errors import (
     NotFound,
     OutOfDate,
     ProvisioningError,
-    Rejected,
     ResetRequired,
-    Unreachable,
     WrongPlace,
 )
 from provisioning.mac import looks_like_mac

@@ -13,7 +13,7 @@ from bot.posting import message_of
 from bot.turn import Reply
 from cards.views.common import note
 from provisioning.conversations import Conversation
-from provisioning.errors import DeliveryError, Throttled, TryAgain
+from provisioning.delivery_errors import DeliveryError, Throttled, TryAgain
 from provisioning.ports import Clock, Messenger
 from provisioning.texts import _
 

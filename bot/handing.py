@@ -18,7 +18,8 @@ from cards import files
 from cards.render import render
 from cards.views.exports import not_handed_over
 from provisioning.access import Permission, require
-from provisioning.errors import AlreadyDone, DeliveryError, OutOfDate, ProvisioningError
+from provisioning.delivery_errors import DeliveryError
+from provisioning.errors import AlreadyDone, OutOfDate, ProvisioningError
 from provisioning.ports import FileLink, Message, Messenger
 from provisioning.service.exporting import Take
 from provisioning.service.handover import InHand

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import json
-from base64 import b64encode
+import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
@@ -29,24 +29,24 @@ from yarl import URL
 from bot.activity import THREAD_MARK
 from bot.adapter_http import RefusedError, ServiceHosts
 from bot.adapter_trust import Sessions, Tokens, TokenUnavailableError
+from bot.bodies import bodies
 from provisioning.conversations import Conversation, ConversationKind
-from provisioning.errors import DeliveryError, PostGone, Rejected, Throttled, TryAgain, Unreachable
-from provisioning.ports import FileLink, FileOffer, InlinePicture, Member, Message
+from provisioning.delivery_errors import Blocked, ChatGone, DeliveryError, PostGone, Rejected, Throttled, TryAgain
+from provisioning.pacing import Pacing, unlimited
+from provisioning.ports import Member, Message
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-CARD_TYPE: Final = "application/vnd.microsoft.card.adaptive"
-OFFER_TYPE: Final = "application/vnd.microsoft.teams.card.file.consent"
-LINK_TYPE: Final = "application/vnd.microsoft.teams.card.file.info"
 CALL_SECONDS: Final = 10.0
 CLIENT_LIMIT: Final = 64
 PAGE_SIZE: Final = 500  # members per call, the most Teams gives
 LONGEST_WAIT: Final = 3600.0  # seconds; a longer Retry-After is a mistake of the service
+UNASKED_WAIT: Final = 1.0  # seconds a conversation is left alone that throttled without a Retry-After
 
 _BY_STATUS: Final[Mapping[int, type[DeliveryError]]] = {
-    403: Unreachable,
-    404: Unreachable,
+    403: Blocked,
+    404: ChatGone,
     408: TryAgain,
     412: Throttled,
     429: Throttled,
@@ -205,17 +205,21 @@ class Connectors(ConnectorFactory):
 
 
 class TeamsMessenger:
-    """Implements `provisioning.ports.Messenger`. Calls take ten seconds at most; pacing is the relay's."""
+    """Implements `provisioning.ports.Messenger`. Calls take ten seconds at most.
 
-    def __init__(self, connectors: Connectors, *, seconds: float = CALL_SECONDS) -> None:
+    Whoever writes, an answer in its turn or the relay, writes through here: every write is noted, none is held up.
+    """
+
+    def __init__(self, connectors: Connectors, pacing: Pacing | None = None, *, seconds: float = CALL_SECONDS) -> None:
         self._connectors, self._seconds = connectors, seconds
+        self._pacing = pacing or unlimited(time.monotonic)
 
     async def send(self, conversation: Conversation, message: Message, *, thread: str = "") -> str:
         place = conversation.id + (THREAD_MARK + thread if thread else "")
         activity_id = ""
         for body in bodies(conversation, message):
             client = await self._client(conversation)
-            posted = await self._call(client.conversations.send_to_conversation(place, body))
+            posted = await self._write(conversation.id, client.conversations.send_to_conversation(place, body))
             activity_id = posted.id or ""
         return activity_id
 
@@ -223,12 +227,13 @@ class TeamsMessenger:
         body = {**bodies(conversation, message)[-1], "id": activity_id}
         client = await self._client(conversation)
         call = client.conversations.update_activity(conversation.id, activity_id, body)
-        await self._call(call, missing=PostGone)
+        await self._write(conversation.id, call, missing=PostGone)
 
     async def delete(self, conversation: Conversation, activity_id: str) -> None:
         client = await self._client(conversation)
         with suppress(PostGone):
-            await self._call(client.conversations.delete_activity(conversation.id, activity_id), missing=PostGone)
+            call = client.conversations.delete_activity(conversation.id, activity_id)
+            await self._write(conversation.id, call, missing=PostGone)
 
     async def open_chat(self, near: Conversation, teams_id: str) -> Conversation:
         client = await self._client(near)
@@ -239,7 +244,7 @@ class TeamsMessenger:
             tenant_id=near.tenant or None,
             channel_data={"tenant": {"id": near.tenant}} if near.tenant else None,
         )
-        opened = await self._call(client.conversations.create_conversation(wanted))
+        opened = await self._write("", client.conversations.create_conversation(wanted))
         if opened is None or not opened.id:
             raise TryAgain
         return Conversation(
@@ -281,7 +286,16 @@ class TeamsMessenger:
             log.error("a stored service URL is not allowed", conversation=conversation.id)
             raise Rejected from None
 
-    async def _call(self, call: Awaitable[T], *, missing: type[DeliveryError] = Unreachable) -> T:
+    async def _write(self, place: str, call: Awaitable[T], *, missing: type[DeliveryError] = ChatGone) -> T:
+        """A call that counts against Teams' limits; `place` is the conversation, empty where it is to be made."""
+        self._pacing.note(place)
+        try:
+            return await self._call(call, missing=missing)
+        except Throttled as error:
+            self._pacing.throttled(place, UNASKED_WAIT if error.retry_after is None else error.retry_after)
+            raise
+
+    async def _call(self, call: Awaitable[T], *, missing: type[DeliveryError] = ChatGone) -> T:
         """Carries out one call in our time limit; its failure becomes one of ours."""
         try:
             async with asyncio.timeout(self._seconds):
@@ -295,62 +309,6 @@ class TeamsMessenger:
         except (TimeoutError, aiohttp.ClientError, OSError, ClientException, ValueError) as error:
             log.warning("a call to Teams failed", error=type(error).__name__)
             raise TryAgain from None
-
-
-def bodies(conversation: Conversation, message: Message) -> list[dict[str, Any]]:
-    """The activities that carry a message, the card last: Teams shows text and card of one activity badly."""
-    if message.offer and not conversation.personal:
-        raise ValueError("files can be offered in a 1:1 chat only")
-    common: dict[str, Any] = {
-        "type": "message",
-        "from": {"id": conversation.bot_id},
-        "conversation": {"id": conversation.id},
-    }
-    if message.summary:
-        common["summary"] = message.summary
-    activities = []
-    attachments = list(_attachments(message))
-    if message.text or not attachments:
-        entities = [
-            {"type": "mention", "text": f"<at>{name}</at>", "mentioned": {"id": teams_id, "name": name}}
-            for teams_id, name in message.mentions
-        ]
-        activities.append({**common, "text": message.text} | ({"entities": entities} if entities else {}))
-    activities += [{**common, "attachments": [attachment]} for attachment in attachments]
-    return activities
-
-
-def _attachments(message: Message) -> Iterator[dict[str, Any]]:
-    if message.file is not None:
-        yield _link(message.file)
-    if message.offer is not None:
-        yield _offer(message.offer)
-    if message.picture is not None:
-        yield _picture(message.picture)
-    if message.card is not None:
-        yield {"contentType": CARD_TYPE, "content": message.card}
-
-
-def _offer(offer: FileOffer) -> dict[str, Any]:
-    """The client asks the person, and tells what they decided in a `fileConsent/invoke`."""
-    content = {
-        "description": offer.description,
-        "sizeInBytes": offer.size,
-        "acceptContext": dict(offer.context),
-        "declineContext": dict(offer.context),
-    }
-    return {"contentType": OFFER_TYPE, "name": offer.name, "content": content}
-
-
-def _link(file: FileLink) -> dict[str, Any]:
-    content = {"uniqueId": file.unique_id, "fileType": file.file_type}
-    return {"contentType": LINK_TYPE, "contentUrl": file.content_url, "name": file.name, "content": content}
-
-
-def _picture(picture: InlinePicture) -> dict[str, Any]:
-    """In the message itself, so that it stands nowhere else; clients read the name out."""
-    content = f"data:image/jpeg;base64,{b64encode(picture.content).decode()}"
-    return {"contentType": "image/jpeg", "contentUrl": content, "name": picture.name}
 
 
 def _error(refused: CallRefusedError, missing: type[DeliveryError]) -> DeliveryError:

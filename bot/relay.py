@@ -7,44 +7,69 @@ import contextlib
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
 from bot.posting import message_of, post_of
+from bot.queueing import Queue
 from bot.routing import Route, Router
 from bot.turn import Reply, Trigger, Turn
 from provisioning.conversations import Conversation
-from provisioning.errors import DeliveryError, PostGone, ProvisioningError, StoreError, TryAgain, Unreachable
+from provisioning.delivery_errors import DeliveryError, PostGone, TryAgain, Unreachable
+from provisioning.errors import ProvisioningError, StoreError
 from provisioning.messages import MessageKind, OutboxMessage, Post
 from provisioning.model import Person
+from provisioning.pacing import Pacing, unlimited
 from provisioning.ports import Messenger
 from provisioning.rollouts import Rollout
 from provisioning.service import Provisioning
-from provisioning.service.outbox import AT_ONCE
+from provisioning.service.outbox import AT_ONCE, SETTLED
 from provisioning.service.people import SERVICE
 from provisioning.texts import Speech, speaking
 
 log = structlog.get_logger(__name__)
 
 LONGEST_WAIT = 5.0  # seconds; another instance's messages and leases that ran out are found this late at the most
+SHORTEST_WAIT = 0.005  # seconds
 AFTER_FAULT = 1.0  # seconds before the store is asked again
+HELD_SECONDS = 5.0  # so much as goes in this time is claimed beforehand …
+FEW, MOST = 8, 4 * AT_ONCE  # … and never fewer or more
+COUNT_EVERY = timedelta(seconds=15)
+
+
+class NothingToSay(Exception):
+    """There is nothing to say any more: the right is gone, the device is, the matter is settled. `why` is a code."""
+
+    def __init__(self, why: str = SETTLED) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 class Relay:
-    """One per process. Each lane has at most one message under way, so one hung chat delays no other."""
+    """One per process. Each lane has at most one message under way, so one hung chat delays no other.
+
+    What is due is claimed as far as it can go soon, and begun when its conversation and the app may be called.
+    """
 
     def __init__(
         self,
         provisioning: Provisioning,
         messenger: Messenger,
         routes: Router,
+        pacing: Pacing | None = None,
         *,
         jitter: Callable[[], float] = random.random,
         longest_wait: float = LONGEST_WAIT,
     ) -> None:
         self._provisioning, self._messenger, self._routes = provisioning, messenger, routes
+        self._pacing = pacing or unlimited(lambda: provisioning.now().timestamp())
         self._jitter, self._longest_wait = jitter, longest_wait
+        self._queue = Queue(self._pacing)
         self._under_way: set[asyncio.Task[None]] = set()
+        self._more = False  # the outbox holds more that is due than was claimed
+        self._counted_at: datetime | None = None  # when the instances that share the app's limit were last counted
 
     async def run(self) -> None:
         """Until cancelled; then what is under way is finished, so that nothing is sent twice for a clean stop."""
@@ -52,35 +77,77 @@ class Relay:
             async with self._provisioning.store.watch("outbox") as watch:
                 while True:
                     try:
+                        await self.share()
                         await self.claim()
-                        await watch.wait(await self._pause())
+                        await watch.wait(await self.pause())
                     except StoreError as error:
                         log.debug("outbox waits for the store", reason=str(error))  # the sweep tells of it, once
                         await asyncio.sleep(AFTER_FAULT)
         finally:
             await asyncio.gather(*self._under_way, return_exceptions=True)
+            await self._rest()
 
     async def claim(self) -> int:
-        """Begin whatever is due; returns how many were begun."""
-        if len(self._under_way) >= AT_ONCE:
-            await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
-        messages = await self._provisioning.claim()
-        for message in messages:
+        """Begin whatever may go now, and claim more where little waits here; returns how many were begun."""
+        begun = self._begin()
+        most = self._most_held()
+        room, idle = most - len(self._queue), len(self._under_way) < AT_ONCE and self._pacing.app_wait() <= 0
+        if room >= most // 2 or (idle and room > 0):
+            messages = await self._provisioning.claim(room)
+            places = await self._provisioning.places(messages) if messages else {}
+            for message in messages:
+                self._queue.add(places[message.id], message)
+            self._more = len(messages) == room
+            begun += self._begin()
+        await self._provisioning.postpone(list(self._queue.put_back(self._provisioning.now())))
+        return begun
+
+    def _most_held(self) -> int:
+        """What this instance sends in some seconds: claimed messages are no other's, and their leases run."""
+        return int(min(max(self._pacing.rate * HELD_SECONDS, FEW), MOST))
+
+    def _begin(self) -> int:
+        begun = 0
+        while len(self._under_way) < AT_ONCE and self._pacing.app_wait() <= 0 and (entry := self._queue.begin()):
+            place, message = entry
             task = asyncio.create_task(self._safely(message))
             self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
-        return len(messages)
+            task.add_done_callback(partial(self._ended, place))
+            begun += 1
+        return begun
+
+    def _ended(self, place: str, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self._queue.end(place)
 
     async def drain(self) -> None:
-        """Deliver all that is due now, and what that gives rise to."""
+        """Deliver all that may go now, and what that gives rise to."""
         while await self.claim() or self._under_way:
             await asyncio.gather(*self._under_way)
 
-    async def _pause(self) -> float:
-        due = await self._provisioning.store.next_due()
-        if due is None:
-            return self._longest_wait
-        return min(max((due - self._provisioning.now()).total_seconds(), 0.01), self._longest_wait)
+    async def pause(self) -> float:
+        """Seconds until there may be something to begin; a settled message wakes the relay before that."""
+        waits = [self._longest_wait]
+        if (held := self._queue.wait()) is not None:
+            waits.append(max(held, self._pacing.app_wait()))
+        if not (len(self._queue) and self._more):
+            due = await self._provisioning.store.next_due()
+            waits += [(due - self._provisioning.now()).total_seconds()] if due else []
+        return max(min(waits), SHORTEST_WAIT)
+
+    # -------------------------------------------------------------- instances
+
+    async def share(self) -> None:
+        """The instances on one store share what the app may send."""
+        now = self._provisioning.now()
+        if self._counted_at is None or not timedelta() <= now - self._counted_at < COUNT_EVERY:
+            self._pacing.among(*await self._provisioning.among_relays())
+            self._counted_at = now
+
+    async def _rest(self) -> None:
+        with contextlib.suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(AFTER_FAULT):
+                await self._provisioning.relay_rests()
 
     async def _safely(self, message: OutboxMessage) -> None:
         """While the store is away a message keeps its lease and comes again. One that cannot be drawn counts as failed:
@@ -103,6 +170,8 @@ class Relay:
                 await self._edit(message)
             else:
                 await self._send(message)
+        except NothingToSay as nothing:
+            await self._provisioning.dropped(message, nothing.why)
         except DeliveryError as error:
             fate = await self._provisioning.failed(message, error, self._jitter())
             log.info("delivery failed", kind=message.kind, reason=error.code, attempts=fate.attempts, fate=fate.status)
@@ -112,8 +181,6 @@ class Relay:
         turn = self._turn(conversation, person)
         with speaking(speech):
             reply = await self._draw(turn, self._routes.told.get(message.kind), dict(message.params), message.subject)
-            if reply is None:
-                return await self._provisioning.dropped(message)
             thread = "" if conversation.personal else await self._provisioning.thread_of(conversation.id)
             activity_id = await self._messenger.send(conversation, message_of(reply), thread=thread)
         await self._provisioning.sent(message, self._post(turn, activity_id, reply, message))
@@ -121,13 +188,15 @@ class Relay:
     async def _edit(self, message: OutboxMessage) -> None:
         post = await self._provisioning.post(message.subject)
         if post is None:
-            return await self._provisioning.dropped(message)
+            raise NothingToSay(PostGone.code)
+        if due := await self._provisioning.due_again(message):  # it was edited since this message was written
+            return await self._provisioning.postpone([(message, due)])
         _conversation, person, speech = await self._reader(post.reader, post.conversation)
         turn = self._turn(post.conversation, person)
         with speaking(speech):
             reply = await self._draw(turn, self._routes.routes.get(post.view), dict(post.params))
-            if reply is None or reply.card is None:
-                return await self._provisioning.dropped(message)
+            if reply.card is None:
+                raise NothingToSay
             try:
                 await self._messenger.update(post.conversation, post.activity_id, message_of(reply))
             except PostGone:
@@ -186,19 +255,20 @@ class Relay:
             trigger=Trigger.NOTICE,
         )
 
-    async def _draw(
-        self, turn: Turn, route: Route | None, params: Mapping[str, str], subject: str = ""
-    ) -> Reply | None:
-        """None where there is nothing to say any more: the right is gone, the device is, the matter is settled."""
+    async def _draw(self, turn: Turn, route: Route | None, params: Mapping[str, str], subject: str = "") -> Reply:
+        """Errors: `NothingToSay`."""
         if route is None:
-            return None
+            raise NothingToSay
         try:
-            return await route.handler(turn, **route.arguments({"subject": subject, **params}))
+            reply = await route.handler(turn, **route.arguments({"subject": subject, **params}))
         except StoreError:
             raise
         except ProvisioningError as error:
             log.info("nothing to say any more", reason=error.code)
-            return None
+            raise NothingToSay(error.code) from None
+        if reply is None:
+            raise NothingToSay
+        return reply
 
     def _post(self, turn: Turn, activity_id: str, reply: Reply, message: OutboxMessage) -> Post | None:
         if reply.living is None:

@@ -16,9 +16,9 @@ from botbuilder.schema import Activity, ChannelAccount, Mention
 
 from bot.activity import Json, read
 from bot.adapter import TOAST_TYPE, answer_invoke, search_message
-from bot.messenger import CARD_TYPE, bodies
+from bot.bodies import CARD_TYPE, bodies
 from bot.turn import Answer, Incoming, Receiver, Trigger
-from provisioning.errors import PostGone, Throttled
+from provisioning.delivery_errors import PostGone, Throttled
 from provisioning.ports import Member, Message, Messenger
 
 log = structlog.get_logger(__name__)

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cards.view import View
 from cards.words import plain, without_controls
-from provisioning.errors import CardTooLarge
+from provisioning.delivery_errors import CardTooLarge
 
 TEMPLATES = Path(__file__).parent / "templates"
 

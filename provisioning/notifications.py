@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from provisioning.commands import CommandName
-from provisioning.errors import DeliveryError, Rejected, Throttled, TryAgain, Unreachable
+from provisioning.delivery_errors import DeliveryError, Rejected, Throttled, TryAgain, Unreachable
 from provisioning.events import (
     AccessAsked,
     AccessGranted,
@@ -53,6 +53,7 @@ GRAVE = frozenset({"wrong_account", "account_elsewhere", "token_untrusted"})  # 
 PACE = timedelta(seconds=30)  # a living card in a channel is edited at most this often
 LONGEST_PAUSE = timedelta(minutes=5)
 GIVE_UP_AFTER = timedelta(hours=48)
+KEPT_TRIES = 10  # of a message; the latest ones
 # To technicians, unasked: not in their quiet hours.
 CAN_WAIT = frozenset(
     {MessageKind.MORNING, MessageKind.NEW_JOBS, MessageKind.CODES_ENDING, MessageKind.PROBLEM_ANSWERED}
@@ -308,16 +309,22 @@ def edit(post: Post, now: datetime) -> OutboxMessage:
 def after_failure(message: OutboxMessage, error: DeliveryError, now: datetime, jitter: float) -> OutboxMessage:
     """What becomes of a message whose delivery failed; `jitter` in 0…1 spreads the retries.
 
-    403 and rejected content are final. 412, 429 and faults come back after `Retry-After` or a doubling pause.
+    403, 404 and rejected content are final. 412, 429 and faults come back after `Retry-After` or a doubling pause.
     """
     attempts = message.attempts + 1
+    tried = replace(message, attempts=attempts, failure=error.code, retried=(*message.retried, now)[-KEPT_TRIES:])
     final = isinstance(error, Unreachable | Rejected) or now - message.created_at > GIVE_UP_AFTER
     if final or not isinstance(error, Throttled | TryAgain):
-        return settled(replace(message, attempts=attempts), MessageStatus.UNDELIVERABLE, now)
+        return settled(tried, MessageStatus.UNDELIVERABLE, now)
     doubling = min(2.0 ** min(attempts, 30), LONGEST_PAUSE.total_seconds()) * (0.5 + jitter / 2)
     asked = error.retry_after if isinstance(error, Throttled) and error.retry_after else 0.0
     pause = max(asked * (1 + jitter / 10), doubling)
-    return replace(message, attempts=attempts, due_at=now + timedelta(seconds=pause), leased_until=None)
+    return postponed(tried, now + timedelta(seconds=pause))
+
+
+def postponed(message: OutboxMessage, due: datetime) -> OutboxMessage:
+    """Not now, for no fault of its own; it keeps its place in its lane."""
+    return replace(message, due_at=due, leased_until=None)
 
 
 def settled(message: OutboxMessage, status: MessageStatus, now: datetime) -> OutboxMessage:

@@ -2,26 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from provisioning import notifications
-from provisioning.errors import Conflict, DeliveryError, Duplicate, Rejected, Unreachable
+from provisioning.bookkeeping import Lease
+from provisioning.delivery_errors import DeliveryError, Rejected, Unreachable
+from provisioning.errors import Conflict, Duplicate
 from provisioning.jobs import Job
 from provisioning.messages import MessageKind, MessageStatus, OutboxMessage, Post
 from provisioning.model import Actor, Change, Device, Person
-from provisioning.notifications import BOARDS, edit, settled, tell
+from provisioning.notifications import BOARDS, edit, postponed, settled, tell
 from provisioning.service.people import SERVICE, People
 from provisioning.uploads import Upload
 
 LEASE = timedelta(seconds=60)
+RELAY = "relay:"  # leases of that name, one for each instance that delivers
+COUNTED = timedelta(seconds=45)
 AT_ONCE = 32  # messages under way together, each in its own lane
+SETTLED = "settled"  # why a message was dropped: what it was about is over
 
 
 class Outbox(People):
-    async def claim(self) -> Sequence[OutboxMessage]:
-        return await self.store.claim(self.now(), LEASE, AT_ONCE)
+    async def claim(self, limit: int = AT_ONCE) -> Sequence[OutboxMessage]:
+        return await self.store.claim(self.now(), LEASE, limit)
+
+    async def places(self, messages: Sequence[OutboxMessage]) -> Mapping[str, str]:
+        """Into which conversation each message (by id) goes; empty where that is not known before it is sent."""
+        people = await self.store.get_many(Person, list({m.recipient for m in messages}))
+        chats = {id_: person.chat.id if person.chat else "" for id_, person in people.items()}
+        return {
+            m.id: m.subject.rpartition("|")[0] if m.kind is MessageKind.EDIT else chats.get(m.recipient, m.recipient)
+            for m in messages
+        }
+
+    async def postpone(self, later: Sequence[tuple[OutboxMessage, datetime]]) -> None:
+        """Claimed messages whose conversation takes none for a while; nothing was tried."""
+        if later:
+            await self.store.save(Change(puts=tuple(postponed(message, due) for message, due in later)))
+
+    # -------------------------------------------------------------- instances
+
+    async def among_relays(self) -> tuple[int, int]:
+        """Which of how many instances that deliver this one is, counted from 0; from now on the others count it too.
+
+        An instance that is gone counts until its lease runs out.
+        """
+        mine = RELAY + self.instance
+
+        async def decide() -> tuple[Change, tuple[int, int]]:
+            now = self.now()
+            known = {lease.name: lease for lease in await self._relays()}
+            others = {name: lease for name, lease in known.items() if name != mine}
+            alive = sorted({mine, *(name for name, lease in others.items() if now < lease.until <= now + 2 * COUNTED)})
+            version = known[mine].version if mine in known else 0
+            lease = Lease(name=mine, holder=self.instance, until=now + COUNTED, version=version)
+            gone = tuple(lease for name, lease in others.items() if name not in alive)
+            return Change(puts=(lease,), deletes=gone), (alive.index(mine), len(alive))
+
+        return await self.quietly(decide)
+
+    async def relay_rests(self) -> None:
+        """This instance delivers nothing from here on."""
+
+        async def decide() -> tuple[Change, None]:
+            mine = await self.store.get(Lease, RELAY + self.instance)
+            return Change(deletes=(mine,) if mine else ()), None
+
+        await self.quietly(decide)
+
+    async def _relays(self) -> Sequence[Lease]:
+        rows = (await self.store.find(Lease, limit=1000)).rows
+        return [lease for lease in rows if lease.name.startswith(RELAY)]
+
+    # -------------------------------------------------------------- what becomes of a message
+
+    async def due_again(self, message: OutboxMessage) -> datetime | None:
+        """When a card may be edited that was edited a moment ago, where that is later than now."""
+        post = await self.store.get(Post, message.subject)
+        due = edit(post, self.now()).due_at if post else self.now()
+        return due if due > self.now() else None
 
     async def sent(self, message: OutboxMessage, post: Post | None) -> None:
         """It is out: the message is settled and the card it left is known, in one save."""
@@ -32,9 +93,9 @@ class Outbox(People):
         if message.kind is MessageKind.CODE_WANTED and message.due_at > message.created_at:
             await self.redraw(message.subject)  # whoever waits reads that the next admin was asked
 
-    async def dropped(self, message: OutboxMessage) -> None:
-        """There was nothing to say any more when its turn came."""
-        await self._settle(settled(message, MessageStatus.DROPPED, self.now()), None)
+    async def dropped(self, message: OutboxMessage, why: str = SETTLED) -> None:
+        """There was nothing to say any more when its turn came; `why` is a code, of an error or of our own."""
+        await self._settle(settled(replace(message, failure=why), MessageStatus.DROPPED, self.now()), None)
 
     async def failed(self, message: OutboxMessage, error: DeliveryError, jitter: float) -> OutboxMessage:
         """Come back later, or give up; a chat that answers 403 is told to the admins.

@@ -23,7 +23,8 @@ from bot.activity import Json
 from bot.adapter import Adapter, Bot, Credentials, answer_invoke
 from bot.adapter_http import RefusedError, ServiceHosts
 from bot.adapter_trust import KEYS_ASK_EVERY, KEYS_FRESH_FOR, KeysUnavailableError, SigningKeys, UnknownKeyError
-from provisioning.errors import NoAccess, TryAgain
+from provisioning.delivery_errors import TryAgain
+from provisioning.errors import NoAccess
 from tests.connector import (
     APP_ID,
     APP_PASSWORD,

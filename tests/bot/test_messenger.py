@@ -14,7 +14,7 @@ import pytest
 from bot.adapter import Adapter, Credentials
 from bot.messenger import TeamsMessenger, retry_after
 from provisioning.conversations import Conversation, ConversationKind
-from provisioning.errors import DeliveryError, PostGone, Rejected, Throttled, TryAgain, Unreachable
+from provisioning.delivery_errors import Blocked, ChatGone, DeliveryError, PostGone, Rejected, Throttled, TryAgain
 from provisioning.photos import LARGEST
 from provisioning.ports import FileLink, FileOffer, InlinePicture, Member, Message, Messenger
 from tests.connector import APP_ID, APP_PASSWORD, BOT_ID, TENANT, FakeConnector, FakeIdentity, Fault
@@ -118,7 +118,7 @@ async def test_a_message_is_taken_back_once(connector: FakeConnector, messenger:
     await messenger.delete(chat(connector), "post/7")  # gone already: that is what was wanted
     assert [(call.conversation, call.activity_id) for call in connector.deletes] == [("a:sam", "post/7")] * 2
     connector.answers(Fault(403))
-    with pytest.raises(Unreachable):
+    with pytest.raises(Blocked):
         await messenger.delete(chat(connector), "post/7")
 
 
@@ -222,7 +222,7 @@ CALLS: dict[str, Callable[[Messenger, Conversation], Awaitable[object]]] = {
 REFUSALS: list[tuple[Fault, type[DeliveryError]]] = [
     (Fault(429, {"Retry-After": "7"}), Throttled),
     (Fault(412), Throttled),
-    (Fault(403, body='{"error": {"code": "BotNotInConversationRoster", "message": "x"}}'), Unreachable),
+    (Fault(403, body='{"error": {"code": "BotNotInConversationRoster", "message": "x"}}'), Blocked),
     (Fault(408), TryAgain),
     (Fault(500), TryAgain),
     (Fault(502, body="<html>bad gateway</html>", content_type="text/html"), TryAgain),
@@ -261,7 +261,7 @@ async def test_a_refusal_becomes_ours(
 
 @pytest.mark.parametrize(
     ("name", "error"),
-    [("send", Unreachable), ("update", PostGone), ("member", Unreachable), ("open_chat", Unreachable)],
+    [("send", ChatGone), ("update", PostGone), ("member", ChatGone), ("open_chat", ChatGone)],
 )
 async def test_what_is_not_there(
     connector: FakeConnector, messenger: Messenger, name: str, error: type[DeliveryError]

@@ -13,7 +13,7 @@ from bot.adapter import Adapter
 from bot.messenger import TeamsMessenger
 from bot.teams_bot import REMEMBERED, REMEMBERED_FOR, Deliveries, TeamsBot
 from bot.turn import Answer, Chat, Incoming, SearchResult, Trigger
-from provisioning.errors import TryAgain
+from provisioning.delivery_errors import TryAgain
 from provisioning.ports import Member, Message
 from tests.connector import (
     BOT_ID,

@@ -15,7 +15,7 @@ from jinja2 import nodes
 from cards import view as shapes
 from cards.render import TEMPLATES, environment, render
 from cards.view import Button, Input, Notice, Tone, View
-from provisioning.errors import CardTooLarge
+from provisioning.delivery_errors import CardTooLarge
 from tests.cards import rules
 from tests.cards.rules import assert_good, check
 from tests.cards.samples import CODE, HOSTILE, MAC, every_shape

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from provisioning.conversations import Conversation, ConversationKind
-from provisioning.errors import DeliveryError, PostGone, Rejected, Throttled, TryAgain, Unreachable
+from provisioning.delivery_errors import DeliveryError, PostGone, Rejected, Throttled, TryAgain, Unreachable
 from provisioning.events import (
     AccessAsked,
     AccessGranted,

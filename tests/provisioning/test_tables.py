@@ -10,16 +10,8 @@ import pytest
 import provisioning.service  # every error class is declared once this is loaded
 from provisioning import lifecycle
 from provisioning.access import GRANTS, Permission, allowed, may_see, require
-from provisioning.errors import (
-    DeliveryError,
-    Duplicate,
-    Forbidden,
-    NoAccess,
-    ProvisioningError,
-    ResetRequired,
-    SlowDown,
-    Unavailable,
-)
+from provisioning.delivery_errors import DeliveryError
+from provisioning.errors import Duplicate, Forbidden, NoAccess, ProvisioningError, ResetRequired, SlowDown, Unavailable
 from provisioning.events import Event
 from provisioning.lifecycle import TRANSITIONS, Step
 from provisioning.model import Actor, Device, Role, State

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from provisioning.errors import Conflict, PostGone, Throttled, TryAgain, Unreachable
+from provisioning.delivery_errors import PostGone, Throttled, TryAgain, Unreachable
+from provisioning.errors import Conflict
 from provisioning.messages import MessageKind, MessageStatus, OutboxMessage, Post
 from tests.provisioning.world import DANA, SAM, A, B, World, channel
 

@@ -91,7 +91,23 @@ DOORS_OWN = {
     "channel_speech",
     "thread_of",
 }
-RELAY = {"claim", "sent", "dropped", "failed", "post", "remember", "forget", "opened", "redraw", "card_gone"}
+RELAY = {
+    "claim",
+    "sent",
+    "dropped",
+    "failed",
+    "post",
+    "remember",
+    "forget",
+    "opened",
+    "redraw",
+    "card_gone",
+    "places",
+    "postpone",
+    "due_again",
+    "among_relays",
+    "relay_rests",
+}
 ITSELF = {
     "sweep",
     "holds",
