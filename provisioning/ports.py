@@ -59,6 +59,15 @@ class TallyRow:
 
 
 @dataclass(frozen=True, slots=True)
+class TimelineRow:
+    """`count` devices of one site (case-folded) that reached something in the step that begins at `start`."""
+
+    site: str
+    start: datetime
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class AuditRow:
     """A committed fact. `sequence` grows with every row of the store."""
 
@@ -121,6 +130,17 @@ class Store(Protocol):
 
     async def tally(self, site: str | None = None) -> Sequence[TallyRow]:
         """Counts kept beside the rows, so reading them costs the same at any size; `site` is case-folded."""
+        ...
+
+    async def timeline(
+        self, index: str, since: datetime, until: datetime, step: timedelta, **equals: IndexValue
+    ) -> Sequence[TimelineRow]:
+        """Listed devices whose indexed time lies in (since, until], counted by site and by step of that span.
+
+        A step holds what lies in (start, start + step]; those without any are left out. Ordered by site, then step.
+        `index` is a time of devices (`provisioned_at`, `installed_at`, …), `equals` as for `count`, but for `removed`.
+        ValueError for a step of nothing, and for more than 10 000 steps.
+        """
         ...
 
     async def tags(self) -> Sequence[tuple[str, int]]:

@@ -46,6 +46,10 @@ def _code_until(device: Device) -> int | None:
     return micros(device.code.expires_at) if device.code and device.code.sealed is not None else None
 
 
+def _provisioned_at(device: Device) -> int | None:
+    return micros(device.provisioned_at) if device.provisioned_at else None
+
+
 def _installed_at(device: Device) -> int | None:
     return micros(device.installed.at) if device.installed else None
 
@@ -107,6 +111,7 @@ _KINDS = (
             "token": lambda device: device.token or device.reset_token or None,
             "code_until": _code_until,
             "hashed_until": _hashed_until,
+            "provisioned_at": _provisioned_at,
             "installed": lambda device: device.installed is not None,
             "installed_at": _installed_at,
             "sign_in_until": _sign_in_until,
@@ -125,8 +130,10 @@ _KINDS = (
         broad=frozenset({"state", "vendor"}),
         flags=frozenset({"installed", "problem", "removed", "open", "stale"}),
         rare=frozenset({"problem", "stale"}),
-        times=frozenset({"code_until", "hashed_until", "installed_at", "sign_in_until", "offline_since"}),
-        revision=4,
+        times=frozenset(
+            {"code_until", "hashed_until", "provisioned_at", "installed_at", "sign_in_until", "offline_since"}
+        ),
+        revision=5,
     ),
     Kind(
         Person,
@@ -230,11 +237,13 @@ _KINDS = (
             "lane": lambda message: message.lane,
             "unique": lambda message: message.unique or None,
             "kind": lambda message: message.kind.value,
+            "created": lambda message: micros(message.created_at),
             "settled": lambda message: micros(message.settled_at) if message.settled_at else None,
         },
         narrow=frozenset({"unique", "lane"}),
         broad=frozenset({"status", "kind"}),
-        times=frozenset({"settled"}),
+        times=frozenset({"created", "settled"}),
+        revision=2,
     ),
 )
 

@@ -13,9 +13,9 @@ import psycopg
 from provisioning.errors import Conflict, Duplicate, Unavailable
 from provisioning.messages import OutboxMessage
 from provisioning.model import Change, Device, Record, State
-from provisioning.ports import AuditRow, IndexValue, Page, Span, TallyRow, Watch
+from provisioning.ports import AuditRow, IndexValue, Page, Span, TallyRow, TimelineRow, Watch
 from provisioning.texts import to_operator
-from storage import calls
+from storage import calls, timelines
 from storage.kinds import KINDS, Kind, check_keys, check_question, is_tallied, names_asked, numbered, sum_tally
 from storage.loop import off_the_loop
 from storage.postgres_audit import drop, seal
@@ -125,6 +125,15 @@ class PostgresStore:
         if sum(row[5] for row in rows) > _MANY_DIFFERENCES:
             await self._ask(queries()["fold_tally"])
         return [TallyRow(row[0], State(row[1]), row[2], row[3], row[4]) for row in rows if row[4]]
+
+    async def timeline(
+        self, index: str, since: datetime, until: datetime, step: timedelta, **equals: IndexValue
+    ) -> Sequence[TimelineRow]:
+        steps = timelines.steps(index, since, until, step, equals)
+        where = matching(KINDS[Device], None, steps.span, {**equals, "removed": False})
+        statement = queries()["timeline"].format(table=_rows(KINDS[Device], where), time=f"ix_{index}", where=where)
+        rows = await self._ask(statement, (steps.begin, steps.width, *where.values))
+        return await off_the_loop(len(rows), lambda: steps.rows(rows))
 
     async def tags(self) -> Sequence[tuple[str, int]]:
         statement = queries()["tags"].format(tagged=queries()["tagged_devices"], seen=seen(Device))

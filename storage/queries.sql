@@ -183,6 +183,9 @@ SELECT count(*) FROM tagged FULL JOIN (
 ) AS there USING (tag, place, device)
 WHERE tagged.device IS NULL OR there.device IS NULL
 
+-- name: timeline
+SELECT ix_site, ({time} - %s - 1) / %s, count(*) FROM {table} WHERE {where} GROUP BY 1, 2 ORDER BY 1, 2
+
 -- name: tags
 SELECT tag, count(*) FROM {tagged} WHERE NOT ix_removed AND {seen} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 100
 

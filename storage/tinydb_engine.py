@@ -93,6 +93,15 @@ class RowTable(Table):
     def count_where(self, where: Where) -> int:
         return int(self._rows.ask(f"SELECT count(*) FROM {self._from(where)} WHERE {where}", where.values)[0][0])
 
+    def count_by_step(self, where: Where, index: str, begin: int, width: int) -> list[tuple[str, int, int]]:
+        """Sites, steps of an indexed time from `begin` on (see timelines.py), and how many devices are in each."""
+        column = quoted(f"ix_{index}")
+        return self._rows.ask(
+            f"SELECT ix_site, ({column} - ? - 1) / ?, count(*) FROM {self._from(where)} WHERE {where} "
+            "GROUP BY 1, 2 ORDER BY 1, 2",
+            (begin, width, *where.values),
+        )
+
     def _from(self, where: Where) -> str:
         if where.by_list:
             return f"tagged CROSS JOIN {self._sql} ON id = device"

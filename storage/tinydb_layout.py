@@ -124,7 +124,8 @@ _BATCH_TRIGGERS = (
 
 # ------------------------------------------------------------------ devices, beyond their named indexes
 
-# For questions that one index alone answers in no time: which codes live, what is wrong at a site, what holds a word.
+# For questions that one index alone answers in no time: which codes live, what is wrong at a site, what holds a word,
+# how many devices reached something and when.
 # `ix_removed` stands in them although their WHERE says it, for SQLite looks at it once more.
 _DEVICE_INDEXES = (
     ("live", "(ord) WHERE ix_code_until IS NOT NULL"),
@@ -135,6 +136,10 @@ _DEVICE_INDEXES = (
         "WHERE ix_code_until IS NOT NULL AND ix_removed = 0",
     ),
     ("site_problem", "(ix_site, ord) WHERE ix_problem = 1"),
+    *(
+        (f"{time}_count", f"(ix_site, ix_{time}, ix_removed, ix_batch) WHERE ix_{time} IS NOT NULL AND ix_removed = 0")
+        for time in ("provisioned_at", "installed_at")
+    ),
     ("words", "(ord, ix_text, ix_removed, ix_batch) WHERE ix_removed = 0"),
 )
 

@@ -88,6 +88,8 @@ SPECIAL: Mapping[str, tuple[str, set[str]]] = {
     "site_live": ("site", set()),
     "live_count": ("code_until", {"removed"}),
     "site_problem": ("site", {"problem"}),
+    "provisioned_at_count": ("provisioned_at", {"removed", "site"}),
+    "installed_at_count": ("installed_at", {"removed", "site"}),
     "words": ("", {"removed"}),
 }
 
@@ -103,6 +105,8 @@ def _special(
         return "words" if listed and span is None and not asked else ""
     if span is None:
         return "site_problem" if equals.get("problem") is True and "site" in asked and asked <= _SPREAD else ""
+    if counting and listed and asked <= {"site"} and f"{span.index}_count" in SPECIAL:
+        return f"{span.index}_count"
     if span.index != "code_until" or span.after is None or not asked <= _SPREAD:
         return ""
     if counting:

@@ -16,9 +16,9 @@ from provisioning.bookkeeping import Segment
 from provisioning.errors import Unavailable
 from provisioning.messages import OutboxMessage
 from provisioning.model import Change, Device, Record, State
-from provisioning.ports import AuditRow, Clock, IndexValue, Page, Span, TallyRow, Watch
+from provisioning.ports import AuditRow, Clock, IndexValue, Page, Span, TallyRow, TimelineRow, Watch
 from provisioning.texts import N_, to_operator
-from storage import calls, tinydb_restore
+from storage import calls, timelines, tinydb_restore
 from storage.kinds import KINDS, check_keys, check_question, holds, is_tallied, names_asked, numbered, sum_tally
 from storage.loop import off_the_loop
 from storage.records import check_text, decode, decode_event
@@ -153,6 +153,14 @@ class TinyStore:
             return [TallyRow(row[0], State(row[1]), bool(row[2]), bool(row[3]), row[4]) for row in rows]
         except ValueError as error:  # no checksum stands beside the counts
             raise self.db.rows.file.damaged(to_operator("the counts name a state that is none")) from error
+
+    async def timeline(
+        self, index: str, since: datetime, until: datetime, step: timedelta, **equals: IndexValue
+    ) -> Sequence[TimelineRow]:
+        steps = timelines.steps(index, since, until, step, equals)
+        where = matching(KINDS[Device], None, steps.span, {**equals, "removed": False}, counting=True)
+        table = self._tables[Device]
+        return await self._in_thread(lambda: steps.rows(table.count_by_step(where, index, steps.begin, steps.width)))
 
     async def tags(self) -> Sequence[tuple[str, int]]:
         return await self._in_thread(lambda: self.db.rows.ask(_TAGS))

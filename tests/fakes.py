@@ -18,10 +18,10 @@ from provisioning.errors import Conflict, Duplicate
 from provisioning.events import Event
 from provisioning.messages import MessageStatus, OutboxMessage
 from provisioning.model import Change, Device, Record
-from provisioning.ports import AuditRow, IndexValue, Page, Span, TallyRow, Watch
+from provisioning.ports import AuditRow, IndexValue, Page, Span, TallyRow, TimelineRow, Watch
 from provisioning.provider_errors import AuthorizationPending, ProviderError
 from provisioning.signin import Account, DeviceGrant
-from storage import calls
+from storage import calls, timelines
 from storage.audit import Unsealed, digest, next_segment, without_rows
 from storage.kinds import KINDS, check_keys, check_question, columns_of, holds, names_asked, numbered, sees_hidden
 from storage.records import check_text, encode, encode_event, micros, record_json
@@ -145,6 +145,16 @@ class MemoryStore:
         for each in self._rows[Device].values():
             if isinstance(each, Device) and not each.removed and not self._hidden(each):
                 yield each
+
+    async def timeline(
+        self, index: str, since: datetime, until: datetime, step: timedelta, **equals: IndexValue
+    ) -> Sequence[TimelineRow]:
+        steps = timelines.steps(index, since, until, step, equals)
+        counted: Counter[tuple[str, int]] = Counter()
+        for each in self._matching(Device, None, steps.span, {**equals, "removed": False}):
+            at: Any = KINDS[Device].indexes[index](each)
+            counted[each.site.casefold(), (at - steps.begin - 1) // steps.width] += 1  # type: ignore[attr-defined]
+        return steps.rows([(*group, counted[group]) for group in sorted(counted)])
 
     async def tags(self) -> Sequence[tuple[str, int]]:
         counted = Counter(tag for each in self._listed() for tag in {tag.casefold() for tag in each.tags})

@@ -17,7 +17,7 @@ from provisioning.model import Device, Person, State
 from provisioning.ports import Page, Span, Store
 from provisioning.rollouts import Rollout
 from tests.provisioning.world import DANA
-from tests.scale.measuring import PAGE, TURN, Book
+from tests.scale.measuring import LONG, PAGE, TURN, Book
 from tests.scale.state import CITIES, NOW, Scene, mac_of, technician_of, token_of
 
 LARGEST, SMALL, NOWHERE = CITIES[0].casefold(), CITIES[-1].casefold(), "atlantis"
@@ -37,6 +37,7 @@ class Asking:
         await self._walks()
         await self._people_and_cards()
         await self._counts()
+        await self._timelines()
         await self._audit()
 
     async def page(self, name: str, kind: type[Any], limit: int, target: Any = None, **asked: Any) -> None:
@@ -155,6 +156,13 @@ class Asking:
         await self.book.ask("tally of all", self.store.tally, PAGE, times=200)
         for site in (LARGEST, SMALL):
             await self.book.ask(f"tally of {site}", partial(self.store.tally, site), PAGE, times=200)
+
+    async def _timelines(self) -> None:
+        timeline = partial(self.store.timeline, "provisioned_at", NOW - timedelta(days=400), NOW)
+        for step in (timedelta(hours=1), timedelta(days=1)):
+            for what, asked in {"all": {}, LARGEST: {"site": LARGEST}, "a tag": {"tag": "lobby"}}.items():
+                name = f"timeline of {what}, by {step.total_seconds() / 3600:g} h"
+                await self.book.ask(name, partial(timeline, step, **asked), LONG)
 
     async def _audit(self) -> None:
         ask: Any = self.book.ask

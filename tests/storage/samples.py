@@ -91,6 +91,7 @@ def one_of_each() -> tuple[Record, ...]:
         *of_imports(),
         *of_installs(),
         *of_remote(),
+        *of_rollouts(),
     )
 
 
@@ -185,4 +186,28 @@ def of_remote() -> tuple[Record, ...]:
         device(0xA1B5, "Oslo/2F/2.16", sign_in=asked),
         device(0xA1B6, "Oslo/2F/2.17", sign_in=shown, offline_since=NOW),
         device(0xA1B7, "Oslo/2F/2.18", sign_in=ended, offline_since=NOW - timedelta(days=40), stale=True),
+    )
+
+
+def of_rollouts() -> tuple[Record, ...]:
+    """What came with rollouts that people watch: in stores since schema 6."""
+    return (
+        device(0xA1B8, "Oslo/2F/2.19", state=State.WAITING_FOR_SIGN_IN, provisioned_at=NOW),
+        Rollout(
+            channel=replace(CHANNEL, id="19:lobby@thread", name="Lobby"),
+            site="",
+            tag="lobby",
+            on_site=True,
+            connected_by="dana",
+            connected_by_name="Dana",
+            started_at=NOW,
+            lead="dana",
+            technicians=("kim", "sam"),
+            lifetime_hours=48,
+            planned_start=NOW,
+            planned_end=NOW + timedelta(days=5),
+            paused_at=NOW,
+            finished_at=NOW,
+        ),
+        message("m3", failure="unreachable", retried=(NOW,), attempts=2),
     )

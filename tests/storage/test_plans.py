@@ -1,5 +1,7 @@
 """Each question is led to its rows by the one index that tells most; no page is sorted, none is counted off."""
 
+from datetime import timedelta
+
 import pytest
 
 from provisioning.messages import OutboxMessage
@@ -11,6 +13,8 @@ from storage.tinydb_engine import RowDB
 from storage.tinydb_store import TinyStore
 from tests.fakes import FakeClock
 from tests.storage.samples import NOW
+
+HOUR = timedelta(hours=1)
 
 
 class OneThreadStore(TinyStore):
@@ -70,6 +74,7 @@ async def test_a_page_by_one_index_walks_that_index_in_order(file_store, kind, n
         ({"span": Span("code_until", until=NOW), "technician": "x"}, "technician"),
         ({"span": Span("sign_in_until", until=NOW)}, "sign_in_until"),
         ({"span": Span("offline_since"), "removed": False}, "offline_since"),
+        ({"span": Span("provisioned_at", until=NOW), "removed": False}, "provisioned_at"),
         ({"stale": True, "removed": False, "site": "x"}, "stale"),
     ],
     ids=str,
@@ -105,6 +110,21 @@ async def test_many_records_are_looked_up_one_by_one(file_store):
 async def test_live_codes_are_counted_without_looking_at_devices(file_store, more):
     asked = file_store.count(Device, span=Span("code_until", after=NOW), removed=False, **more)
     assert "COVERING INDEX devices.live_count" in await plan(file_store, asked)
+
+
+@pytest.mark.parametrize("index", ["provisioned_at", "installed_at"])
+@pytest.mark.parametrize("more", [{}, {"site": "x"}], ids=str)
+async def test_a_timeline_is_counted_without_looking_at_devices(file_store, index, more):
+    said = await plan(file_store, file_store.timeline(index, NOW, NOW + HOUR, HOUR, **more))
+    assert f"COVERING INDEX devices.{index}_count" in said
+    assert (f"(ix_site=? AND ix_{index}>? AND ix_{index}<?)" in said) == bool(more)
+
+
+async def test_a_timeline_of_few_devices_begins_with_them(file_store):
+    said = await plan(file_store, file_store.timeline("installed_at", NOW, NOW + HOUR, HOUR, tag="x"))
+    assert "SEARCH tagged USING PRIMARY KEY (tag=?) · SEARCH doc:devices USING INTEGER PRIMARY KEY" in said
+    said = await plan(file_store, file_store.timeline("installed_at", NOW, NOW + HOUR, HOUR, technician="x"))
+    assert "USING INDEX devices.technician" in said
 
 
 async def test_listed_devices_are_counted_by_their_tally(file_store):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -447,6 +448,10 @@ def quiet(*_):
     pass
 
 
+def canonical(plain):
+    return json.dumps(plain, sort_keys=True)
+
+
 async def everything(source):
     async with source:
         return {table: [row async for chunk in source.rows(table) for row in chunk] for table in TABLES}
@@ -469,8 +474,8 @@ async def test_a_store_is_carried_to_postgresql_and_back_without_a_difference(ur
     assert there == back
     before, after = await everything(TinySource(folder)), await everything(TinySource(tmp_path / "back"))
     for table in TABLES:
-        documents = [[plain for _, plain in sorted(rows[table], key=str)] for rows in (before, after)]
-        assert sorted(documents[0], key=str) == sorted(documents[1], key=str), table
+        documents = [sorted((plain for _, plain in rows[table]), key=canonical) for rows in (before, after)]
+        assert documents[0] == documents[1], table
     assert [before[name] for name in ("audit", "outbox")] == [after[name] for name in ("audit", "outbox")]
     store = await opened(url)
     await store.verify(deep=True)

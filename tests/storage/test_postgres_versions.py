@@ -8,7 +8,9 @@ from structlog.testing import capture_logs
 
 from provisioning.batches import Batch
 from provisioning.bookkeeping import Segment
+from provisioning.messages import OutboxMessage
 from provisioning.model import Change, Device, stored
+from provisioning.ports import Span, TimelineRow
 from provisioning.uploads import Upload
 from storage import open_store
 from storage.kinds import KINDS
@@ -44,7 +46,7 @@ RECORDS = tuple(
     and not getattr(each, "hides", False)
 )
 DEVICES = (
-    replace(rich_device(0xA1B2), batch=""),
+    replace(rich_device(0xA1B2), provisioned_at=NOW),
     device(1, "Bergen/1", tags=("Straße",)),
     device(2, "Bergen/2", removed_at=NOW),
     *(device(n, "Oslo/2") for n in range(10, 1510)),
@@ -68,7 +70,9 @@ async def test_a_database_of_the_first_schema_is_brought_to_this_one(first):
     with capture_logs() as logs:
         store = await open_store(first, clock=FakeClock())
     told = {entry["table"]: entry["rows"] for entry in logs if "table" in entry}
-    assert told == {"devices": len(DEVICES)}
+    messages = (await store.find(OutboxMessage, span=Span("created", until=NOW))).rows  # by when they were queued
+    assert told == {"devices": len(DEVICES), "outbox": len(messages)}
+    assert len(messages) == sum(isinstance(each, OutboxMessage) for each in RECORDS)
     for record in (*RECORDS, DEVICES[0], DEVICES[1]):
         assert await store.get(type(record), record.key) == stored(record)
     assert [row.mac for row in (await store.find(Device, tag="STRASSE")).rows] == [device(1).mac]
@@ -78,6 +82,8 @@ async def test_a_database_of_the_first_schema_is_brought_to_this_one(first):
     assert await store.count(Device, removed=False) == len(DEVICES) - 1
     assert await store.count(Batch, hides=False) == 1
     assert await store.count(Upload) == 0
+    timeline = await store.timeline("provisioned_at", NOW - timedelta(hours=1), NOW, timedelta(hours=1))
+    assert timeline == [TimelineRow("oslo", NOW - timedelta(hours=1), 1)]
     assert await store.count(Device, stale=True) == 0
     assert (await store.silent(NOW, NOW + timedelta(hours=1))).rows == tuple(CALLS.items())[1:]
     await store.verify(deep=True)

@@ -30,7 +30,17 @@ from storage.tinydb_file import SCHEMA
 from storage.tinydb_schema import shape
 from tests.fakes import FakeClock
 from tests.storage import old_store
-from tests.storage.samples import NOW, device, import_of, of_imports, of_installs, of_remote, one_of_each, rich_device
+from tests.storage.samples import (
+    NOW,
+    device,
+    import_of,
+    of_imports,
+    of_installs,
+    of_remote,
+    of_rollouts,
+    one_of_each,
+    rich_device,
+)
 
 HOUSE = Path(__file__).parents[2]
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -47,7 +57,13 @@ def lay(folder, version):
 
 def kept_by(version):
     """What old_store.py put into the store of that version."""
-    since = {2: [r for r in one_of_each() if isinstance(r, Lease)], 3: of_imports(), 4: of_installs(), 5: of_remote()}
+    since = {
+        2: [r for r in one_of_each() if isinstance(r, Lease)],
+        3: of_imports(),
+        4: of_installs(),
+        5: of_remote(),
+        6: of_rollouts(),
+    }
     later = {record for schema, records in since.items() if schema > version for record in records}
     return [record for record in old_store.records() if record not in later]
 
@@ -138,6 +154,10 @@ async def test_its_indexes_find_and_its_counts_hold(converted):
     live = await converted.find(Device, span=Span("code_until", until=NOW + timedelta(days=2)), limit=100)
     assert {row.mac for row in live.rows} == {device(0xC0DE).mac, rich_device(0xA1B2).mac}
     assert [row.id for row in (await converted.find(Operation, span=Span("at", until=NOW))).rows] == ["op1"]
+    assert await converted.count(OutboxMessage, span=Span("created", until=NOW)) == len(old_store.messages())
+    provisioned = [each for each in listed if each.provisioned_at]
+    counted = await converted.timeline("provisioned_at", NOW - timedelta(hours=1), NOW, timedelta(hours=1))
+    assert [(row.site, row.count) for row in counted] == ([("oslo", len(provisioned))] if provisioned else [])
     silent = await converted.silent(NOW, NOW + timedelta(minutes=3), limit=2)
     assert silent.rows == tuple(old_store.seen().items())[1:3]
     silent = await converted.silent(NOW, NOW + timedelta(minutes=3), beyond=silent.after)
@@ -165,10 +185,11 @@ async def test_a_conversion_is_told_and_a_store_of_this_version_is_left_alone(fo
     with capture_logs() as logs:
         await (await reopened(folder)).close()
     told = {entry["table"]: entry["rows"] for entry in logs if "table" in entry}
-    since_4 = {"devices": 45, "seen": len(old_store.seen())}
+    since_5 = {"devices": 48, "outbox": 8}
+    since_4 = since_5 | {"devices": 45, "seen": len(old_store.seen())}
     since_2 = since_4 | {"devices": 44, "batches": 1}
-    since_1 = since_2 | {"audit": old_store.FACTS, "outbox": 8}
-    assert told == {1: since_1, 2: since_2, 3: since_4, 4: since_4, SCHEMA: {}}[version]
+    since_1 = since_2 | {"audit": old_store.FACTS}
+    assert told == {1: since_1, 2: since_2, 3: since_4, 4: since_4, 5: since_5, SCHEMA: {}}[version]
 
 
 # ------------------------------------------------------------------ what is cut off, and what comes later
