@@ -205,7 +205,9 @@ class Relay:
         if fresh is None:  # what stands there now is final
             await self._provisioning.sent(message, None)
             return await self._provisioning.forget(post.key)
-        kept = replace(fresh, posted_at=post.posted_at, edited_at=turn.now, opened_at=post.opened_at)
+        kept = replace(
+            fresh, posted_at=post.posted_at, edited_at=turn.now, opened_at=post.opened_at, message=post.message
+        )
         return await self._provisioning.sent(message, replace(kept, reader=post.reader, reposted=post.reposted))
 
     async def _post_again(self, message: OutboxMessage, post: Post, turn: Turn, reply: Reply) -> None:

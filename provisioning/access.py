@@ -19,6 +19,7 @@ class Permission(StrEnum):
     SIGN_IN = "sign_in"  # accounts, sign-in and sign-out from afar, other commands to devices, factory reset
     WORK_ON_SITE = "work_on_site"  # own devices: next, code, install, problem
     FOLLOW_ROLLOUT = "follow_rollout"
+    SEE_AUDIT = "see_audit"  # what happened, by whom, and whether what was told of it arrived
 
 
 GRANTS: Mapping[Role, frozenset[Permission]] = {

@@ -1,6 +1,7 @@
 """A file per feature noun; each owns a `router`. All of them together are the table of routes."""
 
 from bot.handlers import (
+    audit,
     codes,
     commanding,
     day,
@@ -35,5 +36,5 @@ def all_routes() -> Router:
     table.include(issuing.router, codes.router, exports.router, jobs.router)
     table.include(signing.router, commanding.router, resets.router, silent.router)
     table.include(ending.router, day.router, install.router, photos.router, strays.router, offline.router)
-    table.include(problems.router, people.router)
+    table.include(problems.router, people.router, audit.router)
     return table.include(rollouts.router, languages.router)

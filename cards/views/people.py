@@ -215,6 +215,9 @@ def unreachable_card(person: Person, work: Workload) -> Notice:
                 jobs=ngettext("{n} open job", "{n} open jobs", work.open),
             ),
         ),
-        buttons=(Button("revoke_access", _("Give jobs away"), {"person": person.id}, style=Style.POSITIVE),),
+        buttons=(
+            Button("revoke_access", _("Give jobs away"), {"person": person.id}, style=Style.POSITIVE),
+            Button("audit", _("Ledger"), {"about": person.id}),
+        ),
         small=(_("Or type: assign …, revoke access {name}", name=name),),
     )

@@ -5,6 +5,7 @@ from provisioning.service.devices import Devices
 from provisioning.service.exporting import Exporting
 from provisioning.service.housekeeping import Housekeeping
 from provisioning.service.installing import Installing
+from provisioning.service.ledger import Auditing
 from provisioning.service.offline import Offline
 from provisioning.service.outbox import Outbox
 from provisioning.service.problems import Problems
@@ -29,6 +30,7 @@ class Provisioning(
     Rollouts,
     SignInQueue,
     Commanding,
+    Auditing,
     Housekeeping,
 ):
     """Everything the product can do; the doors call nothing else."""

@@ -105,6 +105,7 @@ class Cast:
         batches = (await house.store.find(Batch, by=dana.object_id, kind="issue", limit=1)).rows
         self.values = {
             "device": A,
+            "about": A,
             "other": B,
             "target": A,
             "person": sam.object_id,
@@ -249,6 +250,7 @@ async def test_needs_agree_with_what_the_use_case_requires(house: House, role: s
         ("GET", "/healthz", 200),
         ("GET", "/readyz", 200),
         ("GET", "/version", 200),
+        ("GET", "/metrics", 200),
         ("GET", "/nowhere", 404),
     ],
 )

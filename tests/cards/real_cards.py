@@ -49,6 +49,7 @@ from provisioning.service.rollouts import Progress
 from provisioning.service.tags import Tagged
 from provisioning.shares import Leading
 from provisioning.texts import Speech
+from tests.cards.audit_cards import audit_cards
 from tests.cards.job_cards import job_cards
 from tests.cards.photo_cards import photo_cards
 from tests.cards.remote_cards import remote_cards
@@ -78,6 +79,7 @@ def real_cards(
     ours |= {**stray_cards(made.live, made.ended, name), **made.photos()}
     ours |= signing_cards(made.called, made.row, name)
     ours |= remote_cards(made.live, made.called, made.row, words)
+    ours |= audit_cards(made.live, name, words)
     return {**ours, **sheet_cards(location.partition("/")[0], name), **job_cards(location.partition("/")[0])}
 
 

@@ -78,6 +78,7 @@ RIGHTS = {
     Permission.SIGN_IN: {Role.ADMIN},
     Permission.WORK_ON_SITE: {Role.TECHNICIAN},
     Permission.FOLLOW_ROLLOUT: {Role.ADMIN, Role.TECHNICIAN},
+    Permission.SEE_AUDIT: {Role.ADMIN},
 }
 
 
