@@ -134,14 +134,14 @@ def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Ap
     """Every door on one application; `port` is the one it is served on."""
     from aiohttp import web
 
-    from bot import device_api, operations, workers
+    from bot import doors, workers
     from bot.adapter import Adapter, Credentials
-    from bot.diagnosing import DIAGNOSES, Diagnoses
     from bot.door import Door
     from bot.handing import Handing
     from bot.handlers import all_routes
     from bot.jobs import JOBS, Jobs
     from bot.limits import local_guard
+    from bot.measuring import Measures
     from bot.messenger import TeamsMessenger
     from bot.problems import problems
     from bot.relay import Relay
@@ -151,28 +151,27 @@ def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Ap
     credentials = Credentials(settings.client_id, settings.client_secret.get_secret_value(), settings.tenant_id)
     adapter = Adapter(None if settings.local else credentials, allowed_service_hosts=settings.allowed_service_hosts)
     pacing = build_pacing(settings, provisioning.clock)
-    messenger, routes = TeamsMessenger(adapter.connectors, pacing), all_routes()
+    measures, teams, routes = Measures(provisioning), TeamsMessenger(adapter.connectors, pacing), all_routes()
+    messenger = measures.in_turn(teams)
     files = _files(settings, adapter)
     jobs = Jobs(provisioning, files)
     door = Door(provisioning, messenger, routes, jobs, Handing(messenger, files))
-    bot = TeamsBot(door, messenger, local=settings.local)
+    bot = TeamsBot(measures.door(door), messenger, local=settings.local)
 
     async def messages(request: web.Request) -> web.Response:
         return await adapter.process(request, bot)
 
     guards = [local_guard(port)] if settings.local else []
     app = web.Application(middlewares=[*guards, problems], client_max_size=256 * 1024)
-    app[JOBS], app[DIAGNOSES] = jobs, Diagnoses(provisioning.diagnose)
-    app.on_cleanup.append(app[DIAGNOSES].close)
+    app[JOBS] = jobs
     app.router.add_post("/api/messages", messages)
-    devices = device_api.routes(provisioning, trusted_proxies=settings.trusted_proxies, diagnoses=app[DIAGNOSES])
-    app.add_routes(devices)
-    app.add_routes(operations.routes(provisioning.faults, operations.project_version()))
+    doors.add_to(app, settings, provisioning, measures)
     if settings.local:
         from bot.demo import local
 
         local.add_to(app, settings, provisioning, port)
-    loops = workers.of(provisioning, Relay(provisioning, messenger, routes, pacing), jobs, SignInPolls(provisioning))
+    relay = Relay(provisioning, measures.in_the_outbox(teams), routes, pacing)
+    loops = workers.of(provisioning, relay, jobs, SignInPolls(provisioning))
     app.cleanup_ctx.extend([_open_until_the_end(adapter), *loops])
     return app
 

@@ -27,6 +27,7 @@ LIVES_IN = {
     "botframework": SDK_DOORS,
     "msrest": SDK_DOORS,
     "tinydb": ("storage/",),
+    "prometheus_client": ("bot/metrics.py",),
 }
 MOCKS = {"mock", "unittest.mock", "pytest_mock", "asynctest", "flexmock", "doublex"}
 

@@ -1,0 +1,20 @@
+"""The HTTP doors beside Teams': for devices, and for whoever runs the service."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from bot import device_api, operations
+from bot.diagnosing import DIAGNOSES, Diagnoses
+from bot.measuring import Measures
+from bot.settings import Settings
+from provisioning.service import Provisioning
+
+
+def add_to(app: web.Application, settings: Settings, provisioning: Provisioning, measures: Measures) -> None:
+    """Device API, health, version, metrics."""
+    app[DIAGNOSES] = Diagnoses(provisioning.diagnose)
+    app.on_cleanup.append(app[DIAGNOSES].close)
+    app.add_routes(device_api.routes(provisioning, trusted_proxies=settings.trusted_proxies, diagnoses=app[DIAGNOSES]))
+    app.add_routes(operations.routes(provisioning.faults, operations.project_version()))
+    app.router.add_get("/metrics", measures.page(settings.trusted_networks, settings.trusted_proxies).answer)

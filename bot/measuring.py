@@ -1,0 +1,164 @@
+"""Where the service is counted: one seam each around the store, the messenger and the door. They change nothing."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any, TypeVar, cast
+
+from bot.limits import Network
+from bot.metrics import Call, Metrics, Origin, Outcome, Page, Result
+from bot.turn import Answer, Chat, Incoming, Receiver
+from provisioning.conversations import Conversation
+from provisioning.delivery_errors import DeliveryError, PostGone, Rejected, Throttled, TryAgain, Unreachable
+from provisioning.messages import MessageKind, MessageStatus, OutboxMessage
+from provisioning.model import Change
+from provisioning.ports import Member, Message, Messenger, Store
+from provisioning.service import Provisioning
+
+T = TypeVar("T")
+Now = Callable[[], float]
+
+MOST = 1000  # messages under way that are remembered
+SETTLED: Mapping[MessageStatus, Outcome] = {
+    MessageStatus.SENT: Outcome.SENT,
+    MessageStatus.DROPPED: Outcome.DROPPED,
+    MessageStatus.UNDELIVERABLE: Outcome.UNDELIVERABLE,
+}
+RESULTS: Mapping[type[DeliveryError], Result] = {
+    Throttled: Result.THROTTLED,
+    Unreachable: Result.UNREACHABLE,
+    PostGone: Result.POST_GONE,
+    Rejected: Result.REJECTED,
+    TryAgain: Result.TRY_AGAIN,
+}
+
+
+class CountingStore:
+    """A store that tells what becomes of messages, once it is saved. Everything else passes through."""
+
+    def __init__(self, store: Store, metrics: Metrics) -> None:
+        self._store, self._metrics = store, metrics
+        self._tried: OrderedDict[str, int] = OrderedDict()  # claimed here, not settled yet → tries before
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def save(self, change: Change) -> None:
+        await self._store.save(change)
+        for record in change.puts:
+            if isinstance(record, OutboxMessage) and (outcome := self._outcome(record)):
+                self._metrics.became(record, outcome)
+
+    async def claim(self, now: datetime, lease: timedelta, limit: int) -> Sequence[OutboxMessage]:
+        claimed = await self._store.claim(now, lease, limit)
+        for message in claimed:
+            if not message.attempts and message.id not in self._tried:
+                self._metrics.became(message, Outcome.TAKEN)
+            self._tried[message.id] = message.attempts
+        while len(self._tried) > MOST:
+            self._tried.popitem(last=False)
+        return claimed
+
+    def _outcome(self, message: OutboxMessage) -> Outcome | None:
+        """None where it is put off for the pace's sake: nothing was tried."""
+        if message.status in SETTLED:
+            self._tried.pop(message.id, None)
+            edited = message.status is MessageStatus.SENT and message.kind is MessageKind.EDIT
+            return Outcome.EDITED if edited else SETTLED[message.status]
+        if not message.version:
+            return Outcome.QUEUED
+        return Outcome.RETRIED if message.attempts > self._tried.get(message.id, message.attempts) else None
+
+
+class TimedMessenger:
+    """Calls to Teams, each with its duration and its end."""
+
+    def __init__(self, messenger: Messenger, metrics: Metrics, origin: Origin, now: Now = time.perf_counter) -> None:
+        self._messenger, self._metrics, self._origin, self._now = messenger, metrics, origin, now
+
+    async def send(self, conversation: Conversation, message: Message, *, thread: str = "") -> str:
+        return await self._timed(Call.SEND, self._messenger.send(conversation, message, thread=thread))
+
+    async def update(self, conversation: Conversation, activity_id: str, message: Message) -> None:
+        await self._timed(Call.UPDATE, self._messenger.update(conversation, activity_id, message))
+
+    async def delete(self, conversation: Conversation, activity_id: str) -> None:
+        await self._timed(Call.DELETE, self._messenger.delete(conversation, activity_id))
+
+    async def open_chat(self, near: Conversation, teams_id: str) -> Conversation:
+        return await self._timed(Call.OPEN_CHAT, self._messenger.open_chat(near, teams_id))
+
+    async def member(self, conversation: Conversation, teams_id: str) -> Member:
+        return await self._timed(Call.MEMBER, self._messenger.member(conversation, teams_id))
+
+    async def members(self, conversation: Conversation) -> Sequence[Member]:
+        return await self._timed(Call.MEMBERS, self._messenger.members(conversation))
+
+    async def _timed(self, call: Call, answer: Awaitable[T]) -> T:
+        began, result = self._now(), Result.OTHER
+        try:
+            done = await answer
+            result = Result.OK
+            return done
+        except DeliveryError as error:
+            result = _result_of(error)
+            raise
+        finally:
+            self._metrics.observe(
+                "connector_call_seconds", self._now() - began, call=call, origin=self._origin, result=result
+            )
+            if result is Result.THROTTLED:
+                self._metrics.count("connector_throttled_total", origin=self._origin)
+
+
+def _result_of(error: DeliveryError) -> Result:
+    return next((result for kind, result in RESULTS.items() if isinstance(error, kind)), Result.OTHER)
+
+
+class TimedReceiver:
+    """What people said and pressed, and how long it took. Answers in the same turn are counted here alone."""
+
+    def __init__(self, receiver: Receiver, metrics: Metrics, now: Now = time.perf_counter) -> None:
+        self._receiver, self._metrics, self._now = receiver, metrics, now
+
+    async def receive(self, incoming: Incoming, chat: Chat) -> Answer | None:
+        with self._timed(incoming.trigger.value):
+            return await self._receiver.receive(incoming, chat)
+
+    @contextmanager
+    def _timed(self, trigger: str) -> Iterator[None]:
+        began = self._now()
+        try:
+            yield
+        except Exception:
+            self._metrics.count("turn_faults_total", trigger=trigger)
+            raise
+        finally:
+            self._metrics.observe("turn_seconds", self._now() - began, trigger=trigger)
+
+
+class Measures:
+    """One service's metrics, and what they are taken from. From here on its store tells of messages."""
+
+    def __init__(self, provisioning: Provisioning) -> None:
+        self.metrics = Metrics(provisioning.clock)
+        self._store = provisioning.store
+        provisioning.store = cast(Store, CountingStore(provisioning.store, self.metrics))
+
+    def in_turn(self, messenger: Messenger) -> Messenger:
+        """For answers to what somebody said or pressed."""
+        return TimedMessenger(messenger, self.metrics, Origin.TURN)
+
+    def in_the_outbox(self, messenger: Messenger) -> Messenger:
+        """For the relay."""
+        return TimedMessenger(messenger, self.metrics, Origin.OUTBOX)
+
+    def door(self, receiver: Receiver) -> Receiver:
+        return TimedReceiver(receiver, self.metrics)
+
+    def page(self, trusted: Sequence[Network], proxies: Sequence[Network]) -> Page:
+        return Page(self.metrics, self._store, trusted, proxies)
