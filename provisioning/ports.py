@@ -159,6 +159,19 @@ class Store(Protocol):
         """Audit rows, newest first."""
         ...
 
+    async def facts(self, after: int = 0, *, limit: int = 500) -> Sequence[AuditRow]:
+        """Audit rows with a number beyond `after`, the oldest first: for readers who page through all that happens.
+
+        Whoever goes on behind the last row they got misses none and gets none twice: a row is withheld while an older
+        unit runs that may still bring one with a lower number, and comes once that has ended, so ask again. What
+        retention dropped is not there any more. 1 ≤ limit ≤ 1000.
+        """
+        ...
+
+    async def newest_fact(self) -> int:
+        """The number behind which `facts` goes on with what comes from now on; 0 where nothing happened yet."""
+        ...
+
     async def seal(self, now: datetime, limit: int = 5000) -> int:
         """Chains up to `limit` committed audit rows that stand in no segment yet into the next one; returns how many.
 

@@ -19,6 +19,7 @@ from storage.records import Plain, from_micros, micros
 _CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 _BEFORE_THE_FIRST = "0" * 64
 BEFORE_ALL = -(2**62)  # below the number of any row, also of one that somebody else numbered
+_BEHIND_ALL = 2**62
 
 
 def digest(plain: Plain) -> str:
@@ -79,6 +80,11 @@ def without_rows(segment: Segment, before: datetime, now: datetime) -> Segment |
     """
     micros(before), micros(now)
     return replace(segment, dropped_at=max(now, segment.sealed_at)) if segment.newest < before else None
+
+
+def bounded(after: int) -> int:
+    """A number that a reader gave, as one that every store can compare with."""
+    return min(max(after, BEFORE_ALL), _BEHIND_ALL)
 
 
 class Chain:

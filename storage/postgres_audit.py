@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +14,41 @@ from storage.audit import Unsealed, next_segment, without_rows
 from storage.postgres_connection import at_one_go
 from storage.postgres_sql import about, parameters, queries
 from storage.records import decode
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    newest: int = 0  # the newest fact that was seen
+    units: frozenset[str] = frozenset()  # those that ran then and may have taken a lower number
+
+
+class Settled:
+    """Up to which number nothing can be added any more. Nobody waits for it, unlike for the sealer.
+
+    Numbers are taken before the commit, so that a unit which still runs may bring a fact in front of one that is seen.
+    But each holds a lock from before it takes numbers until what it did is seen: once all who ran at one look have
+    ended by a later one, everything up to the first look's newest fact is there. And so is what follows without a gap.
+    """
+
+    def __init__(self) -> None:
+        self._last = 0
+        self._look = _Look()
+
+    async def last(self, ask: Callable[[str, Any], Awaitable[list[Any]]]) -> int:
+        """The number, as it is now."""
+        before = self._look  # was there before this look begins, whoever else looks meanwhile
+        ((newest, sealed, units),) = await ask(queries()["look_at_facts"], ())
+        now = _Look(newest, frozenset(units))
+        if not before.units & now.units:
+            self._last = max(self._last, before.newest)
+            if self._look is before:
+                self._look = now
+        self._last = max(self._last, sealed, 0 if now.units else newest)
+        if self._last < newest:
+            values = {"behind": self._last, "newest": newest}
+            ((gapless,),) = await ask(queries()["last_without_a_gap"], values)
+            self._last = max(self._last, gapless)
+        return self._last
 
 
 async def seal(connection: AsyncConnection[Any], now: datetime, limit: int) -> int:

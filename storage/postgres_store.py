@@ -16,9 +16,10 @@ from provisioning.model import Change, Device, Record, State
 from provisioning.ports import AuditRow, IndexValue, Page, Span, TallyRow, TimelineRow, Watch
 from provisioning.texts import to_operator
 from storage import calls, timelines
+from storage.audit import bounded
 from storage.kinds import KINDS, Kind, check_keys, check_question, is_tallied, names_asked, numbered, sum_tally
 from storage.loop import off_the_loop
-from storage.postgres_audit import drop, seal
+from storage.postgres_audit import Settled, drop, seal
 from storage.postgres_connection import (
     ANSWER_SECONDS,
     ConnectionLost,
@@ -55,6 +56,7 @@ class PostgresStore:
     def __init__(self, connections: Connections, wakes: Wakes) -> None:
         self._connections, self._wakes = connections, wakes
         self._checked = float("-inf")  # when a write was last seen to work, by the loop's clock
+        self._settled = Settled()
 
     # ------------------------------------------------------------------ reading
 
@@ -152,6 +154,17 @@ class PostgresStore:
             len(found), lambda: tuple(AuditRow(number, decode_event(plain)) for number, plain in found[:limit])
         )
         return Page(rows, str(rows[-1].sequence) if len(found) > limit else None)
+
+    async def facts(self, after: int = 0, *, limit: int = 500) -> Sequence[AuditRow]:
+        check_question(Device, set(), limit)
+        settled = await self._settled.last(self._ask)
+        found = await self._ask(queries()["facts"], (bounded(after), settled, limit))
+        return await off_the_loop(
+            len(found), lambda: [AuditRow(number, decode_event(plain)) for number, plain in found]
+        )
+
+    async def newest_fact(self) -> int:
+        return await self._settled.last(self._ask)
 
     async def last_seen(self, macs: Sequence[str]) -> Mapping[str, datetime]:
         for mac in macs:

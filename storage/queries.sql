@@ -75,6 +75,26 @@ ORDER BY place
 -- name: history
 SELECT id, doc FROM audit WHERE {where} ORDER BY id DESC LIMIT %s
 
+-- name: facts
+SELECT id, doc FROM audit WHERE id > %s AND id <= %s ORDER BY id LIMIT %s
+
+-- The newest fact that is seen, the last one that was sealed, and all who hold the lock of `record`: the units that may
+-- have taken a lower number and are not seen yet. Rows are seen as they were when the statement began, locks as they are
+-- while it runs, and a lock is let go after what its unit did is seen: so nobody is missed in between.
+-- name: look_at_facts
+SELECT coalesce((SELECT max(id) FROM audit), 0),
+  coalesce((SELECT (doc ->> 'last')::bigint FROM segments ORDER BY ord DESC LIMIT 1), 0),
+  ARRAY(
+    SELECT virtualtransaction FROM pg_locks
+    WHERE granted AND locktype = 'advisory' AND objsubid = 1
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND (classid::bigint << 32 | objid::bigint) = hashtextextended(current_schema(), 1))
+
+-- name: last_without_a_gap
+SELECT coalesce(max(id), %(behind)s) FROM (
+  SELECT id, row_number() OVER (ORDER BY id) AS place FROM audit WHERE id > %(behind)s AND id <= %(newest)s
+) AS numbered WHERE id = %(behind)s + place
+
 -- While the sealer waits, everybody with a fact waits behind it; so it does not wait long.
 -- name: wait_for_facts
 SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 1))

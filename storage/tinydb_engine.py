@@ -90,6 +90,11 @@ class RowTable(Table):
         rows = self._rows.ask(f"{self._select}{where} ORDER BY id DESC LIMIT ?", (*where.values, limit))
         return [(row[0], self._rows.open_row(self._name, row)) for row in rows]
 
+    def behind(self, doc_id: int, limit: int) -> list[tuple[int, Plain]]:
+        """The documents that follow this id, with theirs, the oldest first."""
+        rows = self._rows.ask(f"{self._select}id > ? ORDER BY id LIMIT ?", (doc_id, limit))
+        return [(row[0], self._rows.open_row(self._name, row)) for row in rows]
+
     def count_where(self, where: Where) -> int:
         return int(self._rows.ask(f"SELECT count(*) FROM {self._from(where)} WHERE {where}", where.values)[0][0])
 

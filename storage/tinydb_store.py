@@ -19,6 +19,7 @@ from provisioning.model import Change, Device, Record, State
 from provisioning.ports import AuditRow, Clock, IndexValue, Page, Span, TallyRow, TimelineRow, Watch
 from provisioning.texts import N_, to_operator
 from storage import calls, timelines, tinydb_restore
+from storage.audit import bounded
 from storage.kinds import KINDS, check_keys, check_question, holds, is_tallied, names_asked, numbered, sum_tally
 from storage.loop import off_the_loop
 from storage.records import check_text, decode, decode_event
@@ -180,6 +181,20 @@ class TinyStore:
             return Page(rows, str(rows[-1].sequence) if len(found) > limit else None)
 
         return read() if limit <= _FEW else await self._in_thread(read)
+
+    async def facts(self, after: int = 0, *, limit: int = 500) -> Sequence[AuditRow]:
+        """One writer gives the numbers and commits in their order, so nothing has to be withheld."""
+        check_question(Device, set(), limit)
+
+        def read() -> Sequence[AuditRow]:
+            return [
+                AuditRow(number, decode_event(plain)) for number, plain in self._audit.behind(bounded(after), limit)
+            ]
+
+        return read() if limit <= _FEW else await self._in_thread(read)
+
+    async def newest_fact(self) -> int:
+        return max((number for number, _ in self._audit.tail(Where(), 1)), default=0)
 
     async def last_seen(self, macs: Sequence[str]) -> Mapping[str, datetime]:
         def read() -> Mapping[str, datetime]:

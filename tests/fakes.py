@@ -204,6 +204,14 @@ class MemoryStore:
         ]
         return Page(tuple(rows[:limit]), str(rows[limit - 1].sequence) if len(rows) > limit else None)
 
+    async def facts(self, after: int = 0, *, limit: int = 500) -> Sequence[AuditRow]:
+        check_question(Device, set(), limit)
+        rows = (AuditRow(sequence, event) for sequence, event in enumerate(self._audit, start=1))
+        return [row for row in rows if row.sequence > max(after, self._dropped)][:limit]
+
+    async def newest_fact(self) -> int:
+        return len(self._audit)
+
     async def seal(self, now: datetime, limit: int = 5000) -> int:
         micros(now)
         events = self._audit[self._sealed : self._sealed + limit]

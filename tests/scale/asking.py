@@ -170,6 +170,8 @@ class Asking:
         await ask("history of all", self.store.history, PAGE)
         middle = str(self.scene.size.facts // 2)
         await ask("history of all, from the middle", lambda: self.store.history(after=middle), PAGE)
+        await ask("facts behind the middle, 500 at once", lambda: self.store.facts(int(middle)))
+        await ask("the newest fact", self.store.newest_fact, PAGE)
         await ask("history, a thousand at once", lambda: self.store.history(limit=1000))
 
 

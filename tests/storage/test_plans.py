@@ -158,6 +158,10 @@ async def test_a_page_of_silent_devices_begins_where_the_one_before_ended(file_s
     assert "TEMP B-TREE" not in said
 
 
+async def test_readers_of_all_facts_go_by_number(file_store):
+    assert "PRIMARY KEY (rowid>?)" in await plan(file_store, file_store.facts(5))
+
+
 async def test_history_goes_by_number(file_store):
     assert "audit.subject" in await plan(file_store, file_store.history("x", after="5"))
     assert "PRIMARY KEY" in await plan(file_store, file_store.history(after="5"))
