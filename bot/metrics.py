@@ -39,7 +39,7 @@ M = TypeVar("M", Counter, Gauge, Histogram)
 PREFIX: Final = "provisioning_"
 READ_SECONDS: Final = 0.1  # how long a page waits for the store
 READ_EVERY: Final = 5.0  # seconds for which what was read is good enough
-READ_ROWS: Final = 1000  # of the waiting messages, the oldest, are told apart by lane
+READ_ROWS: Final = 250  # of the waiting messages, the oldest, are told apart by lane
 
 
 class Outcome(StrEnum):

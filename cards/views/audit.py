@@ -50,6 +50,12 @@ KINDS: Mapping[str, str] = {
     "devices_offline": N_("devices are offline"),
     "devices_stale": N_("devices are not heard of"),
     "card_gone": N_("the channel's card was deleted"),
+    "channel_lost": N_("a channel cannot be written to"),
+    "codes_dying": N_("codes die"),
+    "digest": N_("how things stand today"),
+    "reminder": N_("a reminder"),
+    "rollout_turned": N_("the rollout was paused, goes on, or ended"),
+    "webhook": N_("an event"),
 }
 # Why it did not get through, where its reader is part of the sentence: to a person, and to a channel. By the code that
 # is kept with a message; for every other one its error's own sentence stands.

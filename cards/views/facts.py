@@ -20,6 +20,7 @@ from provisioning.texts import N_, _
 
 SERVICE, DEVICE = "service", "device"  # actors that are no people
 MAC = 12  # digits
+HOOK = "hook:"  # begins the recipient of an event
 
 SENTENCES: Mapping[str, str] = {
     "Event": N_("Something that this version of the service does not know"),  # by a newer instance, or a former one
@@ -31,6 +32,7 @@ SENTENCES: Mapping[str, str] = {
     "AddUndone": N_("Adding it at {location} was undone"),
     "ChannelConnected": N_("The channel follows {site}"),
     "ChannelDisconnected": N_("The channel does not follow {site} any more"),
+    "ChannelLost": N_("The channel of {site} cannot be written to any more. {why}"),
     "CodeDenied": N_("The code that was asked for was refused"),
     "CodeEnded": N_("Code {issue} ended unused"),
     "CodeIssued": N_("Code {issue} made, valid until {expires_at}"),
@@ -66,6 +68,8 @@ SENTENCES: Mapping[str, str] = {
     "ImportFinished": N_("An import added {added} and changed {changed}"),
     "ImportUndone": N_("An import was undone; {stayed} stayed"),
     "InstallConfirmed": N_("Installed"),
+    "MessagesMuted": N_("Muted: {topic}"),
+    "MessagesUnmuted": N_("Not muted any more: {topic}"),
     "PersonUnreachable": N_("Cannot be reached: removed or blocked the app"),
     "PhotoKept": N_("A photo of the install came"),
     "PhotoShown": N_("Its photo was shown"),
@@ -94,6 +98,8 @@ SENTENCES: Mapping[str, str] = {
     "StrayDismissed": N_("Its technician has nothing to do with {caller}"),
     "StrayFollowed": N_("Its technician went on with {caller}"),
     "TechniciansReminded": N_("{people} people with open devices at {site} were reminded"),
+    "TellingChosen": N_("Chosen what to hear about, and when"),
+    "WebhookReplayed": N_("{count} events were sent to an endpoint again"),
 }
 # The sentence where a field is set: the first that is, in this order.
 WHERE: Mapping[str, Mapping[str, str]] = {
@@ -110,6 +116,7 @@ WHERE: Mapping[str, Mapping[str, str]] = {
         "mounting_only": N_("Mounted"),
         "screen": N_("Installed; the screen showed the organisation"),
     },
+    "MessagesMuted": {"until": N_("Muted until {until}: {topic}")},
     "SignInAsked": {"replaced": N_("Sign-in of {account} begun; the one before was given up")},
     "SignInTroubled": {"silent": N_("The identity provider does not answer")},
     "StartChosen": {"on_site": N_("Codes of this rollout start on site")},
@@ -154,7 +161,9 @@ class Known:
         return mac_dashed(id_) if len(id_) == MAC and id_.isalnum() else ""
 
     def channel(self, id_: str) -> str:
-        """By its name, else by what it follows; it may be gone."""
+        """By its name, else by what it follows; it may be gone. Events go to an endpoint of webhooks."""
+        if id_.startswith(HOOK):
+            return _("the endpoint {name}", name=brief(escape(id_.removeprefix(HOOK))))
         rollout = self.channels.get(id_)
         if rollout is None:
             return _("a channel that follows nothing any more")
@@ -193,6 +202,7 @@ WORDS: Mapping[str, Callable[[Any, Known], str]] = {
     "why": lambda value, known: _codes_words(value),
     "form": lambda value, known: escape(value.upper()),
     "site": lambda value, known: _site_words(value),
+    "topic": lambda value, known: brief(escape(value)) if value else _("everything"),
 }
 
 

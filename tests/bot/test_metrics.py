@@ -16,9 +16,23 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from bot.limits import Network
-from bot.measuring import RESULTS, CountingStore, TimedMessenger
-from bot.metrics import LABELS, METRICS, PREFIX, READ_EVERY, Call, Lane, Metrics, Origin, Outcome, Page, Result, Ways
-from bot.turn import Trigger
+from bot.measuring import RESULTS, CountingStore, TimedMessenger, TimedReceiver
+from bot.metrics import (
+    LABELS,
+    METRICS,
+    PREFIX,
+    READ_EVERY,
+    READ_ROWS,
+    Call,
+    Lane,
+    Metrics,
+    Origin,
+    Outcome,
+    Page,
+    Result,
+    Ways,
+)
+from bot.turn import Answer, Chat, Incoming, Sender, Trigger
 from provisioning.conversations import Conversation
 from provisioning.delivery_errors import Blocked, DeliveryError, Throttled
 from provisioning.errors import Unavailable
@@ -174,7 +188,10 @@ async def test_a_long_queue_is_counted_whole_and_told_apart_at_its_head(deployme
     for _part in range(3):
         await deployment.store.save(Change(puts=tuple(waiting(deployment.clock) for _ in range(500))))
     now = await scraped(client)
-    assert (now["outbox_waiting_messages{chat}"], now["outbox_waiting_messages{beyond}"]) == (1000, 500)
+    assert (now["outbox_waiting_messages{chat}"], now["outbox_waiting_messages{beyond}"]) == (
+        READ_ROWS,
+        1500 - READ_ROWS,
+    )
 
 
 class Away(MemoryStore):
@@ -319,7 +336,17 @@ async def test_a_story_is_counted_right(tmp_path: Path) -> None:
         assert not [name for name in after if "805E" in name or "19:" in name or sam.object_id in name]
 
 
-async def test_a_fault_of_ours_is_counted(tmp_path: Path) -> None:
-    async with open_house(tmp_path) as house:
-        await house.dana.says("hi")
-        assert not [name for name in await of(house) if name.startswith("turn_faults_total{")]
+class Broken:
+    async def receive(self, incoming: Incoming, chat: Chat) -> Answer | None:
+        raise OSError
+
+
+async def test_a_turn_that_ends_with_a_fault_is_counted(deployment: Deployment) -> None:
+    times = iter([1.0, 1.3])
+    receiver = TimedReceiver(Broken(), deployment.metrics, now=lambda: next(times))
+    person = Sender("29:x", "x", "t")
+    with pytest.raises(OSError):
+        await receiver.receive(Incoming(Trigger.PRESS, "1", chat_of(SAM), person), None)  # type: ignore[arg-type]
+    now = await scraped(await deployment.client())
+    assert now["turn_faults_total{press}"] == 1
+    assert now["turn_seconds_sum{press}"] == pytest.approx(0.3)
