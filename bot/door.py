@@ -74,9 +74,13 @@ class Door:
             if person.id:
                 speak_on(self._provisioning.speech_of(person))
             if incoming.trigger is Trigger.LEFT:
-                if incoming.conversation.personal:  # whoever takes the bot out of a team stays reachable
+                if incoming.conversation.personal:
                     await self._provisioning.left(person.id)
+                else:  # whoever takes the bot out of a team stays reachable themselves
+                    await self._provisioning.left_team(incoming.conversation)
                 return None
+            if not incoming.conversation.personal:
+                await self._provisioning.heard_in(incoming.conversation)
             turn = self._turn(incoming, person)
             if incoming.trigger is Trigger.REFRESH:
                 return await self._refresh(turn)

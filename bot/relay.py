@@ -17,7 +17,7 @@ from bot.queueing import Queue
 from bot.routing import Route, Router
 from bot.turn import Reply, Trigger, Turn
 from provisioning.conversations import Conversation
-from provisioning.delivery_errors import DeliveryError, PostGone, TryAgain, Unreachable
+from provisioning.delivery_errors import Blocked, ChatGone, DeliveryError, PostGone, TryAgain, Unreachable
 from provisioning.errors import ProvisioningError, StoreError
 from provisioning.messages import MessageKind, OutboxMessage, Post
 from provisioning.model import Person
@@ -36,6 +36,7 @@ SHORTEST_WAIT = 0.005  # seconds
 AFTER_FAULT = 1.0  # seconds before the store is asked again
 HELD_SECONDS = 5.0  # so much as goes in this time is claimed beforehand …
 FEW, MOST = 8, 4 * AT_ONCE  # … and never fewer or more
+LOST = {error.code: error for error in (Blocked, ChatGone)}  # what a lost channel answered, and would answer again
 COUNT_EVERY = timedelta(seconds=15)
 
 
@@ -231,6 +232,8 @@ class Relay:
             return conversation or await self._chat_with(person), person, speech
         rollouts = {rollout.key: rollout for rollout in await self._provisioning.followers()}
         followed: Rollout | None = rollouts.get(reader)
+        if followed and followed.lost:
+            raise LOST.get(followed.lost, Unreachable)
         owner = await self._provisioning.who(followed.connected_by) if followed else None
         where = conversation or (followed.channel if followed else None)
         if where is None:
@@ -242,7 +245,7 @@ class Relay:
             return person.chat
         if not person.teams_id:  # granted a role beforehand, and never met
             raise Unreachable
-        for rollout in await self._provisioning.followers():
+        for rollout in [each for each in await self._provisioning.followers() if not each.lost]:
             chat = await self._messenger.open_chat(rollout.channel, person.teams_id)
             await self._provisioning.found_chat(person.id, chat)
             return chat

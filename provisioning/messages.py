@@ -66,6 +66,7 @@ class MessageKind(StrEnum):
     COMMAND_SETTLED = "command_settled"  # to the admin who asked a device for something, where it took a while
     DEVICES_OFFLINE = "devices_offline"  # to admins and to the channel's thread
     DEVICES_STALE = "devices_stale"  # to admins: no contact for long
+    CHANNEL_LOST = "channel_lost"  # to admins: a rollout's channel cannot be written to any more
     CARD_GONE = "card_gone"  # to admins: the living card was deleted twice
 
 

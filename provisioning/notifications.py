@@ -13,6 +13,7 @@ from provisioning.events import (
     AccessAsked,
     AccessGranted,
     AccountChosen,
+    ChannelLost,
     CodeDenied,
     CodeIssued,
     CodeLocked,
@@ -97,7 +98,7 @@ class Audience:
 
     def channels(self, mac: str) -> Iterator[Rollout]:
         site, tags = self.sites.get(mac), self.tags.get(mac, frozenset())
-        return (r for r in self.rollouts if site is not None and follows(r, site, tags))
+        return (r for r in self.rollouts if site is not None and not r.lost and follows(r, site, tags))
 
 
 class Scope(Protocol):
@@ -205,6 +206,7 @@ TOLD: Mapping[type[Event], tuple[tuple[MessageKind, Readers], ...]] = {
     DeviceOffline: ((MessageKind.DEVICES_OFFLINE, _to_admins), (MessageKind.DEVICES_OFFLINE, _to_channels)),
     DeviceStale: ((MessageKind.DEVICES_STALE, _to_admins),),
     PersonUnreachable: ((MessageKind.UNREACHABLE, _to_admins),),
+    ChannelLost: ((MessageKind.CHANNEL_LOST, _to_admins),),
     ProblemReported: (
         (MessageKind.PROBLEM_REPORTED, _to_admins),
         (MessageKind.PROBLEM_REPORTED, _to_channels),

@@ -27,6 +27,7 @@ class Rollout:
     planned_end: datetime | None = None
     paused_at: datetime | None = None  # nobody is pushed and no code starts on site until it goes on
     finished_at: datetime | None = None  # the card stands as it was then
+    lost: str = ""  # why the channel cannot be written to any more: the code of a delivery error
     version: int = 0
 
     @property

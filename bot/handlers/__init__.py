@@ -17,6 +17,7 @@ from bot.handlers import (
     people,
     photos,
     problems,
+    reach,
     resets,
     rollouts,
     signing,
@@ -36,5 +37,5 @@ def all_routes() -> Router:
     table.include(issuing.router, codes.router, exports.router, jobs.router)
     table.include(signing.router, commanding.router, resets.router, silent.router)
     table.include(ending.router, day.router, install.router, photos.router, strays.router, offline.router)
-    table.include(problems.router, people.router, audit.router)
+    table.include(problems.router, people.router, reach.router, audit.router)
     return table.include(rollouts.router, languages.router)

@@ -32,7 +32,15 @@ class AccessRevoked(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonUnreachable(Event):
-    pass
+    why: str = ""  # code of the delivery error; empty: they removed the app
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelLost(Event):
+    """The channel of a rollout cannot be written to any more; `why` is the code of a delivery error."""
+
+    site: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,8 @@ from provisioning.jobs import Job
 from provisioning.messages import MessageKind, MessageStatus, OutboxMessage, Post
 from provisioning.model import Actor, Change, Device, Person
 from provisioning.notifications import BOARDS, edit, postponed, settled, tell
-from provisioning.service.people import SERVICE, People
+from provisioning.service.people import SERVICE
+from provisioning.service.reach import Reach
 from provisioning.uploads import Upload
 
 LEASE = timedelta(seconds=60)
@@ -24,7 +25,7 @@ AT_ONCE = 32  # messages under way together, each in its own lane
 SETTLED = "settled"  # why a message was dropped: what it was about is over
 
 
-class Outbox(People):
+class Outbox(Reach):
     async def claim(self, limit: int = AT_ONCE) -> Sequence[OutboxMessage]:
         return await self.store.claim(self.now(), LEASE, limit)
 
@@ -98,7 +99,7 @@ class Outbox(People):
         await self._settle(settled(replace(message, failure=why), MessageStatus.DROPPED, self.now()), None)
 
     async def failed(self, message: OutboxMessage, error: DeliveryError, jitter: float) -> OutboxMessage:
-        """Come back later, or give up; a chat that answers 403 is told to the admins.
+        """Come back later, or give up; a chat or a channel that answers 403 or 404 is told to the admins, once.
 
         A card whose edit Teams does not take is let go: it would be drawn anew for ever.
         """
@@ -108,7 +109,10 @@ class Outbox(People):
             await self.end_leaver(message.recipient)
 
         async def decide() -> tuple[Change, None]:
-            change = Change(puts=(fate,)) + (await self.departed(message.recipient) if gone else Change())
+            change = Change(puts=(fate,))
+            if gone:
+                change += await self.departed(message.recipient, error.code)
+                change += await self.lost(message.recipient, error.code)
             hopeless = message.kind is MessageKind.EDIT and isinstance(error, Rejected)
             post = await self.store.get(Post, message.subject) if hopeless else None
             return change + Change(deletes=(post,) if post else ()), None

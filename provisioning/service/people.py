@@ -158,12 +158,12 @@ class People(Handover):
 
         await self.unit(SERVICE, decide)
 
-    async def departed(self, person_id: str) -> Change:
+    async def departed(self, person_id: str, why: str = "") -> Change:
         """This person is out of reach; nothing where that is known."""
         person = await self.store.get(Person, person_id)
         if person is None or not person.reachable:
             return Change()
-        fact = PersonUnreachable(at=self.now(), actor="service", subject=person.id)
+        fact = PersonUnreachable(at=self.now(), actor="service", subject=person.id, why=why)
         return Change(puts=(replace(person, reachable=False),), events=(fact,))
 
     # -------------------------------------------------------------- asking and granting

@@ -64,7 +64,7 @@ class Rollouts(Lookup):
 
         async def decide() -> tuple[Change, Rollout]:
             known = await self.store.get(Rollout, channel.id)
-            if known and (known.site, known.tag) == (meant.site, meant.tag):
+            if known and (known.site, known.tag) == (meant.site, meant.tag) and not known.lost:
                 return Change(), known
             fresh = Rollout(
                 channel=channel,

@@ -18,6 +18,7 @@ from provisioning.codes import Keyring
 from provisioning.errors import AlreadyDone, Conflict, Duplicate, Unavailable
 from provisioning.events import (
     AddUndone,
+    ChannelLost,
     CodeIssued,
     CodeShown,
     DeviceAdded,
@@ -64,6 +65,7 @@ QUIET = (  # facts that change no card
     ProvisionRefused,
     ProvisionRepeated,
     PersonUnreachable,
+    ChannelLost,
     PhotoShown,
     ResetDoubted,
 )

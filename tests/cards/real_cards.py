@@ -20,6 +20,7 @@ from cards.views import (
     languages,
     people,
     problems,
+    reach,
     rollouts,
     tags,
 )
@@ -32,6 +33,7 @@ from provisioning.errors import Choice, MacWrongLength
 from provisioning.model import Actor, Authority, Device, Person, Role, State
 from provisioning.onsite import Answered, CodeRequest, Installation, Problem
 from provisioning.photos import Photo
+from provisioning.rollouts import Rollout
 from provisioning.service.codes import CodePage, Revoked
 from provisioning.service.day import Asked, Day, Job
 from provisioning.service.devices import Added, Undone
@@ -387,7 +389,17 @@ class _Cards:
             "access-ended-by-itself": people.left_card(Ended(replace(self.sam, access_ended_at=NOW), 12, 9, None)),
             "access-revoked-nobody": people.ended_card(Ended(self.sam, 12, 9, None), NOW),
             "unreachable": people.unreachable_card(self.sam, work),
+            "channel-lost": reach.channel_lost_card(self.lost("blocked")),
+            "channel-gone": reach.channel_lost_card(self.lost("chat_gone")),
         }
+
+    def lost(self, why: str) -> Rollout:
+        place = Conversation(
+            id="19:r", kind=ConversationKind.CHANNEL, service_url="", tenant="", bot_id="", name="Rollout"
+        )
+        return Rollout(
+            channel=place, site="Oslo", connected_by="dana", connected_by_name="Dana", started_at=NOW, lost=why
+        )
 
     def rollouts(self) -> dict[str, View]:
         progress = Progress("Oslo", 150, 38, 31, 2, self.installed, self.sam.name, NOW, "InstallConfirmed")

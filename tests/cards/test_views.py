@@ -12,7 +12,7 @@ import pytest
 
 from cards.render import render
 from cards.view import CodeCard, Tone, View
-from cards.views import codes, devices, finding, general, install, issuing, people, problems, rollouts, tags
+from cards.views import codes, devices, finding, general, install, issuing, people, problems, reach, rollouts, tags
 from cards.views import day as day_cards
 from cards.views.common import question
 from cards.views.issuing import Choices
@@ -21,6 +21,7 @@ from provisioning.conversations import Conversation, ConversationKind
 from provisioning.errors import Choice, DeviceExists, InvalidChoice, InvalidLocation, InvalidMac, TextTooLong
 from provisioning.model import ActivationCode, Actor, Authority, Device, Person, Role, State
 from provisioning.onsite import Answered, Installation, Problem
+from provisioning.rollouts import Rollout
 from provisioning.service.codes import CodePage, Revoked
 from provisioning.service.day import Asked, Day, Job
 from provisioning.service.devices import Added, Undone
@@ -191,6 +192,9 @@ def other_cards(device: Device, user: str) -> Iterator[View]:
         progress = Progress(user.replace("@", ""), 8, 3, 2, 1, *last)
         yield from (rollouts.rollout_card(progress, NOW), rollouts.details_card(progress))
     yield from (rollouts.rollout_card(Progress("", 0, 0, 0, 0), NOW), rollouts.card_gone_card(user))
+    place = Conversation(id="c", kind=ConversationKind.CHANNEL, service_url="", tenant="", bot_id="", name=user)
+    lost = Rollout(channel=place, site=user, connected_by="", connected_by_name="", started_at=NOW)
+    yield from (reach.channel_lost_card(replace(lost, lost=why)) for why in ("blocked", "chat_gone"))
     yield from (general.unknown(user, "issue <target> [to <person>]"), general.half(["x <y>"], "Summary."))
     yield general.command_help(["x <y>", "x"], "Summary.", "You may not.")
     yield general.help_card([("x <y> [to <z>]", "Summary.")] * 25, 10, ())

@@ -11,6 +11,7 @@ from provisioning.delivery_errors import DeliveryError, PostGone, Rejected, Thro
 from provisioning.events import (
     AccessAsked,
     AccessGranted,
+    ChannelLost,
     CodeDenied,
     CodeIssued,
     CodeLocked,
@@ -86,6 +87,11 @@ CASES: list[tuple[Callable[..., Event], str, set[tuple[MessageKind, str]]]] = [
         lambda **e: StrayAsked(caller=OTHER, **e),
         "sam",
         {(told.STRAY_ASKED, "dana"), (told.STRAY_ASKED, "lee")},
+    ),
+    (
+        lambda **e: ChannelLost(site="Oslo", why="blocked", **e),
+        "service",
+        {(told.CHANNEL_LOST, "dana"), (told.CHANNEL_LOST, "lee")},
     ),
     (PersonUnreachable, "service", {(told.UNREACHABLE, "dana"), (told.UNREACHABLE, "lee")}),
     (
