@@ -140,7 +140,8 @@ class Pacing:
 
     # ------------------------------------------------------------------ what is kept
 
-    def __len__(self) -> int:
+    @property
+    def known(self) -> int:
         """How many conversations something is known of."""
         return len(self._places)
 

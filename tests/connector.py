@@ -4,6 +4,9 @@ async with FakeConnector() as connector:
     connector.answers(Fault(429, {"Retry-After": "2"}), Fault(hang=True))  # the next two calls
     … the bot sends to `connector.url` …
     (post,) = await connector.sent(1)
+
+With `limits` and `weather` (see teams_limits.py) it behaves as Teams does: 429 with Retry-After, 412, 502, 504, answers
+that are lost, calls that hang.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 from bot.adapter import Adapter, Bot, Cloud
+from tests.teams_limits import TeamsLimits, Weather
 
 TENANT = "6f1d1a52-3c4e-4d0b-9a51-0c7a5be0d001"
 BOT_ID = "28:provisioning-bot"
@@ -72,6 +76,9 @@ class FakeConnector:
         self.members: dict[str, dict[str, Any]] = {}
         self.page_size = 0  # of the member list; 0 is everybody on one page
         self.connections: set[object] = set()
+        self.limits: TeamsLimits | None = None  # set: more calls than Teams takes are answered 429
+        self.weather: Weather | None = None  # set: some calls fail as they do on a bad day
+        self.taken: list[Call] = []  # calls that were carried out, whatever their caller heard of it
         self._faults: deque[Fault] = deque()
         self._changed = asyncio.Condition()
         self._released = asyncio.Event()
@@ -166,7 +173,10 @@ class FakeConnector:
 
     async def _answer(self, request: web.Request, good: Any, body: Any = None) -> web.StreamResponse:
         await self._record(request, body)
-        fault = self._faults.popleft() if self._faults else None
+        call = self.calls[-1]
+        fault = self._faults.popleft() if self._faults else self._trouble(call)
+        if fault is None or fault.drop:
+            self.taken.append(call)
         if fault is None:
             return web.json_response(good, status=201 if request.method == "POST" else 200)
         if fault.hang:
@@ -176,6 +186,17 @@ class FakeConnector:
         return web.Response(
             status=fault.status, headers=fault.headers, text=fault.body, content_type=fault.content_type
         )
+
+    def _trouble(self, call: Call) -> Fault | None:
+        """What Teams' limits and the weather make of a write."""
+        if call.method == "GET":
+            return None
+        if self.limits and (wait := self.limits.take(call.conversation or "new chats")):
+            return Fault(429, {"Retry-After": str(wait)})
+        what = self.weather.next() if self.weather else None
+        if isinstance(what, int):
+            return Fault(what)
+        return Fault(503, drop=what == "drop", hang=what == "hang") if what else None
 
     async def _record(self, request: web.Request, body: Any) -> None:
         conversation, _, thread = request.match_info.get("conversation", "").partition(";messageid=")

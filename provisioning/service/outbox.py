@@ -119,7 +119,7 @@ class Outbox(Reach):
 
         await self.unit(SERVICE, decide)
         if gone:
-            await self.redraw(message.recipient)
+            await self.redraw(message.recipient, but_for=message.recipient)  # what they would read themselves fails too
         return fate
 
     async def _settle(self, message: OutboxMessage, post: Post | None) -> None:
@@ -213,9 +213,9 @@ class Outbox(Reach):
                 return
             await self.redraw(post.reader)
 
-    async def redraw(self, subject: str) -> None:
-        """Every card about this subject is drawn anew."""
-        posts = (await self.store.find(Post, subject=subject, limit=20)).rows
+    async def redraw(self, subject: str, *, but_for: str = "") -> None:
+        """Every card about this subject is drawn anew, but for those that this reader has."""
+        posts = [p for p in (await self.store.find(Post, subject=subject, limit=20)).rows if p.reader != but_for]
         if posts:
             await self.store.save(Change(puts=tuple(edit(post, self.now()) for post in posts)))
 
