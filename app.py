@@ -164,13 +164,14 @@ def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Ap
     guards = [local_guard(port)] if settings.local else []
     app = web.Application(middlewares=[*guards, problems], client_max_size=256 * 1024)
     app[JOBS] = jobs
+    app.on_cleanup.append(jobs.drawings.close)
     app.router.add_post("/api/messages", messages)
     doors.add_to(app, settings, provisioning, measures)
     if settings.local:
         from bot.demo import local
 
         local.add_to(app, settings, provisioning, port)
-    relay = Relay(provisioning, measures.in_the_outbox(teams), routes, pacing)
+    relay = Relay(provisioning, measures.in_the_outbox(teams), routes, pacing, drawings=jobs.drawings)
     loops = workers.of(provisioning, relay, jobs, SignInPolls(provisioning))
     app.cleanup_ctx.extend([_open_until_the_end(adapter), *loops])
     return app

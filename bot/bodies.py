@@ -66,5 +66,5 @@ def _link(file: FileLink) -> dict[str, Any]:
 
 def _picture(picture: InlinePicture) -> dict[str, Any]:
     """In the message itself, so that it stands nowhere else; clients read the name out."""
-    content = f"data:image/jpeg;base64,{b64encode(picture.content).decode()}"
-    return {"contentType": "image/jpeg", "contentUrl": content, "name": picture.name}
+    content = f"data:{picture.kind};base64,{b64encode(picture.content).decode()}"
+    return {"contentType": picture.kind, "contentUrl": content, "name": picture.name}

@@ -141,6 +141,7 @@ class Door:
             mentions=incoming.mentions,
             card_id=incoming.card_id,
             work=self._jobs,
+            drawings=self._jobs.drawings,
         )
 
     # -------------------------------------------------------------- what is meant
@@ -288,7 +289,8 @@ class Door:
         """A file or a picture is a message of its own; where Teams takes none, a file comes as cards."""
         if not (shown := reply.offer or reply.picture):
             return reply
-        message = Message(summary=shown.name, offer=reply.offer, picture=reply.picture)
+        push = reply.picture.push if reply.picture else ""
+        message = Message(summary=push or shown.name, offer=reply.offer, picture=reply.picture)
         try:
             if not turn.in_channel:
                 await chat.send(message)

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
+from bot.drawing import Drawings
 from bot.files import Files
 from bot.parsing import read_sheet
 from bot.viewing import Pictures
@@ -39,7 +40,7 @@ class Jobs:
 
     def __init__(self, provisioning: Provisioning, files: Files) -> None:
         self._provisioning, self._files = provisioning, files
-        self.pictures = Pictures(files)
+        self.pictures, self.drawings = Pictures(files), Drawings()
         self._held_files = asyncio.Semaphore(FILES)
         self._readers = asyncio.Semaphore(READERS)
         self._under_way: dict[str, asyncio.Task[None]] = {}

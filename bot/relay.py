@@ -12,6 +12,7 @@ from functools import partial
 
 import structlog
 
+from bot.drawing import Drawings
 from bot.posting import message_of, post_of
 from bot.queueing import Queue
 from bot.routing import Route, Router
@@ -63,10 +64,11 @@ class Relay:
         *,
         jitter: Callable[[], float] = random.random,
         longest_wait: float = LONGEST_WAIT,
+        drawings: Drawings | None = None,
     ) -> None:
         self._provisioning, self._messenger, self._routes = provisioning, messenger, routes
         self._pacing = pacing or unlimited(lambda: provisioning.now().timestamp())
-        self._jitter, self._longest_wait = jitter, longest_wait
+        self._jitter, self._longest_wait, self._drawings = jitter, longest_wait, drawings
         self._queue = Queue(self._pacing)
         self._under_way: set[asyncio.Task[None]] = set()
         self._more = False  # the outbox holds more that is due than was claimed
@@ -258,6 +260,7 @@ class Relay:
             conversation=conversation,
             now=self._provisioning.now(),
             trigger=Trigger.NOTICE,
+            drawings=self._drawings,
         )
 
     async def _draw(self, turn: Turn, route: Route | None, params: Mapping[str, str], subject: str = "") -> Reply:

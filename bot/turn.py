@@ -13,6 +13,7 @@ from provisioning.errors import OutOfDate
 from provisioning.model import Actor
 
 if TYPE_CHECKING:
+    from bot.drawing import Drawings
     from bot.jobs import Jobs
     from cards.view import View
     from provisioning.ports import FileOffer, InlinePicture, Member, Message
@@ -159,6 +160,7 @@ class Turn:
     member: Member | None = None
     card_id: str = ""
     work: Jobs | None = None  # what outlasts the turn; none where the outbox draws
+    drawings: Drawings | None = None  # who draws pictures; without one there are none
 
     @property
     def jobs(self) -> Jobs:

@@ -48,7 +48,9 @@ def render(view: View, *, operation: str, locale: str = "en") -> dict[str, Any]:
     room = (_LARGEST - len(json.dumps(card))) // _WIDEST
     card["fallbackText"] = "\n".join(_sentences(card["body"]))[: max(room, 100)]
     if len(json.dumps(card)) > _LIMIT:
-        raise CardTooLarge
+        if view.smaller is None:
+            raise CardTooLarge
+        return render(view.smaller, operation=operation, locale=locale)
     return card
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import ClassVar
 
@@ -60,6 +60,14 @@ class Row:
     detail: str = ""
     tone: Tone = Tone.PLAIN
     code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CardPicture:
+    """A picture in the card itself, as a `data:` address; `alt` tells the same facts to whoever does not see it."""
+
+    url: str = field(repr=False)
+    alt: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +136,11 @@ class View:
         return plain(self.summary or self.title)
 
     @property
+    def smaller(self) -> View | None:
+        """What is shown where all of it is more than Teams takes; None where nothing can be left out."""
+        return None
+
+    @property
     def notice_style(self) -> str:
         """The background of a notice that stands by itself; empty: it shares the title's tone and background."""
         if self.notice_tone is None and self.tone is not Tone.PLAIN:
@@ -185,3 +198,17 @@ class RolloutCard(View):
     headline: str = ""
     bar: str = ""  # `■■□□□□□□□□ 25 %`
     last: str = ""
+    picture: CardPicture | None = None  # how it went
+
+    @property
+    def smaller(self) -> View | None:
+        return replace(self, picture=None) if self.picture else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureCard(View):
+    """A picture in a channel, with a sentence that says what matters most of it."""
+
+    template = "picture.json.j2"
+
+    picture: CardPicture

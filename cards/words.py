@@ -6,10 +6,10 @@ import gettext
 import re
 import unicodedata
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_datetime, format_skeleton
+from babel.dates import format_date, format_datetime, format_skeleton
 from babel.lists import format_list
 
 from provisioning.texts import _, current_speech, ngettext
@@ -131,6 +131,14 @@ def stamp(moment: datetime) -> str:
     """`Sun 22 Nov 10:45`, for what is read on another day."""
     local = _local(moment)
     return _("{day} {time}", day=_day(local, local.date()), time=local.strftime("%H:%M"))
+
+
+def day_short(day: date) -> str:
+    """`22 Nov`."""
+    locale = _locale()
+    if locale.language == "en":  # the day before the month, whichever English it is
+        return format_date(day, "d MMM", locale=locale)
+    return format_skeleton("MMMd", datetime.combine(day, time()), locale=locale)
 
 
 def until(moment: datetime, now: datetime) -> str:

@@ -270,10 +270,12 @@ class FileLink:
 
 @dataclass(frozen=True, slots=True)
 class InlinePicture:
-    """A small JPEG that stands in the message itself; `name` says what it shows, also to those who do not see it."""
+    """A small picture that stands in the message itself; `name` says what it shows, also to those who do not see it."""
 
     name: str
     content: bytes = field(repr=False)
+    kind: str = "image/jpeg"  # its media type (RFC 9110 section 8.3)
+    push: str = ""  # the push line where the name is longer than one
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import { actionSet } from "./card-actions.js";
 import { INPUTS } from "./card-inputs.js";
 import { el } from "./dom.js";
+import { INLINE } from "./files.js";
 import { markdown } from "./markdown.js";
 import { words } from "./texts.js";
 
@@ -13,6 +14,7 @@ export const table = await (await fetch(new URL("card-elements.json", import.met
 
 const ELEMENTS = {
   TextBlock: textBlock,
+  Image: image,
   Container: container,
   ColumnSet: columnSet,
   FactSet: factSet,
@@ -117,6 +119,12 @@ function textBlock(element, scope) {
   }
   node.append(isCode(element, scope) ? codeButton(element.text, scope) : markdown(element.text));
   return node;
+}
+
+// Only one that stands in the card itself: the page asks no other host for anything.
+function image(element) {
+  if (!INLINE.test(element.url ?? "")) return null;
+  return el("img", { class: `card-image size-${element.size ?? "auto"}`, src: element.url, alt: element.altText ?? "" });
 }
 
 function isCode(element, scope) {
