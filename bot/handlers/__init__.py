@@ -16,6 +16,7 @@ from bot.handlers import (
     offline,
     people,
     photos,
+    pictures,
     problems,
     reach,
     resets,
@@ -38,4 +39,4 @@ def all_routes() -> Router:
     table.include(signing.router, commanding.router, resets.router, silent.router)
     table.include(ending.router, day.router, install.router, photos.router, strays.router, offline.router)
     table.include(problems.router, people.router, reach.router, audit.router)
-    return table.include(rollouts.router, languages.router)
+    return table.include(rollouts.router, pictures.router, languages.router)

@@ -1,5 +1,6 @@
 """The use cases, a file per feature noun: authorise · load · decide · save · return."""
 
+from provisioning.service.burnups import BurnUps
 from provisioning.service.commanding import Commanding
 from provisioning.service.devices import Devices
 from provisioning.service.exporting import Exporting
@@ -28,6 +29,7 @@ class Provisioning(
     Problems,
     Outbox,
     Rollouts,
+    BurnUps,
     SignInQueue,
     Commanding,
     Auditing,

@@ -204,12 +204,12 @@ def _file_part(body: Mapping[str, Any], kind: str) -> dict[str, Any] | None:
 
 def _picture_part(body: Mapping[str, Any]) -> tuple[bytes, str]:
     """The picture in a message, and what it is called."""
-    found = [each for each in body.get("attachments", ()) if each["contentType"] == "image/jpeg"]
+    found = [each for each in body.get("attachments", ()) if each["contentType"].startswith("image/")]
     if not found:
         return b"", ""
     assert len(json.dumps(body)) < 100_000, "more than Teams takes"
     head, _, content = found[0]["contentUrl"].partition(",")
-    assert head == "data:image/jpeg;base64"
+    assert head == f"data:{found[0]['contentType']};base64"
     return base64.b64decode(content), found[0]["name"]
 
 

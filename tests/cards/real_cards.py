@@ -54,6 +54,7 @@ from provisioning.texts import Speech
 from tests.cards.audit_cards import audit_cards
 from tests.cards.job_cards import job_cards
 from tests.cards.photo_cards import photo_cards
+from tests.cards.picture_cards import picture_cards
 from tests.cards.remote_cards import remote_cards
 from tests.cards.sheet_cards import sheet_cards
 from tests.cards.signing_cards import signing_cards
@@ -82,7 +83,8 @@ def real_cards(
     ours |= signing_cards(made.called, made.row, name)
     ours |= remote_cards(made.live, made.called, made.row, words)
     ours |= audit_cards(made.live, name, words)
-    return {**ours, **sheet_cards(location.partition("/")[0], name), **job_cards(location.partition("/")[0])}
+    site = location.partition("/")[0]
+    return {**ours, **sheet_cards(site, name), **job_cards(site), **picture_cards(site)}
 
 
 def _mac(number: int) -> str:

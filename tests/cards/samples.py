@@ -2,12 +2,14 @@
 
 from cards.view import (
     Button,
+    CardPicture,
     ChoiceInput,
     CodeCard,
     Fact,
     FormCard,
     ListCard,
     Notice,
+    PictureCard,
     RolloutCard,
     Row,
     Style,
@@ -20,6 +22,10 @@ from cards.words import bar, code_groups, escape, mac_dashed, mac_end
 
 MAC = "805EC0112233"
 CODE = "482913760257"
+PIXEL = (
+    "data:image/png;base64,"
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 READERS = ("29:1-sam", "29:1-dana")
 
 # What people, files and attackers put into names, places and notes. No line of it may become more than text.
@@ -63,6 +69,7 @@ def every_shape(user: str = "Oslo/Floor 2/2.14") -> dict[str, View]:
         "refused": _refused(text, user),
         "issue": _issue(text),
         "rollout": _rollout(text),
+        "picture": PictureCard(title=f"{text} rollout", lines=(text,), picture=CardPicture(PIXEL, user or "-")),
         "sign_in": _sign_in(text),
         "bare": Notice(title=text or "-"),
     }

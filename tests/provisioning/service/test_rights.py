@@ -90,6 +90,7 @@ DOORS_OWN = {
     "delivery",
     "rollout_in",
     "progress_in",
+    "burn_up_in",
     "followers",
     "channel_speech",
     "thread_of",
