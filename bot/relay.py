@@ -28,6 +28,7 @@ from provisioning.rollouts import Rollout
 from provisioning.service import Provisioning
 from provisioning.service.outbox import AT_ONCE, SETTLED
 from provisioning.service.people import SERVICE
+from provisioning.telling import MUTED
 from provisioning.texts import Speech, speaking
 
 log = structlog.get_logger(__name__)
@@ -180,6 +181,8 @@ class Relay:
             log.info("delivery failed", kind=message.kind, reason=error.code, attempts=fate.attempts, fate=fate.status)
 
     async def _send(self, message: OutboxMessage) -> None:
+        if not await self._provisioning.wanted(message):
+            raise NothingToSay(MUTED)
         conversation, person, speech = await self._reader(message.recipient)
         turn = self._turn(conversation, person)
         with speaking(speech):

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from bot.limits import is_loopback_name
+from provisioning.hours import parse_length, parse_span, parse_time
 from provisioning.texts import _
 
 Network = IPv4Network | IPv6Network
@@ -19,14 +20,11 @@ GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORE
 _HOST_NAME: Final = re.compile(
     r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 )
-_LIFETIME: Final = re.compile(r"([0-9]{1,5}) ?(m|h|d)")
-_TIME: Final = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 NONE: Final = "none"
 FOREVER, NEVER = "forever", "never"
 SHORTEST_SILENCE, LONGEST_SILENCE = timedelta(minutes=5), timedelta(days=365)
 LONGEST_KEPT: Final = 3650  # days
-_UNITS: Final = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:
@@ -48,9 +46,15 @@ def one_of(*choices: str) -> Callable[[str], str]:
     return read
 
 
+def _length(text: str) -> timedelta | None:
+    try:
+        return parse_length(text)
+    except ValueError:
+        return None
+
+
 def lifetime(text: str) -> timedelta:
-    match = _LIFETIME.fullmatch(text.lower())
-    lifetime = int(match[1]) * _UNITS[match[2]] if match else timedelta(0)
+    lifetime = _length(text) or timedelta(0)
     if not timedelta(hours=1) <= lifetime <= timedelta(days=7):
         raise ValueError(_('"{text}" is not a time a code can live. Say 1h to 7d, for example 24h.', text=text))
     return lifetime
@@ -60,8 +64,8 @@ def kept(text: str) -> timedelta | None:
     """How long something is kept; None: for ever."""
     if text.lower() == FOREVER:
         return None
-    match = _LIFETIME.fullmatch(text.lower())
-    if not match or match[2] != "d" or not 1 <= int(match[1]) <= LONGEST_KEPT:
+    span = _length(text) if text.lower().endswith("d") else None
+    if span is None or not timedelta(days=1) <= span <= timedelta(days=LONGEST_KEPT):
         raise ValueError(
             _(
                 '"{text}" is not a time to keep facts for. Say 1d to {longest}d, or forever.',
@@ -69,35 +73,34 @@ def kept(text: str) -> timedelta | None:
                 longest=LONGEST_KEPT,
             )
         )
-    return timedelta(days=int(match[1]))
+    return span
 
 
 def silence(text: str) -> timedelta | None:
     """How long a device may not call before that is said; None: it is never said."""
     if text.lower() == NEVER:
         return None
-    match = _LIFETIME.fullmatch(text.lower())
-    span = int(match[1]) * _UNITS[match[2]] if match else None
+    span = _length(text)
     if span is None or not SHORTEST_SILENCE <= span <= LONGEST_SILENCE:
         raise ValueError(_('"{text}" is not a time a device may be silent. Write 5m to 365d, or never.', text=text))
     return span
 
 
 def time_of_day(text: str) -> time:
-    match = _TIME.fullmatch(text)
-    if not match:
-        raise ValueError(_('"{text}" is not a time of day. Write 07:30.', text=text))
-    return time(int(match[1]), int(match[2]))
+    try:
+        return parse_time(text)
+    except ValueError:
+        raise ValueError(_('"{text}" is not a time of day. Write 07:30.', text=text)) from None
 
 
 def quiet_hours(text: str) -> tuple[time, time] | None:
     """From and to; None: there are none."""
     if text.lower() == NONE:
         return None
-    begin, dash, end = (part.strip() for part in text.partition("-"))
-    if not (dash and _TIME.fullmatch(begin) and _TIME.fullmatch(end)) or time_of_day(begin) == time_of_day(end):
-        raise ValueError(_('"{text}" is not a span of hours. Write 19:00-07:00, or none.', text=text))
-    return time_of_day(begin), time_of_day(end)
+    try:
+        return parse_span(text)
+    except ValueError:
+        raise ValueError(_('"{text}" is not a span of hours. Write 19:00-07:00, or none.', text=text)) from None
 
 
 def workdays(text: str) -> frozenset[int]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 NOON = time(12)
 DAY = timedelta(days=1)
 GRACE = timedelta(minutes=5)
+_TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
+_LENGTH = re.compile(r"([0-9]{1,5}) ?(m|h|d)", re.IGNORECASE)
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": DAY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,31 @@ def moment(day: date, at: time, zone: tzinfo) -> datetime:
     skipped (PEP 495).
     """
     return datetime.combine(day, at, zone).astimezone(UTC)
+
+
+def parse_time(text: str) -> time:
+    """`07:30`. Errors: ValueError."""
+    match = _TIME.fullmatch(text)
+    if not match:
+        raise ValueError(text)
+    return time(int(match[1]), int(match[2]))
+
+
+def parse_span(text: str) -> tuple[time, time]:
+    """`19:00-07:00`, over midnight or not. Errors: ValueError."""
+    begin, _dash, end = (part.strip() for part in text.partition("-"))
+    span = parse_time(begin), parse_time(end)
+    if span[0] == span[1]:
+        raise ValueError(text)
+    return span
+
+
+def parse_length(text: str) -> timedelta:
+    """`90m`, `2h`, `3d`. Errors: ValueError."""
+    match = _LENGTH.fullmatch(text.strip())
+    if not match:
+        raise ValueError(text)
+    return int(match[1]) * _UNITS[match[2].lower()]
 
 
 def midnight(now: datetime, zone: tzinfo) -> datetime:

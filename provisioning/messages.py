@@ -68,6 +68,7 @@ class MessageKind(StrEnum):
     DEVICES_STALE = "devices_stale"  # to admins: no contact for long
     CHANNEL_LOST = "channel_lost"  # to admins: a rollout's channel cannot be written to any more
     CARD_GONE = "card_gone"  # to admins: the living card was deleted twice
+    DIGEST = "digest"  # to a person or into the thread: how things stand, once a day
 
 
 class MessageStatus(StrEnum):

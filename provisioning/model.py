@@ -18,6 +18,7 @@ from provisioning.onsite import CodeRequest, Installation, Problem, Stray
 from provisioning.photos import Photo
 from provisioning.rollouts import Rollout
 from provisioning.signin import SignIn, SignInRun
+from provisioning.telling import EVERYTHING_TOLD, Telling
 from provisioning.uploads import Upload, UploadPart
 
 if TYPE_CHECKING:
@@ -233,6 +234,8 @@ class Person:
     signing: SignInRun | None = None  # of an admin: devices that they sign in one after the other
     greeted_on: str = ""  # the day, on their own calendar, that began last, with a message or without (ISO 8601)
     access_ended_at: datetime | None = None
+    telling: Telling = EVERYTHING_TOLD  # what they want to hear about, and when
+    digested_on: str = ""  # the day, on their own calendar, whose digest was looked at last (ISO 8601)
     version: int = 0
 
     @property

@@ -55,10 +55,6 @@ PACE = timedelta(seconds=30)  # a living card in a channel is edited at most thi
 LONGEST_PAUSE = timedelta(minutes=5)
 GIVE_UP_AFTER = timedelta(hours=48)
 KEPT_TRIES = 10  # of a message; the latest ones
-# To technicians, unasked: not in their quiet hours.
-CAN_WAIT = frozenset(
-    {MessageKind.MORNING, MessageKind.NEW_JOBS, MessageKind.CODES_ENDING, MessageKind.PROBLEM_ANSWERED}
-)
 # Lists that stand in chats and change with many devices: the subject of their posts.
 QUEUE, OFFLINE = "sign-ins", "offline"
 BOARDS: Mapping[type[Event], str] = {

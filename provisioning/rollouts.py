@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from provisioning.conversations import Conversation
+from provisioning.telling import EVERYTHING_TOLD, Telling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,8 @@ class Rollout:
     paused_at: datetime | None = None  # nobody is pushed and no code starts on site until it goes on
     finished_at: datetime | None = None  # the card stands as it was then
     lost: str = ""  # why the channel cannot be written to any more: the code of a delivery error
+    telling: Telling = EVERYTHING_TOLD  # what the channel wants to hear about, and when
+    digested_on: str = ""  # the day, on its calendar, whose digest was looked at last (ISO 8601)
     version: int = 0
 
     @property

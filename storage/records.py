@@ -7,7 +7,7 @@ import re
 import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from enum import Enum
 from functools import cache
 from operator import attrgetter
@@ -66,6 +66,8 @@ def _converters(hint: Any) -> tuple[Convert | None, Convert | None]:
         return _tuple_converters(arguments)
     if hint is datetime:
         return time_text, _time_in
+    if hint is time:
+        return time.isoformat, time.fromisoformat
     if isinstance(hint, type) and issubclass(hint, Enum):
         return attrgetter("value"), {member.value: member for member in hint}.__getitem__
     if isinstance(hint, type) and is_dataclass(hint):
@@ -108,7 +110,7 @@ def _plan(kind: Any) -> tuple[tuple[str, Convert | None, Convert | None], ...]:
 def _encoder(kind: Any) -> Convert:
     names = tuple(name for name, _, _ in _plan(kind))
     convert = tuple((name, out) for name, out, _ in _plan(kind) if out)
-    values = attrgetter(*names)
+    values = attrgetter(*names) if len(names) > 1 else lambda record: (getattr(record, names[0]),)
 
     if getattr(kind, "sparse", False):
         return _sparse_encoder(kind, values)

@@ -25,6 +25,7 @@ from bot.handlers import (
     silent,
     strays,
     tags,
+    telling,
     uploads,
 )
 from bot.handlers.general import guide
@@ -39,4 +40,4 @@ def all_routes() -> Router:
     table.include(signing.router, commanding.router, resets.router, silent.router)
     table.include(ending.router, day.router, install.router, photos.router, strays.router, offline.router)
     table.include(problems.router, people.router, reach.router, audit.router)
-    return table.include(rollouts.router, pictures.router, languages.router)
+    return table.include(rollouts.router, pictures.router, telling.router, languages.router)

@@ -7,6 +7,7 @@ from bot.routing import Router
 from bot.turn import Living, Reply, Turn
 from cards.views import people as cards
 from cards.views.common import note
+from cards.views.telling import whoami_words
 from provisioning.access import Permission
 from provisioning.errors import BadInput, InvalidChoice, LastAdmin
 from provisioning.messages import MessageKind
@@ -36,7 +37,10 @@ async def hi(turn: Turn) -> Reply:
 async def whoami(turn: Turn) -> Reply:
     """Show who you are to me: account, role, object id."""
     person = await turn.provisioning.who(turn.actor.id) or Person(id=turn.actor.id, name=turn.actor.name)
-    return Reply(card=cards.whoami(person, turn.actor.roles), private=True)
+    muted = ""
+    if turn.actor.roles:
+        muted = whoami_words(await turn.provisioning.telling_of(turn.actor), turn.now)
+    return Reply(card=cards.whoami(person, turn.actor.roles, muted), private=True)
 
 
 @router.action("ask_access")

@@ -115,12 +115,13 @@ def roster_card(roster: Roster, roles: dict[str, frozenset[Role]]) -> ListCard:
     )
 
 
-def whoami(person: Person, roles: frozenset[Role]) -> Notice:
+def whoami(person: Person, roles: frozenset[Role], muted: str = "") -> Notice:
     facts = (
         (_("Name"), escape(person.name)),
         (_("Account"), escape(person.upn)),
         (_("Role"), role_words(roles)),
         (_("Object id"), escape(person.id)),
+        (_("Muted"), muted),
     )
     return Notice(title=_("This is you"), facts=tuple(Fact(label, value) for label, value in facts if value))
 

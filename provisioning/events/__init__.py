@@ -80,6 +80,11 @@ from provisioning.events.remote import (
     SignInEnded,
     SignInTroubled,
 )
+from provisioning.events.telling import (
+    MessagesMuted,
+    MessagesUnmuted,
+    TellingChosen,
+)
 
 __all__ = [
     "AccessAsked",
@@ -127,6 +132,8 @@ __all__ = [
     "ImportFinished",
     "ImportUndone",
     "InstallConfirmed",
+    "MessagesMuted",
+    "MessagesUnmuted",
     "PersonUnreachable",
     "PhotoKept",
     "PhotoShown",
@@ -150,4 +157,5 @@ __all__ = [
     "StrayAsked",
     "StrayDismissed",
     "StrayFollowed",
+    "TellingChosen",
 ]

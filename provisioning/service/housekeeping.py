@@ -23,6 +23,7 @@ from provisioning.notifications import folded, follows, tell
 from provisioning.ports import Page, Span
 from provisioning.rollouts import Rollout
 from provisioning.service.activation import Activation
+from provisioning.service.digests import Digests
 from provisioning.service.extending import ENDING
 from provisioning.service.mornings import Mornings
 from provisioning.service.offline import SHEET
@@ -60,7 +61,7 @@ BELIEVED = timedelta(days=2)  # how far a clock may have gone on since a moment 
 VERIFY_LEASE = timedelta(hours=20)  # whoever verified spares the others that day
 
 
-class Housekeeping(Radar, Mornings, Presence, Activation):
+class Housekeeping(Radar, Mornings, Digests, Presence, Activation):
     _cared_at: datetime | None = None  # when this instance last had nothing left to seal or to drop
     _looked_through_at: datetime | None = None  # when batches were last looked through
     _more = False  # there was too much for one sweep
@@ -112,6 +113,7 @@ class Housekeeping(Radar, Mornings, Presence, Activation):
         ended = await self._end_codes()
         await self.watch_codes()
         await self.greet()
+        await self.tell_digests()
         await self.watch_contact()
         await self._forget_hashes()
         await self._prune()
@@ -148,11 +150,12 @@ class Housekeeping(Radar, Mornings, Presence, Activation):
         rollouts = (await self.store.find(Rollout, limit=1000)).rows
         places = Counter((device.site.casefold(), folded(device.tags)) for device in ended)
         counts = {r.key: sum(n for place, n in places.items() if follows(r, *place)) for r in rollouts}
-        return tuple(
+        told = (
             tell(MessageKind.CODES_ENDED, key, key, self.now(), count=str(count))
             for key, count in counts.items()
             if count > MANY_ENDED
         )
+        return await self.in_time(tuple(told))
 
     async def _forget_hashes(self) -> None:
         """Seven days after its end even the right code is a wrong one."""

@@ -16,6 +16,7 @@ from provisioning.model import Actor, Change, Device, Person
 from provisioning.notifications import BOARDS, edit, postponed, settled, tell
 from provisioning.service.people import SERVICE
 from provisioning.service.reach import Reach
+from provisioning.telling import ALWAYS
 from provisioning.uploads import Upload
 
 LEASE = timedelta(seconds=60)
@@ -93,6 +94,13 @@ class Outbox(Reach):
             await self.redraw(message.recipient)
         if message.kind is MessageKind.CODE_WANTED and message.due_at > message.created_at:
             await self.redraw(message.subject)  # whoever waits reads that the next admin was asked
+
+    async def wanted(self, message: OutboxMessage) -> bool:
+        """False where its reader does not want to hear of it any more, however long it has been waiting."""
+        if message.kind in ALWAYS:
+            return True
+        reader = await self.hearing(message.recipient)
+        return reader is None or reader.telling.wants(message.kind, self.now())
 
     async def dropped(self, message: OutboxMessage, why: str = SETTLED) -> None:
         """There was nothing to say any more when its turn came; `why` is a code, of an error or of our own."""

@@ -9,6 +9,7 @@ from provisioning import lifecycle
 from provisioning.access import Permission, allowed, require
 from provisioning.errors import OutOfDate, ResetRequired
 from provisioning.events import CodeDenied, CodeRequested
+from provisioning.messages import MessageKind
 from provisioning.model import Actor, Change, Device, Person, stored
 from provisioning.notifications import ask
 from provisioning.onsite import CodeRequest
@@ -94,8 +95,12 @@ class Renewing(Days):
         )
 
     async def _to_ask(self, actor: Actor, device: Device) -> list[Person]:
-        """Whoever made its last code comes first, else whoever added it; who cannot be reached is left out."""
-        known = [admin for admin in await self.admins() if admin.reachable and admin.id != actor.id]
+        """Whoever made its last code comes first, else whoever added it.
+
+        Whoever cannot be reached, or does not want to be asked, is left out.
+        """
+        others = [admin for admin in await self.admins() if admin.reachable and admin.id != actor.id]
+        known = [admin for admin in others if admin.telling.wants(MessageKind.CODE_WANTED, self.now())]
         makers = (device.code.issued_by if device.code else "", device.added_by)
         nearest = {maker: place for place, maker in reversed(list(enumerate(makers)))}
         return sorted(known, key=lambda admin: nearest.get(admin.id, len(makers)))[:MOST_ASKED]

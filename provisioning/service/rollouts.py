@@ -26,6 +26,7 @@ from provisioning.ports import TallyRow
 from provisioning.rollouts import Rollout
 from provisioning.service.lookup import Lookup, Target
 from provisioning.service.people import SERVICE
+from provisioning.telling import EVERYTHING_TOLD
 from provisioning.texts import Speech
 
 STARTED = 0
@@ -75,6 +76,8 @@ class Rollouts(Lookup):
                 started_at=self.now(),
                 reached=_reached(await self._counts(meant)),  # what lies behind is not announced
                 on_site=bool(known and known.on_site),
+                telling=known.telling if known else EVERYTHING_TOLD,
+                digested_on=known.digested_on if known else "",
                 version=known.version if known else 0,
             )
             fact = ChannelConnected(at=self.now(), actor=actor.id, subject=channel.id, site=meant.scope)
@@ -146,7 +149,8 @@ class Rollouts(Lookup):
             return Change(), None
         told = [milestone for milestone in fresh if milestone in (STARTED, fresh[-1])]
         messages = tuple(self._milestone(rollout, milestone) for milestone in told)
-        return Change(puts=(replace(rollout, reached=(*rollout.reached, *fresh)), *messages)), None
+        timed = await self.in_time(messages)
+        return Change(puts=(replace(rollout, reached=(*rollout.reached, *fresh)), *timed)), None
 
     def _milestone(self, rollout: Rollout, milestone: int) -> OutboxMessage:
         kind = MessageKind.ROLLOUT_STARTED if milestone == STARTED else MessageKind.MILESTONE

@@ -31,6 +31,8 @@ from provisioning.events import (
     DeviceTagged,
     Event,
     InstallConfirmed,
+    MessagesMuted,
+    MessagesUnmuted,
     PersonUnreachable,
     PhotoShown,
     ProblemAnswered,
@@ -40,13 +42,15 @@ from provisioning.events import (
     ProvisionRepeated,
     ResetDoubted,
     ResetOrdered,
+    TellingChosen,
 )
 from provisioning.hours import Hours
 from provisioning.messages import MessageKind, OutboxMessage, Post
 from provisioning.model import Actor, Change, Device, Person, Record, Role, site_of
-from provisioning.notifications import CAN_WAIT, held_back
+from provisioning.notifications import held_back
 from provisioning.ports import Clock, IdentityProvider, Store
 from provisioning.rollouts import Rollout
+from provisioning.telling import CAN_WAIT, WAITS_IF_CHOSEN, Telling
 from provisioning.texts import Speech
 
 T = TypeVar("T")
@@ -68,6 +72,9 @@ QUIET = (  # facts that change no card
     ChannelLost,
     PhotoShown,
     ResetDoubted,
+    MessagesMuted,
+    MessagesUnmuted,
+    TellingChosen,
 )
 HELPING = (CodeIssued, ProblemAnswered, ProblemSolved)  # facts that may help with a reported problem
 MOVING = (
@@ -110,6 +117,14 @@ class Policy:
     stale_after: timedelta | None = timedelta(days=30)  # and as stale; None: never
     invite_link: str = ""  # where somebody installs the app for themselves; empty in local mode
     chat_link: str = ""  # opens the chat with the bot; `&message=` types something there; empty in local mode
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """One reader's wishes and their clock."""
+
+    telling: Telling
+    zone: tzinfo
 
 
 class UseCases:
@@ -237,14 +252,31 @@ class UseCases:
         self, messages: Sequence[OutboxMessage], at_work: Collection[str] = ()
     ) -> tuple[OutboxMessage, ...]:
         """The messages, each for when its reader may be written to: what can wait waits for the end of quiet hours."""
-        hours, now, timed = self.policy.hours, self.now(), list[OutboxMessage]()
+        now, timed = self.now(), list[OutboxMessage]()
         for message in messages:
-            asleep = message.kind in CAN_WAIT and message.recipient not in at_work
-            person = await self.store.get(Person, message.recipient) if asleep else None
-            early = message.kind is MessageKind.NEW_JOBS
-            due = hours.told_at(now, self.speech_of(person).timezone, with_the_morning=early) if person else now
+            may_wait = message.kind in CAN_WAIT | WAITS_IF_CHOSEN and message.recipient not in at_work
+            reader = await self.hearing(message.recipient) if may_wait else None
+            due = self.due(message.kind, reader, now) if reader else now
             timed.append(held_back(message, due) if due > now else message)
         return tuple(timed)
+
+    def due(self, kind: MessageKind, reader: Hearing, now: datetime) -> datetime:
+        """When it may be told: now, or after the reader's quiet hours where it is one that waits for their end."""
+        hours = reader.telling.hours_for(kind, self.policy.hours)
+        return hours.told_at(now, reader.zone, with_the_morning=kind is MessageKind.NEW_JOBS)
+
+    async def hearing(self, reader: str) -> Hearing | None:
+        """What a person or a channel wants to hear, and their clock; a channel's is that of whoever connected it.
+
+        None where neither is known.
+        """
+        if person := await self.store.get(Person, reader):
+            return Hearing(person.telling, self.speech_of(person).timezone)
+        rollout = await self.store.get(Rollout, reader)
+        if rollout is None:
+            return None
+        owner = await self.store.get(Person, rollout.connected_by)
+        return Hearing(rollout.telling, self.speech_of(owner).timezone if owner else self.policy.timezone)
 
     async def _at_work(self, events: Sequence[Event]) -> set[str]:
         """Technicians who reported a problem within these quiet hours, where the events are about it."""

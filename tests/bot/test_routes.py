@@ -136,6 +136,11 @@ class Cast:
             "account": "room-2.14@contoso.com",
             "time": "03:00",
             "digits": "2233",
+            "topic": "devices",
+            "hour": "07:30",
+            "hours": "19:00-07:00",
+            "hear": "devices",
+            "reader": "x",
         }
         return self
 

@@ -59,6 +59,7 @@ from tests.cards.remote_cards import remote_cards
 from tests.cards.sheet_cards import sheet_cards
 from tests.cards.signing_cards import signing_cards
 from tests.cards.stray_cards import stray_cards
+from tests.cards.telling_cards import telling_cards
 
 NOW = datetime(2026, 11, 21, 7, 52, tzinfo=UTC)
 SOON, MORNING = NOW + timedelta(hours=23, minutes=38), NOW - timedelta(minutes=22)
@@ -83,6 +84,7 @@ def real_cards(
     ours |= signing_cards(made.called, made.row, name)
     ours |= remote_cards(made.live, made.called, made.row, words)
     ours |= audit_cards(made.live, name, words)
+    ours |= telling_cards(made.live, name)
     site = location.partition("/")[0]
     return {**ours, **sheet_cards(site, name), **job_cards(site), **picture_cards(site)}
 

@@ -3,7 +3,7 @@
 import json
 import types
 from dataclasses import fields, is_dataclass, replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, time, timedelta, timezone
 from enum import Enum
 from typing import Union, get_args, get_origin, get_type_hints
 
@@ -24,6 +24,7 @@ PLAIN = {
     int: st.integers(-(2**53), 2**53),
     bool: st.booleans(),
     float: st.floats(allow_nan=False, allow_infinity=False),
+    time: st.times(),
     datetime: st.datetimes(datetime(1971, 1, 1), datetime(2999, 1, 1), timezones=ZONES),
 }
 

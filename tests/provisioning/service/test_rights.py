@@ -41,6 +41,8 @@ PARTS = {
     "unit",
     "in_parts",
     "photo_wait",
+    "due",
+    "hearer_of",
     "assigned",
     "fresh_code",
     "require_technician",
@@ -74,6 +76,8 @@ LOOKUPS = {
     "whereabouts",
     "require_as_shown",
     "silent_of",
+    "hearing",
+    "digest_for",
     "faults",
 }
 DOORS_OWN = {
@@ -97,6 +101,7 @@ DOORS_OWN = {
 }
 RELAY = {
     "claim",
+    "wanted",
     "sent",
     "dropped",
     "failed",
@@ -122,6 +127,7 @@ ITSELF = {
     "unfinished",
     "go_on",
     "greet",
+    "tell_digests",
     "watch_codes",
     "watch_contact",
     "write_seen",
@@ -194,6 +200,10 @@ async def test_somebody_without_a_role_is_refused(world: World, name: str) -> No
         "command_id": "x",
         "account": "room@contoso.com",
         "at": None,
+        "topic": None,
+        "topics": (),
+        "digest": None,
+        "quiet": None,
     }
     required = [p for p in public()[name].parameters.values() if p.default is p.empty and p.name != "self"]
     before = await world.facts()
