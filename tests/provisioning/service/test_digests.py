@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
-from provisioning.errors import Unreachable
+from provisioning.delivery_errors import Unreachable
 from provisioning.messages import MessageKind
 from provisioning.model import Change, Role
 from provisioning.notifications import tell
