@@ -98,7 +98,7 @@ SENTENCES: Mapping[str, str] = {
     "StrayDismissed": N_("Its technician has nothing to do with {caller}"),
     "StrayFollowed": N_("Its technician went on with {caller}"),
     "TechniciansReminded": N_("{people} people with open devices at {site} were reminded"),
-    "TellingChosen": N_("Chosen what to hear about, and when"),
+    "TellingChosen": N_("Chose what to hear: digest {digest}, quiet hours {quiet}"),
     "WebhookReplayed": N_("{count} events were sent to an endpoint again"),
 }
 # The sentence where a field is set: the first that is, in this order.
@@ -121,6 +121,7 @@ WHERE: Mapping[str, Mapping[str, str]] = {
     "SignInTroubled": {"silent": N_("The identity provider does not answer")},
     "StartChosen": {"on_site": N_("Codes of this rollout start on site")},
     "StrayAnswered": {"granted": N_("{caller} was given to whoever asked")},
+    "TellingChosen": {"muted": N_("Chose what to hear: digest {digest}, quiet hours {quiet}, muted {muted}")},
 }
 STAGES: Mapping[str, str] = {
     "ended": N_("nobody typed the code in time"),
@@ -198,6 +199,7 @@ WORDS: Mapping[str, Callable[[Any, Known], str]] = {
     "stage": lambda value, known: _(STAGES[value]) if value in STAGES else "",
     "status": lambda value, known: _(STATUS[value]) if value in STATUS else "",
     "columns": lambda value, known: brief(listing([escape(each) for each in value])),
+    "muted": lambda value, known: brief(listing([escape(each) for each in value])),
     "reason": lambda value, known: _codes_words(value),
     "why": lambda value, known: _codes_words(value),
     "form": lambda value, known: escape(value.upper()),

@@ -10,13 +10,13 @@ from provisioning.events.base import Event
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessagesMuted(Event):
-    topic: str  # empty: everything
+    topic: str  # or `everything`
     until: datetime | None  # None: until they are unmuted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessagesUnmuted(Event):
-    topic: str  # empty: everything
+    topic: str  # or `everything`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ from provisioning.telling import (
 )
 from provisioning.texts import N_
 
-OFF, DEFAULT = "off", "default"  # as they are typed
+OFF, DEFAULT, EVERYTHING = "off", "default", "everything"  # as they are typed
 MOST_HELD = 200  # messages that wait for the end of one reader's quiet hours: one or a few of each kind
 
 
@@ -94,7 +94,7 @@ class Tellings(Lookup):
         """
 
         def decide(telling: Telling, now: datetime) -> tuple[Telling, Event]:
-            fact = MessagesMuted(at=now, actor=actor.id, subject="", topic=topic or "", until=until)
+            fact = MessagesMuted(at=now, actor=actor.id, subject="", topic=topic or EVERYTHING, until=until)
             return telling.muted(topic, until, now), fact
 
         return await self._choose(actor, channel, decide, (topic,) if topic else ())
@@ -103,7 +103,7 @@ class Tellings(Lookup):
         """A topic (None: everything) is told again. Errors: as `mute`."""
 
         def decide(telling: Telling, now: datetime) -> tuple[Telling, Event]:
-            fact = MessagesUnmuted(at=now, actor=actor.id, subject="", topic=topic or "")
+            fact = MessagesUnmuted(at=now, actor=actor.id, subject="", topic=topic or EVERYTHING)
             return telling.unmuted(topic, now), fact
 
         return await self._choose(actor, channel, decide, (topic,) if topic else ())
@@ -218,7 +218,7 @@ def _with_digest(telling: Telling, digest: DigestHour | None, now: datetime) -> 
 
 
 def _chosen(actor: Actor, telling: Telling, now: datetime) -> tuple[Telling, Event]:
-    muted = tuple(mute.topic or "" for mute in telling.mutes if mute.holds(now))
+    muted = tuple(mute.topic or EVERYTHING for mute in telling.mutes if mute.holds(now))
     fact = TellingChosen(
         at=now,
         actor=actor.id,
