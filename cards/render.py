@@ -71,8 +71,8 @@ def _sentences(elements: list[dict[str, Any]]) -> Iterator[str]:
             yield plain(element["text"])
         for fact in element.get("facts", []):
             yield plain(f"{fact['title']}: {fact['value']}")
-        if "label" in element:
-            yield element["label"]
+        if said := element.get("altText") or element.get("label"):
+            yield said
 
 
 def _spoken(view: View, elements: list[dict[str, Any]]) -> str:

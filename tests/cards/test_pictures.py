@@ -130,6 +130,7 @@ def test_a_picture_says_its_words_to_whoever_does_not_see_it() -> None:
     (image,) = of_type(card, "Image")
     assert image["altText"] == alt_text(TWO, NOW) and image["url"].startswith("data:image/png;base64,")
     assert "50 of 197 provisioned by 16:40, about 22 an hour in the last two hours" in card["fallbackText"]
+    assert alt_text(TWO, NOW) in card["fallbackText"]  # what a client shows that draws no cards
     assert "base64" not in card["fallbackText"] + card["speak"]
 
 
