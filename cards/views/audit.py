@@ -203,6 +203,8 @@ def _went(sending: Sending, known: Known) -> tuple[str, ...]:
 def _tries(message: OutboxMessage, now: datetime) -> str:
     """The latest tries that did not get through; the last one of what was given up is said with its end."""
     tried = message.retried
+    if tried[-1:] == (message.settled_at,):
+        tried = tried[:-1]
     if not tried:
         return ""
     if len(tried) > TRIES or message.attempts > len(tried) + 1:

@@ -46,22 +46,27 @@ async def test_somebody_who_blocked_the_bot(house: House, dana: Someone, sam: So
     everything = await dana.says("audit")
     assert "cannot reach Sam" in everything.texts[2] + everything.texts[3] + everything.texts[4]
     failed = await dana.presses("Not arrived", on=everything)
-    assert failed.title == "Not arrived: everything" and "given up 07:3" in failed.all
+    assert (
+        failed.title == "Not arrived: everything" and "queued 07:30, given up 07:30: I cannot reach Sam" in failed.all
+    )
 
 
-async def test_a_channel_that_is_gone(house: House, dana: Someone, day: None) -> None:
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (403, "I cannot reach the channel rollout: the bot was removed from its team"),
+        (404, "the channel rollout is gone: it does not exist any more, or the bot was removed from its team"),
+    ],
+)
+async def test_a_channel_that_is_gone(house: House, dana: Someone, day: None, status: int, said: str) -> None:
     channel = house.channel()
     await channel.says("connect oslo", by=dana)
-    house.connector.troubled(channel.conversation, *[Fault(404)] * 8)
-    await house.passes(minutes=1)
-    await dana.says("move 2.16 to Oslo/3/3.01")
-    await house.passes(minutes=2)
+    house.connector.troubled(channel.conversation, *[Fault(status)] * 8)
     told = tell(MessageKind.MILESTONE, channel.conversation, channel.conversation, house.clock.now(), percent="25")
     await house.store.save(Change(puts=(told,)))
-    house.connector.troubled(channel.conversation, *[Fault(403)] * 8)
     await house.passes(minutes=2)
     card = await dana.says("audit")
-    assert "I cannot reach the channel rollout: the bot was removed from its team" in card.all
+    assert said in card.all
     assert channel.conversation not in card.all
 
 
