@@ -72,7 +72,7 @@ def build_provisioning(
     from bot.demo.people import LOCAL_DEVICE_MACS, LOCAL_TENANT
     from bot.identity_discovery import entra_tenant
     from bot.key_file import BadKeyFile
-    from bot.settings import load_keys
+    from bot.settings import load_keys, load_webhooks
     from provisioning.codes import Keyring
     from provisioning.hours import Hours
     from provisioning.service import Policy, Provisioning
@@ -96,6 +96,7 @@ def build_provisioning(
         samples=tuple(zip(LOCAL_DEVICE_MACS, LOCAL_PLACES, strict=True)) if settings.local else SAMPLES,
         invite_link="" if settings.local else f"https://teams.microsoft.com/l/app/{settings.client_id}",
         chat_link="" if settings.local else f"https://teams.microsoft.com/l/chat/0/0?users=28:{settings.client_id}",
+        webhooks=load_webhooks(settings),
     )
     try:
         keys = Keyring(load_keys(settings))
@@ -134,7 +135,7 @@ def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Ap
     """Every door on one application; `port` is the one it is served on."""
     from aiohttp import web
 
-    from bot import doors, workers
+    from bot import doors, webhooks, workers
     from bot.adapter import Adapter, Credentials
     from bot.door import Door
     from bot.handing import Handing
@@ -173,7 +174,7 @@ def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Ap
         local.add_to(app, settings, provisioning, port)
     relay = Relay(provisioning, measures.in_the_outbox(teams), routes, pacing, drawings=jobs.drawings)
     loops = workers.of(provisioning, relay, jobs, SignInPolls(provisioning))
-    app.cleanup_ctx.extend([_open_until_the_end(adapter), *loops])
+    app.cleanup_ctx.extend([_open_until_the_end(adapter), *loops, webhooks.add_to(app, provisioning)])
     return app
 
 

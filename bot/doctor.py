@@ -24,6 +24,7 @@ from bot.settings import (
     gather,
     is_local,
     load_settings,
+    load_webhooks,
     read_env_file,
     variables,
 )
@@ -32,7 +33,7 @@ from provisioning.texts import N_, _
 
 EXIT_BAD_CONFIGURATION: Final = 2
 FAILURES_A_DAY: Final = 172_800  # the fleet-wide budget twice, 2 × 600 in each 10 minutes (security.md)
-SECRETS: Final = frozenset({"CLIENT_SECRET", "CODE_KEYS", "OIDC_CLIENT_SECRET"})
+SECRETS: Final = frozenset({"CLIENT_SECRET", "CODE_KEYS", "OIDC_CLIENT_SECRET", "EVENTS_TOKEN"})
 NOT_SET: Final = {
     "PUBLIC_URL": N_("links and devices cannot be told an address"),
     "OIDC_ISSUER": N_("the demo provider of local mode"),
@@ -42,6 +43,8 @@ NOT_SET: Final = {
     "OTEL_EXPORTER_OTLP_ENDPOINT": N_("no traces are sent"),
     "CODE_KEYS": N_("CODE_KEY_FILE counts"),
     "CODE_KEY_FILE": N_("CODE_KEYS counts"),
+    "WEBHOOKS_FILE": N_("events are sent nowhere"),
+    "EVENTS_TOKEN": N_("nobody may read /api/v1/events"),
 }
 
 SOURCES: Final = {"default": N_("default"), "environment": N_("environment")}
@@ -76,6 +79,8 @@ def doctor(
     if settings:
         console.print(odds(settings.code_digits))
         console.print(_files(settings), highlight=False)
+        for line in _webhooks(settings):
+            console.print(escape(line), highlight=False)
     if local:
         console.print(_("To connect it to Teams:"))
         for name, cure in REQUIRED.items():
@@ -164,6 +169,13 @@ def _files(settings: Settings) -> str:
     )
 
 
+def _webhooks(settings: Settings) -> Iterator[str]:
+    """The names and hosts of endpoints: some carry a secret in the rest of their address."""
+    for endpoint in load_webhooks(settings):
+        wanted = ", ".join(endpoint.types) or _("all events")
+        yield _("Webhook {name}: {host}, {events}.", name=endpoint.name, host=endpoint.host, events=wanted)
+
+
 def _round(number: float) -> str:
     """Three leading digits, grouped with thin gaps: nobody needs more of a bound."""
     whole = int(number)
@@ -176,6 +188,8 @@ def _hints(settings: Settings | None, environ: Mapping[str, str], env_file: Path
     if settings:
         yield from _key_hints(settings)
         yield from _store_hints(settings)
+        if settings.webhooks_file:
+            yield from _open_to_others(settings.webhooks_file)
         if not settings.local and not settings.public_url:
             yield _("PUBLIC_URL is not set: give the https address under which devices reach this service.")
         if settings.keep_audit is None:
@@ -207,12 +221,16 @@ def _key_hints(settings: Settings) -> Iterator[str]:
     if not path.exists():
         yield _("{path} does not exist yet; it is made at the first start. Keep a copy of it.", path=path)
         return
-    if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
-        yield _("{path} can be read by others. Say: chmod 600 {path}", path=path)
+    yield from _open_to_others(path)
     try:
         read_key_file(path)
     except BadKeyFile as bad:
         yield str(bad)
+
+
+def _open_to_others(path: Path) -> Iterator[str]:
+    if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
+        yield _("{path} can be read by others. Say: chmod 600 {path}", path=path)
 
 
 def _store_hints(settings: Settings) -> Iterator[str]:

@@ -71,6 +71,8 @@ class CountingStore:
             return Outcome.EDITED if edited else SETTLED[message.status]
         if not message.version:
             return Outcome.QUEUED
+        if message.status is MessageStatus.OUTGOING:  # an event is never claimed, and put off for no pace's sake
+            return Outcome.RETRIED if message.attempts else Outcome.QUEUED
         return Outcome.RETRIED if message.attempts > self._tried.get(message.id, message.attempts) else None
 
 

@@ -241,12 +241,14 @@ class Page:
             if self._now() - self._read_at < READ_EVERY:
                 return
             self._read_at = self._now()
-            waiting = {"status": MessageStatus.WAITING.value}
+            total, oldest = 0, list[OutboxMessage]()
             try:
                 async with asyncio.timeout(READ_SECONDS):
-                    total = await self._store.count(OutboxMessage, **waiting)  # type: ignore[arg-type]
-                    oldest = await self._store.find(OutboxMessage, limit=READ_ROWS, **waiting)  # type: ignore[arg-type]
+                    for status in (MessageStatus.WAITING, MessageStatus.OUTGOING):
+                        total += await self._store.count(OutboxMessage, status=status.value)
+                        page = await self._store.find(OutboxMessage, limit=READ_ROWS, status=status.value)
+                        oldest += page.rows
             except (TimeoutError, StoreError) as error:
                 log.info("metrics show what was read before", reason=type(error).__name__)
                 return
-            self._metrics.waits(total, oldest.rows)
+            self._metrics.waits(total, oldest)

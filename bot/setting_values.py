@@ -10,6 +10,8 @@ from typing import Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from pydantic import SecretStr
+
 from bot.limits import is_loopback_name
 from provisioning.hours import parse_length, parse_span, parse_time
 from provisioning.texts import _
@@ -25,6 +27,7 @@ NONE: Final = "none"
 FOREVER, NEVER = "forever", "never"
 SHORTEST_SILENCE, LONGEST_SILENCE = timedelta(minutes=5), timedelta(days=365)
 LONGEST_KEPT: Final = 3650  # days
+SHORTEST_TOKEN: Final = 32  # characters
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:
@@ -191,6 +194,18 @@ def store_url(text: str) -> str:
     if not re.fullmatch(r"tinydb:.+|postgresql://.+", text):
         raise ValueError(_("This is not a store. Write tinydb:PATH or postgresql://USER:PASSWORD@HOST/NAME."))
     return text
+
+
+def token(text: str) -> SecretStr:
+    """A secret that others present: visible ASCII, so that it fits into a header, and too long to be guessed."""
+    if not re.fullmatch(rf"[A-Za-z0-9._~+/-]{{{SHORTEST_TOKEN},512}}=*", text):
+        raise ValueError(
+            _(
+                "This is not a token of at least {length} letters and digits. Make one: openssl rand -hex 32.",
+                length=SHORTEST_TOKEN,
+            )
+        )
+    return SecretStr(text)
 
 
 def organisation(text: str) -> str:

@@ -22,8 +22,10 @@ from bot.demo.people import LOCAL_ADMIN
 from bot.key_file import BadKeyFile, ensure_key_file, read_key_file, read_keys
 from bot.limits import is_loopback_address
 from bot.setting_values import GUID, Network
+from bot.webhook_file import BadWebhookFile, read_webhook_file
 from provisioning.codes import Key
 from provisioning.texts import N_, _
+from provisioning.webhooks import Endpoint
 
 DOTENV: Final = Path(".env")
 ENTRA: Final = "https://login.microsoftonline.com/{tenant}/v2.0"
@@ -126,6 +128,8 @@ class Settings(BaseSettings):
     log_format: Annotated[Literal["console", "json"], BeforeValidator(read.one_of("console", "json"))]
     log_level: Annotated[str, BeforeValidator(read.one_of("debug", "info", "warning", "error", "critical"))]
     otel_exporter_otlp_endpoint: Annotated[str, BeforeValidator(read.collector)] = ""
+    webhooks_file: Path | None = None
+    events_token: Annotated[SecretStr, BeforeValidator(read.token)] = SecretStr("")
 
     @property
     def local(self) -> bool:
@@ -226,6 +230,11 @@ def load_keys(settings: Settings) -> tuple[Key, ...]:
     return read_key_file(settings.code_key_file)
 
 
+def load_webhooks(settings: Settings) -> tuple[Endpoint, ...]:
+    """Where events go; nowhere without a file."""
+    return read_webhook_file(settings.webhooks_file, local=settings.local) if settings.webhooks_file else ()
+
+
 # ------------------------------------------------------------------ faults, each one line with its cure
 
 
@@ -250,6 +259,7 @@ def _together(words: Mapping[str, str]) -> Iterator[str]:
     if words.get("OIDC_ISSUER") and not words.get("OIDC_CLIENT_ID"):
         yield _("OIDC_CLIENT_ID: is missing. Give the client id that OIDC_ISSUER knows this service by.")
     yield from _key_file_faults(words)
+    yield from _webhook_faults(words)
 
 
 def _silence_faults(words: Mapping[str, str]) -> Iterator[str]:
@@ -293,3 +303,11 @@ def _key_file_faults(words: Mapping[str, str]) -> Iterator[str]:
         read_key_file(path)
     except BadKeyFile as bad:
         yield f"CODE_KEY_FILE: {bad}"
+
+
+def _webhook_faults(words: Mapping[str, str]) -> Iterator[str]:
+    if words.get("WEBHOOKS_FILE"):
+        try:
+            read_webhook_file(Path(words["WEBHOOKS_FILE"]), local=is_local(words))
+        except BadWebhookFile as bad:
+            yield f"WEBHOOKS_FILE: {bad}"

@@ -69,10 +69,12 @@ class MessageKind(StrEnum):
     CHANNEL_LOST = "channel_lost"  # to admins: a rollout's channel cannot be written to any more
     CARD_GONE = "card_gone"  # to admins: the living card was deleted twice
     DIGEST = "digest"  # to a person or into the thread: how things stand, once a day
+    WEBHOOK = "webhook"  # to an endpoint: an event; it is sent as it was made
 
 
 class MessageStatus(StrEnum):
     WAITING = "waiting"
+    OUTGOING = "outgoing"  # an event that waits for its endpoint: no business of whoever delivers to people
     SENT = "sent"
     DROPPED = "dropped"  # nothing to say any more when its turn came
     UNDELIVERABLE = "undeliverable"

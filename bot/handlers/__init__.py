@@ -27,6 +27,7 @@ from bot.handlers import (
     tags,
     telling,
     uploads,
+    webhooks,
 )
 from bot.handlers.general import guide
 from bot.routing import Router
@@ -40,4 +41,5 @@ def all_routes() -> Router:
     table.include(signing.router, commanding.router, resets.router, silent.router)
     table.include(ending.router, day.router, install.router, photos.router, strays.router, offline.router)
     table.include(problems.router, people.router, reach.router, audit.router)
+    table.include(webhooks.router)
     return table.include(rollouts.router, pictures.router, telling.router, languages.router)

@@ -14,6 +14,7 @@ from provisioning.messages import MessageKind, MessageStatus, OutboxMessage
 from provisioning.ports import AuditRow
 from provisioning.service.ledger import Entry, LedgerPage, Sending, Show
 from provisioning.texts import N_, _, ngettext
+from provisioning.webhooks import failure_words, name_of
 
 TRIES = 3  # moments of tries that are named
 WAYS = 3  # other views that are offered beside [Older]
@@ -174,6 +175,8 @@ def _message_row(sending: Sending, known: Known) -> Row:
 
 
 def _reader(message: OutboxMessage, known: Known) -> str:
+    if message.kind is MessageKind.WEBHOOK:
+        return _("the webhook {name}", name=name_of(message))
     return known.who(message.recipient) if message.recipient in known.people else known.channel(message.recipient)
 
 
@@ -182,7 +185,7 @@ def _went(sending: Sending, known: Known) -> tuple[str, ...]:
     message, now, post = sending.message, known.now, sending.post
     settled = clock(message.settled_at, now) if message.settled_at else ""
     steps = [_("queued {time}", time=clock(message.created_at, now)), _tries(message, now)]
-    if message.status is MessageStatus.WAITING:
+    if message.status in (MessageStatus.WAITING, MessageStatus.OUTGOING):
         steps.append(_("due {time}", time=clock(message.due_at, now)))
         steps.append(why_words(message, known) if message.failure else "")
     elif message.status is MessageStatus.SENT and message.kind is MessageKind.EDIT:
@@ -220,6 +223,8 @@ def _tries(message: OutboxMessage, now: datetime) -> str:
 
 def why_words(message: OutboxMessage, known: Known) -> str:
     """Why a message did not get through, in words."""
+    if message.kind is MessageKind.WEBHOOK:
+        return failure_words(message.failure)
     if named := REASONS.get(message.failure):
         return _(named[message.recipient not in known.people], who=_reader(message, known))
     if message.status is MessageStatus.DROPPED:

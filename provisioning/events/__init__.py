@@ -85,6 +85,9 @@ from provisioning.events.telling import (
     MessagesUnmuted,
     TellingChosen,
 )
+from provisioning.events.webhooks import (
+    WebhookReplayed,
+)
 
 __all__ = [
     "AccessAsked",
@@ -158,4 +161,5 @@ __all__ = [
     "StrayDismissed",
     "StrayFollowed",
     "TellingChosen",
+    "WebhookReplayed",
 ]

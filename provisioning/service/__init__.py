@@ -4,7 +4,6 @@ from provisioning.service.burnups import BurnUps
 from provisioning.service.commanding import Commanding
 from provisioning.service.devices import Devices
 from provisioning.service.exporting import Exporting
-from provisioning.service.housekeeping import Housekeeping
 from provisioning.service.installing import Installing
 from provisioning.service.ledger import Auditing
 from provisioning.service.offline import Offline
@@ -14,6 +13,7 @@ from provisioning.service.queue import SignInQueue
 from provisioning.service.resetting import Resetting
 from provisioning.service.rollouts import Rollouts
 from provisioning.service.unit import Policy
+from provisioning.service.webhooks import Webhooks
 from provisioning.service.working import Working
 
 __all__ = ["Policy", "Provisioning"]
@@ -33,6 +33,6 @@ class Provisioning(
     SignInQueue,
     Commanding,
     Auditing,
-    Housekeeping,
+    Webhooks,
 ):
     """Everything the product can do; the doors call nothing else."""

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from provisioning import notifications
 from provisioning.bookkeeping import Operation
+from provisioning.cloudevents import CloudEvent, cloud_event, source_of
 from provisioning.codes import Keyring
 from provisioning.errors import AlreadyDone, Conflict, Duplicate, Unavailable
 from provisioning.events import (
@@ -52,11 +53,13 @@ from provisioning.ports import Clock, IdentityProvider, Store
 from provisioning.rollouts import Rollout
 from provisioning.telling import CAN_WAIT, WAITS_IF_CHOSEN, Telling
 from provisioning.texts import Speech
+from provisioning.webhooks import Endpoint, deliveries
 
 T = TypeVar("T")
 
 TRIES = 32  # re-runs of a unit whose records somebody else was changing at the same moment
 BOARDS_PER_SUBJECT = 200  # lists of many that are: one for each admin
+EVENTS_AT_ONCE = 500  # made for webhooks before others get their turns
 POSTS_PER_SUBJECT = 20  # the newest cards of one thing that are kept up to date
 SAMPLES = (
     ("0281B6100001", "Samples/1/1.01"),
@@ -117,6 +120,7 @@ class Policy:
     stale_after: timedelta | None = timedelta(days=30)  # and as stale; None: never
     invite_link: str = ""  # where somebody installs the app for themselves; empty in local mode
     chat_link: str = ""  # opens the chat with the bot; `&message=` types something there; empty in local mode
+    webhooks: tuple[Endpoint, ...] = ()  # who else is told of facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,12 +200,12 @@ class UseCases:
         )
 
     async def quietly(self, decide: Callable[[], Awaitable[tuple[Change, T]]]) -> T:
-        """As `unit`, for the service's own steps: nobody is told but by what `decide` itself returns."""
+        """As `unit`, for the service's own steps: no person is told but by what `decide` itself returns."""
 
         async def attempt() -> T:
             change, result = await decide()
             if change:
-                await self.store.save(change)
+                await self.store.save(change + await self._for_endpoints(change.events))
             return result
 
         return await self._persistently(attempt)
@@ -233,7 +237,8 @@ class UseCases:
             change += Change(puts=(Operation(id=operation, at=self.now()),))
         told = (await self._told(change, actor)).puts
         heard_first = Change(puts=tuple(each for each in told if _hears(each) not in heard))
-        await self.store.save(heard_first + change)  # what became of one thing is told before the next one is
+        outside = await self._for_endpoints(change.events)
+        await self.store.save(heard_first + change + outside)  # what became of one thing is told before the next one is
         heard.update(filter(None, map(_hears, told)))
         return result
 
@@ -247,6 +252,21 @@ class UseCases:
         audience = await self._audience(change, actor)
         told = notifications.messages(change.events, audience, self.now())
         return Change(puts=await self.in_time(told, await self._at_work(change.events)))
+
+    async def _for_endpoints(self, events: Sequence[Event]) -> Change:
+        """The facts of a change as events for webhooks, to be saved with it; without endpoints there is nothing to do.
+
+        What is saved past a unit are facts about who looked at something: none of them goes out.
+        """
+        if not self.policy.webhooks:
+            return Change()
+        made, source = list[CloudEvent](), source_of(self.policy.tenant)
+        for number, event in enumerate(events):
+            if number % EVENTS_AT_ONCE == 0:
+                await asyncio.sleep(0)  # others get their turns: an import may change twenty thousand devices
+            if outside := cloud_event(event, source):
+                made.append(outside)
+        return Change(puts=deliveries(made, self.policy.webhooks, self.now()))
 
     async def in_time(
         self, messages: Sequence[OutboxMessage], at_work: Collection[str] = ()

@@ -40,6 +40,7 @@ from bot.jobs import JOBS, Jobs
 from bot.messenger import TeamsMessenger
 from bot.relay import Relay
 from bot.settings import Settings, load_keys, load_settings
+from bot.webhooks import HOOKS, Hooks
 from cards.words import plain
 from provisioning.codes import Keyring
 from provisioning.messages import OutboxMessage
@@ -569,6 +570,7 @@ class House:
         self.http: aiohttp.ClientSession = None  # type: ignore[assignment]
         self.files: FileHost = None  # type: ignore[assignment]
         self.relay: Relay = None  # type: ignore[assignment]
+        self.hooks: Hooks = None  # type: ignore[assignment]
         self.jobs: Jobs = None  # type: ignore[assignment]
         self.diagnoses: Diagnoses = None  # type: ignore[assignment]
         self.settings: Settings = None  # type: ignore[assignment]
@@ -628,6 +630,7 @@ class House:
         await self.jobs.drain()
         await self.diagnoses.drain()
         await self.relay.drain()
+        await self.hooks.drain()
         self.collect()
 
     async def passes(self, **span: float) -> None:
@@ -806,8 +809,11 @@ ON_POSTGRES = os.environ.get("TEST_STORE") == "postgres"  # all conversations, o
 
 
 @asynccontextmanager
-async def open_house(folder: Path, *, admins: str = DANA_ID) -> AsyncIterator[House]:
-    """The whole service as `app` composes it, in local mode for one tenant; the outbox moves when the test says so."""
+async def open_house(folder: Path, *, admins: str = DANA_ID, **more: str) -> AsyncIterator[House]:
+    """The whole service as `app` composes it, in local mode for one tenant; the outbox moves when the test says so.
+
+    `more` are further settings.
+    """
     with capture_logs() as logs:
         async with Teams() as connector, FileHost() as files:
             clock = FakeClock(MORNING)
@@ -816,6 +822,7 @@ async def open_house(folder: Path, *, admins: str = DANA_ID) -> AsyncIterator[Ho
                 "ADMINS": admins,
                 "STORE_URL": postgres.emptied() if ON_POSTGRES else f"tinydb:{folder}/store",
                 "CODE_KEY_FILE": str(folder / "keys.json"),
+                **more,
             }
             settings = load_settings(environ, None)
             store = await open_store(settings.store_url, clock=clock)
@@ -851,6 +858,7 @@ async def _served(house: House, settings: Settings) -> AsyncIterator[None]:
     del app.cleanup_ctx[1:]  # the outbox and the sweep: with a clock that stands still the test gives them their turns
     adapter = Adapter(None, allowed_service_hosts=settings.allowed_service_hosts)
     house.jobs, house.diagnoses = app[JOBS], app[DIAGNOSES]
+    house.hooks = app[HOOKS]
     house.relay = Relay(house.provisioning, TeamsMessenger(adapter.connectors), all_routes(), jitter=lambda: 0.0)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()

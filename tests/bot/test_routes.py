@@ -141,6 +141,7 @@ class Cast:
             "hours": "19:00-07:00",
             "hear": "devices",
             "reader": "x",
+            "endpoint": "ops",
         }
         return self
 

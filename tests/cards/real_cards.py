@@ -60,6 +60,7 @@ from tests.cards.sheet_cards import sheet_cards
 from tests.cards.signing_cards import signing_cards
 from tests.cards.stray_cards import stray_cards
 from tests.cards.telling_cards import telling_cards
+from tests.cards.webhook_cards import webhook_cards
 
 NOW = datetime(2026, 11, 21, 7, 52, tzinfo=UTC)
 SOON, MORNING = NOW + timedelta(hours=23, minutes=38), NOW - timedelta(minutes=22)
@@ -85,6 +86,7 @@ def real_cards(
     ours |= remote_cards(made.live, made.called, made.row, words)
     ours |= audit_cards(made.live, name, words)
     ours |= telling_cards(made.live, name)
+    ours |= webhook_cards()
     site = location.partition("/")[0]
     return {**ours, **sheet_cards(site, name), **job_cards(site), **picture_cards(site)}
 
