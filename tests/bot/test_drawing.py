@@ -71,6 +71,7 @@ async def test_a_process_that_hangs_is_waited_for_no_longer_than_wanted_and_then
     assert time.monotonic() - began < 0.5
     assert [entry["event"] for entry in logs] == ["a picture takes too long to draw"]
     assert await hanging.png(told("draws"), seconds=20)  # the one that hung made way
+    assert time.monotonic() - began >= 1.0  # and not before: there is one at a time
     await hanging.close()
 
 
