@@ -190,17 +190,25 @@ class Digests(Tellings):
 
     async def _standing(self, scope: str, equals: Mapping[str, Any], since: datetime) -> Standing:
         count = partial(self.store.count, Device, removed=False, **equals)
-        before = since - (self.now() - since)
+        called_in, before = await self._lately("provisioned_at", equals, since)
+        confirmed, _earlier = await self._lately("installed_at", equals, since)
         total, waits = await count(), await count(state=State.WAITING_FOR_ACTIVATION.value)
         return Standing(
             scope,
             total,
             max(0, total - waits),  # they are not counted at one moment
             await count(installed=True),
-            await count(span=Span("provisioned_at", after=since)),
-            await count(span=Span("installed_at", after=since)),
-            await count(span=Span("provisioned_at", after=before, until=since)),
+            called_in,
+            confirmed,
+            before,
         )
+
+    async def _lately(self, index: str, equals: Mapping[str, Any], since: datetime) -> tuple[int, int]:
+        """How many devices reached it since then, and in as long a time before that."""
+        span = self.now() - since
+        rows = await self.store.timeline(index, since - span, self.now(), span, **equals)
+        now = sum(row.count for row in rows if row.start >= since)
+        return now, sum(row.count for row in rows) - now
 
     async def _stuck(self, equals: Mapping[str, Any], zone: tzinfo) -> Stuck:
         count = partial(self.store.count, Device, removed=False, **equals)
