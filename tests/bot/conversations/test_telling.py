@@ -260,11 +260,13 @@ async def test_a_digest_that_cannot_be_sent_for_hours_is_not_said(
     house.by_itself = False
     await sam.says("problem 2.12 no power")
     await house.settled()
-    await house.provisioning.tell_digests()
+    house.clock.advance(timedelta(minutes=30))
+    assert await house.provisioning.tell_digests() == 1
     titles = list(dana.titles)
     house.clock.advance(timedelta(hours=5))
     await house.settled()
     assert dana.titles == titles
+    assert ("digest", "settled") in await dropped(house)
 
 
 async def test_asked_for_it_is_shown_at_once_and_its_hour_can_be_chosen(
