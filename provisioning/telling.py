@@ -58,7 +58,7 @@ TOPIC_OF: Mapping[MessageKind, Topic] = {
     MessageKind.DIGEST: Topic.DIGEST,
 }
 
-# Answers to what somebody asked or did, and their own access: nobody can do without.
+# Answers to what somebody asked or did, and their own access: what nobody can do without.
 ALWAYS = frozenset(
     {
         MessageKind.EDIT,
@@ -72,6 +72,7 @@ ALWAYS = frozenset(
         MessageKind.SIGN_IN_REFUSED,
         MessageKind.NEXT_SIGN_IN,
         MessageKind.COMMAND_SETTLED,
+        MessageKind.WEBHOOK,  # to a machine
     }
 )
 
@@ -148,7 +149,8 @@ class Telling:
         return max(found, key=lambda mute: (mute.until is None, mute.until or now), default=None)
 
     def wants(self, kind: MessageKind, now: datetime) -> bool:
-        return kind in ALWAYS or self.mute_of(TOPIC_OF[kind], now) is None
+        topic = TOPIC_OF.get(kind)
+        return topic is None or self.mute_of(topic, now) is None
 
     def digest_at(self, hearer: Hearer, hours: Hours) -> time | None:
         if self.digest:
