@@ -296,7 +296,12 @@ def _lost_facts(digest: Digest) -> tuple[Fact, ...]:
     if digest.unreached:
         lost = _("{lost}, to {names}", lost=lost, names=listing([escape(name) for name in digest.unreached]))
     held = listing([_("{n} about {topic}", n=count, topic=topic) for topic, count in sorted(digest.held.items())])
-    facts = ((digest.undelivered, _("Not delivered"), lost), (digest.held, _("Not told, muted"), held))
+    events = _("{n}: see webhooks", n=amount(digest.events))
+    facts = (
+        (digest.undelivered, _("Not delivered"), lost),
+        (digest.events, _("Events not delivered"), events),
+        (digest.held, _("Not told, muted"), held),
+    )
     return tuple(Fact(label, value) for there, label, value in facts if there)
 
 

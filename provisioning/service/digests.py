@@ -71,11 +71,12 @@ class Digest:
     rollouts: tuple[Standing, ...] = ()
     more_rollouts: int = 0
     undelivered: int = 0  # messages
+    events: int = 0  # for other systems, that reached none
     unreached: tuple[str, ...] = ()  # names of some of those whom they were for
     held: Mapping[Topic, int] = field(default_factory=dict)  # messages dropped because they were muted
 
     def __bool__(self) -> bool:
-        return bool(self.whole.moved or self.stuck or self.undelivered or self.held)
+        return bool(self.whole.moved or self.stuck or self.undelivered or self.events or self.held)
 
 
 class Digests(Tellings):
@@ -179,12 +180,13 @@ class Digests(Tellings):
         targets = {target.scope.casefold(): target for target in followed if target != EVERYTHING}
         told = list(targets.values())[:ROLLOUTS]
         rollouts = [await self._standing(target.scope, target.equals, digest.since) for target in told]
-        lost, unreached = await self._undelivered(digest.since)
+        lost, events, unreached = await self._undelivered(digest.since)
         return replace(
             digest,
             rollouts=tuple(rollouts),
             more_rollouts=len(targets) - len(told),
             undelivered=lost,
+            events=events,
             unreached=unreached,
         )
 
@@ -229,14 +231,16 @@ class Digests(Tellings):
         rows = (await self.store.find(OutboxMessage, recipient=reader, status=dropped, span=span, limit=MOST_HELD)).rows
         return Counter(TOPIC_OF[row.kind] for row in rows if row.failure == MUTED)
 
-    async def _undelivered(self, since: datetime) -> tuple[int, tuple[str, ...]]:
+    async def _undelivered(self, since: datetime) -> tuple[int, int, tuple[str, ...]]:
+        """Messages and events that reached nobody, and names of some of those whom the messages were for."""
         span, status = Span("settled", after=since), MessageStatus.UNDELIVERABLE.value
-        count = await self.store.count(OutboxMessage, status=status, span=span)
+        events = await self.store.count(OutboxMessage, status=status, kind=MessageKind.WEBHOOK.value, span=span)
+        count = await self.store.count(OutboxMessage, status=status, span=span) - events
         rows: Sequence[OutboxMessage] = ()
         if count:
             rows = (await self.store.find(OutboxMessage, status=status, span=span, limit=LOOKED_THROUGH)).rows
         names = await self.names(row.recipient for row in rows)
-        return count, tuple(names.values())[:NAMED]
+        return count, events, tuple(names.values())[:NAMED]
 
 
 def _followed(rollout: Rollout) -> Target:

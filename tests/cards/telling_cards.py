@@ -59,6 +59,7 @@ def _digests(device: Device, name: str) -> dict[str, View]:
         tuple(replace(whole, scope=device.site) for _n in range(5)),
         more_rollouts=2,
         undelivered=2,
+        events=1_200,
         unreached=(name, name, name),
         held={Topic.PROBLEMS: 3, Topic.DEVICES: 1},
     )

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from provisioning.delivery_errors import Unreachable
-from provisioning.messages import MessageKind
+from provisioning.messages import MessageKind, MessageStatus
 from provisioning.model import Change, Role
-from provisioning.notifications import tell
+from provisioning.notifications import settled, tell
 from provisioning.rollouts import Rollout
 from provisioning.service import Provisioning
 from provisioning.service.digests import Digest
@@ -232,6 +232,16 @@ async def test_what_was_muted_is_counted_by_topic_and_what_reached_nobody_is_nam
     assert (digest.undelivered, digest.unreached) == (1, ("Sam Fox",))
     night.later(days=2)
     assert (await night.core.digest_now(await night.dana())).held == {}
+
+
+async def test_events_for_other_systems_are_counted_by_themselves(night: World) -> None:
+    await night.store.save(Change(puts=(tell(MessageKind.WEBHOOK, "endpoint", "", night.clock.now()),)))
+    while claimed := await night.core.claim():
+        for message in claimed:
+            done = settled(message, MessageStatus.UNDELIVERABLE, night.clock.now())
+            await night.store.save(Change(puts=(done,)))
+    digest = await shown(night)
+    assert (digest.undelivered, digest.events, digest.unreached) == (0, 1, ())
 
 
 async def test_problems_are_told_the_oldest_first(night: World) -> None:
