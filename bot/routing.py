@@ -24,6 +24,7 @@ H = TypeVar("H", bound=Handler)
 
 SUGGEST_FROM = 65  # similarity in per cent from which a word counts as a slip of the finger
 LONGEST_GUESS = 80  # characters of a suggestion that repeats what was typed
+FAULT = "fault"  # an argument of forms that the door fills, and no client
 LONGEST = 32_000  # characters of a message or of one value of a card; Teams itself takes 28 KB
 
 
@@ -69,6 +70,8 @@ class Route:
         """The handler's arguments from a match or from a card's data. Errors: `OutOfDate` where one is missing."""
         found: dict[str, Any] = {}
         for name, parameter in _parameters(self.handler).items():
+            if name == FAULT:
+                continue
             if name in values and values[name] is not None:
                 found[name] = _convert(values[name], parameter.annotation)
             elif parameter.default is inspect.Parameter.empty:

@@ -191,12 +191,14 @@ class FormCard(View):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutCard(View):
-    """A channel's living card: counts, a bar of text, what happened last."""
+    """A channel's living card: counts, a bar of text, what is stuck, what happened last."""
 
     template = "rollout.json.j2"
 
     headline: str = ""
     bar: str = ""  # `■■□□□□□□□□ 25 %`
+    heading: str = ""  # above what is stuck
+    stuck: tuple[str, ...] = ()
     last: str = ""
     picture: CardPicture | None = None  # how it went
 

@@ -127,6 +127,11 @@ def clock(moment: datetime, now: datetime | None = None) -> str:
     return _("{day} {time}", day=_day(local, _local(now).date()), time=time)
 
 
+def local_text(moment: datetime | None) -> str:
+    """`2026-12-01 08:00`, as it is typed into a form; empty for none."""
+    return _local(moment).strftime("%Y-%m-%d %H:%M") if moment else ""
+
+
 def stamp(moment: datetime) -> str:
     """`Sun 22 Nov 10:45`, for what is read on another day."""
     local = _local(moment)

@@ -146,6 +146,17 @@ class InvalidHour(BadInput):
     message = N_('"{text}" is not a time within the next {days} days. Write 03:00, or 2026-12-01 03:00.')
 
 
+class InvalidStart(BadInput):
+    code = "invalid_start"
+    field = "starts"
+    message = N_('"{text}" is not a time within the next year. Write 2026-12-01 08:00, or 2026-12-01.')
+
+
+class InvalidEnd(InvalidStart):
+    code = "invalid_end"
+    field = "ends"
+
+
 class InvalidChoice(BadInput):
     code = "invalid_choice"
     message = N_('"{text}" is not one of: {choices}.')

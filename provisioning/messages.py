@@ -57,6 +57,9 @@ class MessageKind(StrEnum):
     MILESTONE = "milestone"  # thread
     CODES_ENDING = "codes_ending"  # to a technician: theirs end within the hour
     CODES_TO_EXTEND = "codes_to_extend"  # to admins: many end, or some that nobody on site can renew
+    ROLLOUT_TURNED = "rollout_turned"  # thread: it was paused, goes on, is over
+    REMINDER = "reminder"  # to a technician: devices of theirs are open, says an admin
+    CODES_DYING = "codes_dying"  # thread: more than five codes end within the hour
     CODES_ENDED = "codes_ended"  # thread: more than five codes died
     PHOTO_MISSING = "photo_missing"  # to a technician: the photo of an install did not come
     SIGN_INS_WAITING = "sign_ins_waiting"  # to admins: devices wait for sign-in

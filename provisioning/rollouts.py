@@ -27,6 +27,7 @@ class Rollout:
     planned_start: datetime | None = None
     planned_end: datetime | None = None
     paused_at: datetime | None = None  # nobody is pushed and no code starts on site until it goes on
+    reminded_at: datetime | None = None  # whoever has open devices there was written to
     finished_at: datetime | None = None  # the card stands as it was then
     lost: str = ""  # why the channel cannot be written to any more: the code of a delivery error
     telling: Telling = EVERYTHING_TOLD  # what the channel wants to hear about, and when

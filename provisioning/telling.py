@@ -37,11 +37,13 @@ class Hearer(StrEnum):
 TOPIC_OF: Mapping[MessageKind, Topic] = {
     MessageKind.MORNING: Topic.WORK,
     MessageKind.NEW_JOBS: Topic.WORK,
+    MessageKind.REMINDER: Topic.WORK,
     MessageKind.CODE_WANTED: Topic.CODES,
     MessageKind.CODE_LOCKED: Topic.CODES,
     MessageKind.CODES_ENDING: Topic.CODES,
     MessageKind.CODES_TO_EXTEND: Topic.CODES,
     MessageKind.CODES_ENDED: Topic.CODES,
+    MessageKind.CODES_DYING: Topic.CODES,
     MessageKind.PROBLEM_REPORTED: Topic.PROBLEMS,
     MessageKind.STRAY_ASKED: Topic.PROBLEMS,
     MessageKind.SIGN_INS_WAITING: Topic.SIGN_IN,
@@ -53,6 +55,7 @@ TOPIC_OF: Mapping[MessageKind, Topic] = {
     MessageKind.UNREACHABLE: Topic.PEOPLE,
     MessageKind.ROLLOUT_STARTED: Topic.PROGRESS,
     MessageKind.MILESTONE: Topic.PROGRESS,
+    MessageKind.ROLLOUT_TURNED: Topic.PROGRESS,
     MessageKind.CARD_GONE: Topic.PROGRESS,
     MessageKind.CHANNEL_LOST: Topic.PROGRESS,
     MessageKind.DIGEST: Topic.DIGEST,
@@ -89,7 +92,13 @@ HEARD_BY: Mapping[Topic, frozenset[Hearer]] = {
 
 # Unasked, to technicians: not in the quiet hours, their own or the deployment's.
 CAN_WAIT = frozenset(
-    {MessageKind.MORNING, MessageKind.NEW_JOBS, MessageKind.CODES_ENDING, MessageKind.PROBLEM_ANSWERED}
+    {
+        MessageKind.MORNING,
+        MessageKind.NEW_JOBS,
+        MessageKind.REMINDER,
+        MessageKind.CODES_ENDING,
+        MessageKind.PROBLEM_ANSWERED,
+    }
 )
 # To admins and channels, who hear everything at once unless they chose quiet hours. What somebody on site or a locked
 # code waits for is not among them.

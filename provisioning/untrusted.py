@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
-from provisioning.errors import InvalidDuration, InvalidHour, InvalidLocation, InvalidMoment, InvalidTag, TextTooLong
+from provisioning.errors import (
+    InvalidDuration,
+    InvalidHour,
+    InvalidLocation,
+    InvalidMoment,
+    InvalidStart,
+    InvalidTag,
+    TextTooLong,
+)
 from provisioning.hours import moment as moment_of
 
 LIMIT = 200  # characters of a location, note or name (security.md)
 TAG_LIMIT, MOST_TAGS = 40, 20  # characters of a tag, tags of a device
 AHEAD = timedelta(days=7)  # that a device can be asked for something
+PLANNED = timedelta(days=366)  # that a rollout can be planned
 SHORTEST, LONGEST = timedelta(hours=1), timedelta(days=7)
 _DROPPED = {"Cc", "Cf", "Cs", "Co", "Cn"}  # control, format (bidi, zero width), surrogates, private, unassigned
 _JOINER = "\u200d"  # holds composed emoji together
@@ -75,6 +84,19 @@ def parse_moment(text: str, now: datetime, zone: tzinfo) -> datetime:
     if moment > local:
         raise InvalidMoment(text=text.strip()[:40])
     return moment.astimezone(UTC)
+
+
+def parse_planned(text: str, now: datetime, zone: tzinfo, usual: time, error: type[InvalidStart]) -> datetime:
+    """`2026-12-01 08:00`, or a day at its `usual` time, on the writer's clock. Errors: `error` for what is over."""
+    said = " ".join(text.split())
+    try:
+        day_alone = re.fullmatch(r"\d{4}-\d\d-\d\d", said)
+        found = moment_of(date.fromisoformat(said), usual, zone) if day_alone else _ahead(said, now, zone)
+    except (ValueError, OverflowError):
+        found = now
+    if not now < found <= now + PLANNED:
+        raise error(text=said[:40])
+    return found
 
 
 def parse_ahead(text: str, now: datetime, zone: tzinfo) -> datetime:

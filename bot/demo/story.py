@@ -164,6 +164,7 @@ async def complete(cast: Cast) -> None:
     await cast.sam.says("new code 2.16")
     code = code_of(await cast.sam.gets("2.16"))
     await cast.device(SECOND, "2.16").provisioned(code, ORGANISATION)
+    await cast.stage.later(MINUTE)
     await cast.channel.gets(_("{site}: 100 %. Every device has called in.", site=SITE))
     await cast.stage.later(3 * MINUTE)
     await cast.sam.says("install 2.16")

@@ -17,6 +17,7 @@ from bot.handlers import (
     people,
     photos,
     pictures,
+    planning,
     problems,
     reach,
     resets,
@@ -42,4 +43,4 @@ def all_routes() -> Router:
     table.include(ending.router, day.router, install.router, photos.router, strays.router, offline.router)
     table.include(problems.router, people.router, reach.router, audit.router)
     table.include(webhooks.router)
-    return table.include(rollouts.router, pictures.router, telling.router, languages.router)
+    return table.include(rollouts.router, planning.router, pictures.router, telling.router, languages.router)

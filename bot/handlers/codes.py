@@ -9,7 +9,6 @@ from bot.handlers.jobs import LONG, ends, worked
 from bot.routing import Router
 from bot.turn import Reply, Turn
 from cards.views import codes as cards
-from cards.views.rollouts import codes_ended_note
 from provisioning.access import Permission
 from provisioning.errors import NotFound
 from provisioning.jobs import Job, JobKind
@@ -112,9 +111,3 @@ async def refuse_code(turn: Turn, device: str) -> Reply:
     """Make no code for a technician who asks for one; they are told so."""
     denied = await turn.provisioning.deny_code(turn.actor, device)
     return Reply(card=cards.answered_card(denied, turn.now))
-
-
-@router.notice(MessageKind.CODES_ENDED)
-async def codes_ended(turn: Turn, subject: str, count: int = 0) -> Reply | None:
-    """More than five codes of a rollout ended together."""
-    return Reply(text=codes_ended_note(count))

@@ -95,7 +95,7 @@ async def problem_reported(turn: Turn, subject: str) -> Reply | None:
     if told is None:
         return None
     if turn.in_channel:
-        owner = told.owner
+        owner = await turn.provisioning.lead_in(turn.conversation.id) or told.owner
         mentions = ((owner.teams_id, owner.name),) if owner and owner.teams_id else ()
         name = f"<at>{owner.name}</at>" if owner and mentions else ""
         return Reply(text=problem_note(told.device, name), mentions=mentions)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
 
+from bot.handlers.pictures import living_picture
 from bot.routing import Router, Where
 from bot.turn import Living, Reply, Turn
 from cards.views import rollouts as cards
 from cards.views.common import note
-from provisioning.access import Permission
-from provisioning.errors import InvalidChoice, NotConnected, WrongPlace
+from provisioning.access import Permission, allowed
+from provisioning.errors import NotConnected, WrongPlace
 from provisioning.messages import MessageKind
+from provisioning.service.people import SERVICE
 from provisioning.texts import _, speak_on
 
 router = Router()
 CONNECT = (Permission.CONNECT_CHANNELS,)
-START_WORDS = {"on site": True, "codes on site": True, "at once": False, "codes at once": False}
 
 
 @router.command("connect [<site>]", needs=CONNECT, where=Where.CHANNEL)
@@ -24,14 +25,23 @@ async def connect(turn: Turn, site: str = "") -> Reply:
     if not turn.in_channel:
         raise WrongPlace
     followed = await turn.provisioning.connect(turn.actor, turn.conversation, site)
-    return replace(await _card(turn), text=cards.connected_note(followed))
+    return dataclasses.replace(await _for_all(turn), text=cards.connected_note(followed))
 
 
 async def _card(turn: Turn) -> Reply:
+    """As the turn's actor may see it: the one that stands in the channel is drawn for nobody in particular."""
     channel = turn.conversation.id
-    progress = await turn.provisioning.progress_in(channel)
+    followed = await turn.provisioning.followed_in(channel)
+    admin = allowed(turn.actor, *CONNECT)
+    readers = await turn.provisioning.card_readers()
     living = Living(subject=channel, view="rollout_again", params={"channel": channel})
-    return Reply(card=cards.rollout_card(progress, turn.now), living=living)
+    card = cards.rollout_card(followed, turn.now, admin=admin, readers=readers)
+    return Reply(card=dataclasses.replace(card, picture=await living_picture(turn, channel)), living=living)
+
+
+async def _for_all(turn: Turn) -> Reply:
+    """What is posted is read by everybody, whoever asked for it."""
+    return await _card(dataclasses.replace(turn, actor=SERVICE))
 
 
 @router.view
@@ -43,44 +53,40 @@ async def rollout_again(turn: Turn, channel: str) -> Reply | None:
         return None
 
 
+@router.action("rollout_mine")
+async def rollout_mine(turn: Turn) -> Reply:
+    """The living card as its reader sees it: admins decide there, others read."""
+    return dataclasses.replace(await _card(turn), living=None)
+
+
 @router.action("rollout_card")
 async def rollout_card(turn: Turn, site: str = "") -> Reply:
     """Back to the living card; in a chat, to the site that was asked for."""
-    return await rollout(turn, "" if turn.in_channel else site)
+    return await rollout_mine(turn) if turn.in_channel else await rollout(turn, site)
 
 
 @router.command("rollout [<site>]")
 async def rollout(turn: Turn, site: str = "") -> Reply:
-    """Show how a rollout stands."""
+    """Show how a rollout stands, in words; in a chat without a site, all of them."""
     if turn.in_channel and not site:
-        if not turn.pressed:  # all of the channel reads it
-            speak_on(await turn.provisioning.channel_speech(turn.conversation.id))
-        card = await _card(turn)
-        stands = await turn.provisioning.thread_of(turn.conversation.id)
-        return replace(card, living=None) if stands else card  # one living card a channel; this is how it stands now
+        speak_on(await turn.provisioning.channel_speech(turn.conversation.id))  # all of the channel reads it
+        if not await turn.provisioning.thread_of(turn.conversation.id):
+            return await _for_all(turn)
+        followed = await turn.provisioning.followed_in(turn.conversation.id)
+        return Reply(text=cards.plain_note(followed, turn.now))  # one living card a channel; this is how it stands now
     progress = await turn.provisioning.progress(turn.actor, site)
-    return Reply(card=cards.details_card(progress))
+    if not site and (every := await turn.provisioning.rollouts(turn.actor)):
+        return Reply(card=cards.rollouts_card(every, progress, turn.now))
+    return Reply(card=cards.details_card(progress, turn.now))
 
 
 @router.action("rollout_details")
 async def rollout_details(turn: Turn, site: str = "") -> Reply:
     """The counts behind the bar."""
     if turn.in_channel:
-        return Reply(card=cards.details_card(await turn.provisioning.progress_in(turn.conversation.id)))
-    return Reply(card=cards.details_card(await turn.provisioning.progress(turn.actor, site)))
-
-
-@router.command("policy <start>", needs=CONNECT, where=Where.CHANNEL)
-async def policy(turn: Turn, start: str) -> Reply:
-    """Say how codes of this channel's rollout start: policy on site, or policy at once."""
-    if not turn.in_channel:
-        raise WrongPlace
-    chosen = START_WORDS.get(" ".join(start.casefold().split()))
-    if chosen is None:
-        raise InvalidChoice(text=start[:40], choices="policy on site, policy at once")
-    changed = await turn.provisioning.set_start(turn.actor, turn.conversation, on_site=chosen)
-    speak_on(await turn.provisioning.channel_speech(turn.conversation.id))  # all of the channel reads it
-    return Reply(text=cards.policy_note(changed))
+        followed = await turn.provisioning.followed_in(turn.conversation.id)
+        return Reply(card=cards.details_card(followed.progress, turn.now, followed))
+    return Reply(card=cards.details_card(await turn.provisioning.progress(turn.actor, site), turn.now))
 
 
 @router.command("disconnect", needs=CONNECT, where=Where.CHANNEL)
@@ -98,6 +104,18 @@ async def milestone(turn: Turn, subject: str, percent: int = 0) -> Reply | None:
     except NotConnected:
         return None
     return Reply(text=cards.milestone_note(found, percent))
+
+
+@router.notice(MessageKind.CODES_ENDED)
+async def codes_ended(turn: Turn, subject: str, count: int = 0) -> Reply:
+    """More than five codes of a rollout ended together."""
+    return Reply(text=cards.codes_ended_note(count))
+
+
+@router.notice(MessageKind.CODES_DYING)
+async def codes_dying(turn: Turn, subject: str, count: int = 0) -> Reply:
+    """More than five codes of a rollout end soon."""
+    return Reply(text=cards.codes_dying_note(count))
 
 
 @router.notice(MessageKind.CARD_GONE)

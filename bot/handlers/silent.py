@@ -48,6 +48,8 @@ async def devices_offline(turn: Turn, subject: str = "") -> Reply | None:
     """Devices went silent; nothing where all of them are back."""
     if turn.in_channel:
         rollout = await turn.provisioning.rollout_in(turn.conversation.id)
+        if await turn.provisioning.alerted_lately(rollout.key):
+            return None  # the living card says it
         page = await turn.provisioning.silent_of(Target(site=rollout.site, tag=rollout.tag))
         return Reply(text=cards.channel_note(page)) if page.total else None
     if await turn.provisioning.told_lately(turn.actor, OFFLINE, turn.now - LATELY):

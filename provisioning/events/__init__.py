@@ -54,11 +54,7 @@ from provisioning.events.people import (
     AccessGranted,
     AccessRefused,
     AccessRevoked,
-    ChannelConnected,
-    ChannelDisconnected,
-    ChannelLost,
     PersonUnreachable,
-    StartChosen,
     StoreRestored,
 )
 from provisioning.events.remote import (
@@ -79,6 +75,17 @@ from provisioning.events.remote import (
     SignInCodeShown,
     SignInEnded,
     SignInTroubled,
+)
+from provisioning.events.rollouts import (
+    ChannelConnected,
+    ChannelDisconnected,
+    ChannelLost,
+    RolloutFinished,
+    RolloutPaused,
+    RolloutPlanned,
+    RolloutResumed,
+    StartChosen,
+    TechniciansReminded,
 )
 from provisioning.events.telling import (
     MessagesMuted,
@@ -149,6 +156,10 @@ __all__ = [
     "ResetDoubted",
     "ResetOrdered",
     "ResetReported",
+    "RolloutFinished",
+    "RolloutPaused",
+    "RolloutPlanned",
+    "RolloutResumed",
     "SheetMade",
     "SignInAsked",
     "SignInCodeShown",
@@ -160,6 +171,7 @@ __all__ = [
     "StrayAsked",
     "StrayDismissed",
     "StrayFollowed",
+    "TechniciansReminded",
     "TellingChosen",
     "WebhookReplayed",
 ]

@@ -1,4 +1,4 @@
-"""Facts about people, channels, and the state as a whole."""
+"""Facts about people, and the state as a whole."""
 
 from __future__ import annotations
 
@@ -33,31 +33,6 @@ class AccessRevoked(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonUnreachable(Event):
     why: str = ""  # code of the delivery error; empty: they removed the app
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelLost(Event):
-    """The channel of a rollout cannot be written to any more; `why` is the code of a delivery error."""
-
-    site: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelConnected(Event):
-    site: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartChosen(Event):
-    """How codes of the channel's rollout start from now on."""
-
-    on_site: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelDisconnected(Event):
-    site: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

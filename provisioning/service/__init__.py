@@ -8,10 +8,10 @@ from provisioning.service.installing import Installing
 from provisioning.service.ledger import Auditing
 from provisioning.service.offline import Offline
 from provisioning.service.outbox import Outbox
+from provisioning.service.planning import Planning
 from provisioning.service.problems import Problems
 from provisioning.service.queue import SignInQueue
 from provisioning.service.resetting import Resetting
-from provisioning.service.rollouts import Rollouts
 from provisioning.service.unit import Policy
 from provisioning.service.webhooks import Webhooks
 from provisioning.service.working import Working
@@ -28,7 +28,7 @@ class Provisioning(
     Installing,
     Problems,
     Outbox,
-    Rollouts,
+    Planning,
     BurnUps,
     SignInQueue,
     Commanding,

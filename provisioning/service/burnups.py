@@ -14,6 +14,7 @@ from provisioning.errors import NotConnected
 from provisioning.model import Actor, Device, State
 from provisioning.ports import TimelineRow
 from provisioning.rollouts import Rollout
+from provisioning.service.following import target_of
 from provisioning.service.lookup import EVERYTHING, Lookup, Target
 
 CALLED_IN = "provisioned_at"
@@ -33,8 +34,7 @@ class BurnUps(Lookup):
         rollout = await self.store.get(Rollout, channel_id)
         if rollout is None:
             raise NotConnected
-        target = Target(site=rollout.site, tag=rollout.tag)
-        return await self._burn_up(target, rollout.started_at, rollout.finished_at or self.now())
+        return await self._burn_up(target_of(rollout), rollout.started_at, rollout.finished_at or self.now())
 
     async def _burn_up(self, target: Target, began: datetime | None, ends: datetime) -> BurnUp:
         """What nobody follows began with the first device that called in."""

@@ -17,7 +17,8 @@ from provisioning.model import Actor, Change, Device, Person, State
 from provisioning.notifications import tell
 from provisioning.ports import Span
 from provisioning.rollouts import Rollout
-from provisioning.service.lookup import EVERYTHING, Target
+from provisioning.service.following import target_of
+from provisioning.service.lookup import EVERYTHING
 from provisioning.service.telling import Listener, Tellings
 from provisioning.telling import LATE, MUTED, TOPIC_OF, Hearer, Topic, due_day, look_back
 
@@ -163,7 +164,7 @@ class Digests(Tellings):
         since = look_back(self.now(), zone, self.policy.hours.workdays)
         scope, equals = "", dict[str, Any](technician=listener.key) if hearer is Hearer.TECHNICIAN else {}
         if isinstance(listener, Rollout):
-            followed = _followed(listener)
+            followed = target_of(listener)
             scope, equals = followed.scope, followed.equals
         digest = Digest(
             hearer,
@@ -176,7 +177,7 @@ class Digests(Tellings):
 
     async def _for_admin(self, digest: Digest) -> Digest:
         """With every rollout by itself, and the messages that reached nobody."""
-        followed = [_followed(each) for each in (await self.store.find(Rollout, limit=1000)).rows if not each.finished]
+        followed = [target_of(each) for each in (await self.store.find(Rollout, limit=1000)).rows if not each.finished]
         targets = {target.scope.casefold(): target for target in followed if target != EVERYTHING}
         told = list(targets.values())[:ROLLOUTS]
         rollouts = [await self._standing(target.scope, target.equals, digest.since) for target in told]
@@ -241,10 +242,6 @@ class Digests(Tellings):
             rows = (await self.store.find(OutboxMessage, status=status, span=span, limit=LOOKED_THROUGH)).rows
         names = await self.names(row.recipient for row in rows)
         return count, events, tuple(names.values())[:NAMED]
-
-
-def _followed(rollout: Rollout) -> Target:
-    return Target(site=rollout.site, tag=rollout.tag)
 
 
 def _since_when(device: Device) -> datetime:

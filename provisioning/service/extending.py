@@ -60,11 +60,13 @@ class Extending(Handover):
         ends = await self.ends(actor, target, batch)
 
         async def decide(chunk: Sequence[str]) -> tuple[Change, Counter[str]]:
-            change, count = Change(), 0
+            change, count, underway = Change(), 0, await self.underway()
             async for device in self._one_by_one(chunk):
                 if ending(device, self.now()) and not lifecycle.companion(device):
                     ready = replace(device, renewals=())
-                    change += lifecycle.issue_code(ready, self.fresh_code(device, actor), actor)
+                    change += lifecycle.issue_code(
+                        ready, self.fresh_code(device, actor, underway.lifetime(device)), actor
+                    )
                     count += 1
             return change, Counter(extended=count)
 

@@ -19,7 +19,8 @@ from provisioning.messages import MessageKind, OutboxMessage, Post
 from provisioning.model import ActivationCode, Actor, Change, Device, Person, Role
 from provisioning.notifications import edit, tell
 from provisioning.ports import Span
-from provisioning.service.lookup import Lookup, Target
+from provisioning.service.following import Following
+from provisioning.service.lookup import Target
 from provisioning.texts import N_
 
 Beside = Callable[[int, int, Mapping[str, int]], Awaitable[Change]]  # (left, of how many, what the part did)
@@ -63,7 +64,7 @@ class LiveOfTeams(OfTeams):
     message = N_("{place} has a live code of the Teams admin centre. If it is refused, report a problem.")
 
 
-class Handover(Lookup):
+class Handover(Following):
     def fresh_code(self, device: Device, actor: Actor, lifetime: timedelta | None = None) -> ActivationCode:
         digits = codes.generate(self.policy.code_digits)
         return self.keys.issue(

@@ -5,7 +5,6 @@ Several instances may share one store. A job that one of them does at a time is 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -19,9 +18,7 @@ from provisioning.events import CodeEnded
 from provisioning.jobs import Job
 from provisioning.messages import MessageKind, MessageStatus, OutboxMessage
 from provisioning.model import Change, Device, Record, stored
-from provisioning.notifications import folded, follows, tell
 from provisioning.ports import Page, Span
-from provisioning.rollouts import Rollout
 from provisioning.service.activation import Activation
 from provisioning.service.digests import Digests
 from provisioning.service.extending import ENDING
@@ -39,7 +36,6 @@ CHUNKS = 60  # of one kind in one sweep: 90 000 rows a minute, ten times what 3 
 SEGMENTS = 20  # sealed or dropped in one sweep
 UPLOADS, PARTS = 20, 50  # looked at, and deleted of each, in one sweep
 
-MANY_ENDED = 5  # more codes than this ending together is worth a reply in the channel
 REMEMBER_HASH = timedelta(days=7)
 KEEP_UPLOAD = timedelta(days=1)
 REMEMBER_OPERATION = timedelta(days=2)
@@ -141,21 +137,8 @@ class Housekeeping(Radar, Mornings, Digests, Presence, Activation):
                 continue
             puts.append(replace(device, code=replace(code, sealed=None)))
             events.append(CodeEnded(at=now, actor="service", subject=device.mac, issue=code.issue))
-        return Change(puts=(*puts, *await self._many_ended(puts)), events=tuple(events)), len(puts)
-
-    async def _many_ended(self, ended: Sequence[Device]) -> tuple[OutboxMessage, ...]:
-        """Channels hear of more than five codes that ended together."""
-        if len(ended) <= MANY_ENDED:
-            return ()
-        rollouts = (await self.store.find(Rollout, limit=1000)).rows
-        places = Counter((device.site.casefold(), folded(device.tags)) for device in ended)
-        counts = {r.key: sum(n for place, n in places.items() if follows(r, *place)) for r in rollouts}
-        told = (
-            tell(MessageKind.CODES_ENDED, key, key, self.now(), count=str(count))
-            for key, count in counts.items()
-            if count > MANY_ENDED
-        )
-        return await self.in_time(tuple(told))
+        told = await self.to_channels(MessageKind.CODES_ENDED, puts)
+        return Change(puts=(*puts, *told), events=tuple(events)), len(puts)
 
     async def _forget_hashes(self) -> None:
         """Seven days after its end even the right code is a wrong one."""

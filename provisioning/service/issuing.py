@@ -17,6 +17,7 @@ from provisioning.codes import hash_token
 from provisioning.errors import AlreadyDone, Ambiguous, BadInput, Choice, PersonNotFound, ResetRequired
 from provisioning.lifecycle import Step
 from provisioning.model import Actor, Change, Device, Person
+from provisioning.service.following import Underway
 from provisioning.service.handover import Beside, Delivery, Handover, OfTeams
 from provisioning.service.lookup import Target
 from provisioning.texts import N_
@@ -106,6 +107,11 @@ class Outlook:
     leading: shares.Leading
 
 
+def _for(order: IssueOrder, underway: Underway, device: Device) -> IssueOrder:
+    """The order as it is for this device: unless it says itself how long codes live, the device's rollout does."""
+    return order if order.lifetime else replace(order, lifetime=underway.lifetime(device))
+
+
 @dataclass(frozen=True, slots=True)
 class _Run:
     """One order on its way: whose each device becomes, and the name its ledger rows go by."""
@@ -190,7 +196,7 @@ class Issuing(Handover):
         self.require_technician(person)
 
     async def _decide_issue(self, actor: Actor, run: _Run, macs: Sequence[str]) -> tuple[Change, Counter[str]]:
-        holders = {person.id for person in await self.technicians()}
+        holders, underway = {person.id for person in await self.technicians()}, await self.underway()
         rows = {whose: await self._row(actor, run, whose) for whose in run.order.technicians or ("",)}
         noted = {mac for row in rows.values() for mac in (*row.macs, *row.kept)}  # by this very order
         steps, books = list[Change](), dict[str, tuple[list[Device], list[Device]]]()
@@ -200,7 +206,7 @@ class Issuing(Handover):
             technician = run.hands[device.mac]
             if not self._is_held(device, run.order):
                 continue
-            step, after = self._step(actor, run.order, device, technician, holders)
+            step, after = self._step(actor, _for(run.order, underway, device), device, technician, holders)
             done, kept = books.setdefault(technician, ([], []))
             (kept if self._keeps(device, run.order) else done).append(after)
             steps.append(step)

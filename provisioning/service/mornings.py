@@ -47,11 +47,18 @@ class Mornings(Days):
         noted = Change(puts=(replace(person, greeted_on=day.isoformat()),))
         begun = self.policy.hours.morning_of(day, self.speech_of(person).timezone)
         just_come = person.granted_at is not None and person.granted_at >= begun  # what they have, they heard of since
-        if just_come or not await self.store.count(Device, technician=person.id, removed=False, open=True):
+        if just_come or not await self._has_work(person):
             return noted, False
         message = tell(MessageKind.MORNING, person.id, "", self.now(), day=day.isoformat())
         puts = await self.in_time((message,))
         return noted + Change(puts=puts, deletes=await self._said_by_it(person.id)), True
+
+    async def _has_work(self, person: Person) -> bool:
+        """Open devices that do not all belong to rollouts that rest."""
+        underway = await self.underway()
+        if not underway.any_rests:
+            return bool(await self.store.count(Device, technician=person.id, removed=False, open=True))
+        return any(not underway.rests(device) for device in await self.jobs_of(person.id))
 
     async def _said_by_it(self, person_id: str) -> tuple[OutboxMessage, ...]:
         """News of the night that the morning message tells as well."""

@@ -280,7 +280,8 @@ class NearMisses(Devices, Days):
                 at=self.now(), actor=actor.id, subject=caller.mac, technician=asker.id, former=caller.technician
             )
             ready = replace(caller, technician=asker.id, problem=None, renewals=())
-            issue = lifecycle.issue_code(ready, self.fresh_code(ready, actor), actor)
+            lifetime = (await self.underway()).lifetime(ready)
+            issue = lifecycle.issue_code(ready, self.fresh_code(ready, actor, lifetime), actor)
             done, _device = self._answered(actor, device, replace(stray, over=True), granted=True)
             told = tell(MessageKind.STRAY_ADDED, asker.id, caller.mac, self.now())
             return done + issue + Change(puts=(told,), events=(*facts, assigned)), None

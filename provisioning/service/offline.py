@@ -106,12 +106,15 @@ class Offline(Renewing):
         return waits and self.renewals_left(device) > 0
 
     async def _decide_codes(self, actor: Actor, macs: Sequence[str]) -> tuple[Change, Counter[str]]:
-        change, now = Change(), self.now()
+        change, now, underway = Change(), self.now(), await self.underway()
         async for device in self._one_by_one(macs):
-            if device.technician == actor.id and self._gets_code(device):
+            gets = device.technician == actor.id and self._gets_code(device)
+            if gets and not underway.rests(device):
                 recent = (at for at in device.renewals if now - at < RENEWAL_WINDOW)
                 counted = replace(device, renewals=(*recent, now))
-                change += lifecycle.issue_code(counted, self.fresh_code(device, actor), actor)
+                change += lifecycle.issue_code(
+                    counted, self.fresh_code(device, actor, underway.lifetime(device)), actor
+                )
         return change, Counter(issued=len(change.puts))
 
     async def _decide_sheet(self, actor: Actor, devices: Sequence[Device], now: datetime) -> tuple[Change, Batch]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from provisioning import lifecycle
@@ -342,17 +342,20 @@ class People(Handover):
     async def _decide_pass_on(
         self, actor: Actor, macs: Sequence[str], former: Person, heir: Person | None
     ) -> tuple[Change, Counter[str]]:
-        change = Change()
+        change, underway = Change(), await self.underway()
         async for device in self._one_by_one(macs):
             live = device.live_code(self.now()) is not None
             if device.technician == former.id and (live or device.open_job):
                 # one mounted before it called in is no job, but may have a code
                 goes_on = heir if device.open_job else None
                 keeps = goes_on and lifecycle.companion(device)  # only Microsoft can make it anew
-                change += self._pass_on(device, goes_on, actor, renew=live and not keeps)
+                lifetime = underway.lifetime(device)
+                change += self._pass_on(device, goes_on, actor, renew=live and not keeps, lifetime=lifetime)
         return change, Counter(passed=len(change.puts))
 
-    def _pass_on(self, device: Device, heir: Person | None, actor: Actor, *, renew: bool) -> Change:
+    def _pass_on(
+        self, device: Device, heir: Person | None, actor: Actor, *, renew: bool, lifetime: timedelta | None
+    ) -> Change:
         """One job: its code dies; an heir gets the device, with a new code where one was alive."""
         now = self.now()
         change = lifecycle.revoke_code(device, now, actor) if renew else Change(puts=(device,))
@@ -360,7 +363,7 @@ class People(Handover):
         moved = replace(bare, technician=heir.id if heir else "", request=None)
         events: tuple[Event, ...] = change.events
         if heir and renew:
-            step = lifecycle.issue_code(moved, self.fresh_code(moved, actor), actor)
+            step = lifecycle.issue_code(moved, self.fresh_code(moved, actor, lifetime), actor)
             moved = next(record for record in step.puts if isinstance(record, Device))
             events += step.events
         return Change(puts=(moved,), events=events + self.assigned(device, heir.id if heir else "", actor, now).events)

@@ -130,15 +130,17 @@ class Radar(Renewing):
         mine = defaultdict[str, list[Device]](list)
         for device in due:
             mine[device.technician].append(device)
+        underway = await self.underway()
         told = [
             replace(
                 tell(MessageKind.CODES_ENDING, id_, "", now, since=now.isoformat()),
                 unique=f"{MessageKind.CODES_ENDING}:{id_}",  # one that still waits tells of these as well
             )
             for id_, person in able.items()
-            if not _sees_it_already(person, mine[id_])
+            if not _sees_it_already(person, mine[id_]) and not all(underway.rests(device) for device in mine[id_])
         ]
-        return [*await self.in_time(told), *await self._to_admins(due, able, now)]
+        dying = await self.to_channels(MessageKind.CODES_DYING, due)
+        return [*await self.in_time(told), *await self._to_admins(due, able, now), *dying]
 
     async def _to_admins(self, due: Sequence[Device], able: Mapping[str, Person], now: datetime) -> list[Record]:
         """Each admin whose codes end: of many, or of those that their technician can do nothing about."""

@@ -14,6 +14,7 @@ from provisioning.model import Actor, Change, Device, Person, stored
 from provisioning.notifications import ask
 from provisioning.onsite import CodeRequest
 from provisioning.service.day import Days, Job
+from provisioning.service.following import Resting
 from provisioning.service.handover import LiveOfTeams, OfTeams
 from provisioning.texts import N_
 
@@ -65,10 +66,13 @@ class Renewing(Days):
         if companion and admin:
             raise OfTeams(place=device.place)
         ready = replace(device, renewals=_recent(device, now))
+        underway = await self.underway()
+        if not admin and (resting := underway.rests(device)):
+            raise Resting(site=resting.scope or device.site)
         if self.renewals_left(device) <= 0 and not admin:
             return await self._requested(actor, ready)
         counted = replace(ready, renewals=(*ready.renewals, now))
-        return lifecycle.issue_code(counted, self.fresh_code(device, actor), actor)
+        return lifecycle.issue_code(counted, self.fresh_code(device, actor, underway.lifetime(device)), actor)
 
     def renewals_left(self, device: Device) -> int:
         """How often its technician may still make a new code without an admin."""

@@ -20,14 +20,24 @@ from provisioning.errors import AlreadyDone, Conflict, Duplicate, Unavailable
 from provisioning.events import (
     AddUndone,
     ChannelLost,
+    CodeEnded,
     CodeIssued,
+    CodeLocked,
+    CodeReceived,
+    CodeRevoked,
     CodeShown,
+    CodeUsed,
     DeviceAdded,
+    DeviceAssigned,
     DeviceMoved,
+    DeviceOffline,
+    DeviceOnline,
     DeviceProvisioned,
     DeviceRemoved,
     DeviceReplaced,
     DeviceReset,
+    DeviceSignedIn,
+    DeviceSignedOut,
     DevicesSwapped,
     DeviceTagged,
     Event,
@@ -82,19 +92,31 @@ QUIET = (  # facts that change no card
 HELPING = (CodeIssued, ProblemAnswered, ProblemSolved)  # facts that may help with a reported problem
 MOVING = (
     AddUndone,
+    CodeEnded,
+    CodeIssued,
+    CodeLocked,
+    CodeReceived,
+    CodeRevoked,
+    CodeUsed,
     DeviceAdded,
+    DeviceAssigned,
     DeviceMoved,
-    DeviceReplaced,
-    DevicesSwapped,
-    DeviceRemoved,
-    DeviceTagged,
+    DeviceOffline,
+    DeviceOnline,
     DeviceProvisioned,
+    DeviceRemoved,
+    DeviceReplaced,
     DeviceReset,
-    ResetOrdered,
+    DeviceSignedIn,
+    DeviceSignedOut,
+    DeviceTagged,
+    DevicesSwapped,
     InstallConfirmed,
+    ProblemAnswered,
     ProblemReported,
     ProblemSolved,
-)  # facts that move a rollout's counts
+    ResetOrdered,
+)  # facts that change what a rollout's card says
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +334,8 @@ class UseCases:
 
     async def _audience(self, change: Change, actor: Actor) -> notifications.Audience:
         devices = {record.mac: record for record in change.puts if isinstance(record, Device)}
-        rollouts = (await self.store.find(Rollout, limit=1000)).rows if devices else ()
+        known = (await self.store.find(Rollout, limit=1000)).rows if devices else ()
+        rollouts = tuple(rollout for rollout in known if not rollout.finished)
         audience = notifications.Audience(
             admins=tuple(person.id for person in await self.admins()),
             rollouts=rollouts,

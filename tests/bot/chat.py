@@ -325,8 +325,9 @@ class Someone(Chat):
         refresh = (post.card or {}).get("refresh")
         assert refresh and self.teams_id in refresh["userIds"], "this card asks for no refresh by this reader"
         value = {"action": refresh["action"], "trigger": "automatic"}
-        activity = {**self._activity("invoke"), "name": "adaptiveCard/action", "value": value, "replyToId": post.id}
-        return await self._sends(activity, self, post=post)
+        where = self.house.chats.get(post.conversation, self)
+        activity = {**self._activity("invoke", where), "name": "adaptiveCard/action"}
+        return await self._sends({**activity, "value": value, "replyToId": post.id}, where, post=post)
 
     async def repeats(self, *, new_id: bool = False) -> Post | None:
         """Teams delivers the latest activity once more: with its own id, or later with a new one."""

@@ -142,6 +142,7 @@ class Cast:
             "hear": "devices",
             "reader": "x",
             "endpoint": "ops",
+            "what": "codes 48h",
         }
         return self
 

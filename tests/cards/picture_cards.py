@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from cards.view import View
-from cards.views import pictures, rollouts
+from cards.views import pictures
 from provisioning.burnup import BurnUp, SiteLine
 from provisioning.documents.plot import LARGEST
-from provisioning.service.rollouts import Progress
+from tests.cards.rollout_cards import rollout_cards
 
 MORNING = datetime(2026, 3, 2, 7, 30, tzinfo=UTC)
 NOW = MORNING + timedelta(hours=9, minutes=10)
@@ -28,7 +28,7 @@ def picture_cards(user: str = "Oslo") -> dict[str, View]:
     """Named views."""
     one = burn_up(line(user, 150, 38, 44), scope=user)
     many = burn_up(*(line(user, 150 - n, 38, 44) for n in range(7)), line("", 40, 3))
-    living = rollouts.rollout_card(Progress(user, 150, 38, 31, 2), NOW)
+    living = rollout_cards(user, user)["rollout"]
     return {
         "picture": pictures.picture_card(one, pictures.card_picture(one, PNG, NOW), NOW),
         "picture-many": pictures.picture_card(many, pictures.card_picture(many, PNG, NOW), NOW),

@@ -20,8 +20,6 @@ from cards.views import (
     languages,
     people,
     problems,
-    reach,
-    rollouts,
     tags,
 )
 from cards.views.common import note, question
@@ -33,7 +31,6 @@ from provisioning.errors import Choice, MacWrongLength
 from provisioning.model import Actor, Authority, Device, Person, Role, State
 from provisioning.onsite import Answered, CodeRequest, Installation, Problem
 from provisioning.photos import Photo
-from provisioning.rollouts import Rollout
 from provisioning.service.codes import CodePage, Revoked
 from provisioning.service.day import Asked, Day, Job
 from provisioning.service.devices import Added, Undone
@@ -47,7 +44,6 @@ from provisioning.service.people import Ended, Roster, Workload
 from provisioning.service.problems import NoAnswer, UnknownProblem
 from provisioning.service.radar import Renewed
 from provisioning.service.reading import Part
-from provisioning.service.rollouts import Progress
 from provisioning.service.tags import Tagged
 from provisioning.shares import Leading
 from provisioning.texts import Speech
@@ -56,6 +52,7 @@ from tests.cards.job_cards import job_cards
 from tests.cards.photo_cards import photo_cards
 from tests.cards.picture_cards import picture_cards
 from tests.cards.remote_cards import remote_cards
+from tests.cards.rollout_cards import rollout_cards
 from tests.cards.sheet_cards import sheet_cards
 from tests.cards.signing_cards import signing_cards
 from tests.cards.stray_cards import stray_cards
@@ -80,9 +77,10 @@ def real_cards(
 ) -> dict[str, View]:
     """Named views; the texts are what people typed into places, names and notes."""
     made = _Cards(location, replace(SAM, name=name), words)
-    ours = {**made.codes(), **made.devices(), **made.general(), **made.onsite(), **made.people(), **made.rollouts()}
+    ours = {**made.codes(), **made.devices(), **made.general(), **made.onsite(), **made.people()}
     ours |= {**stray_cards(made.live, made.ended, name), **made.photos()}
     ours |= signing_cards(made.called, made.row, name)
+    ours |= rollout_cards(location.partition("/")[0], name)
     ours |= remote_cards(made.live, made.called, made.row, words)
     ours |= audit_cards(made.live, name, words)
     ours |= telling_cards(made.live, name)
@@ -395,25 +393,4 @@ class _Cards:
             "access-ended-by-itself": people.left_card(Ended(replace(self.sam, access_ended_at=NOW), 12, 9, None)),
             "access-revoked-nobody": people.ended_card(Ended(self.sam, 12, 9, None), NOW),
             "unreachable": people.unreachable_card(self.sam, work),
-            "channel-lost": reach.channel_lost_card(self.lost("blocked")),
-            "channel-gone": reach.channel_lost_card(self.lost("chat_gone")),
-        }
-
-    def lost(self, why: str) -> Rollout:
-        place = Conversation(
-            id="19:r", kind=ConversationKind.CHANNEL, service_url="", tenant="", bot_id="", name="Rollout"
-        )
-        return Rollout(
-            channel=place, site="Oslo", connected_by="dana", connected_by_name="Dana", started_at=NOW, lost=why
-        )
-
-    def rollouts(self) -> dict[str, View]:
-        progress = Progress("Oslo", 150, 38, 31, 2, self.installed, self.sam.name, NOW, "InstallConfirmed")
-        return {
-            "rollout": rollouts.rollout_card(progress, NOW),
-            "rollout-start": rollouts.rollout_card(Progress("", 150, 0, 0, 0), NOW),
-            "rollout-mounted": rollouts.rollout_card(replace(progress, waiting_installed=3), NOW),
-            "rollout-details": rollouts.details_card(progress),
-            "rollout-on-site": rollouts.details_card(replace(progress, waiting_installed=1, on_site=True)),
-            "rollout-gone": rollouts.card_gone_card("Oslo"),
         }

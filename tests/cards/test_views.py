@@ -12,7 +12,7 @@ import pytest
 
 from cards.render import render
 from cards.view import CodeCard, Tone, View
-from cards.views import codes, devices, finding, general, install, issuing, people, problems, reach, rollouts, tags
+from cards.views import codes, devices, finding, general, install, issuing, people, problems, tags
 from cards.views import day as day_cards
 from cards.views.common import question
 from cards.views.issuing import Choices
@@ -21,7 +21,6 @@ from provisioning.conversations import Conversation, ConversationKind
 from provisioning.errors import Choice, DeviceExists, InvalidChoice, InvalidLocation, InvalidMac, TextTooLong
 from provisioning.model import ActivationCode, Actor, Authority, Device, Person, Role, State
 from provisioning.onsite import Answered, Installation, Problem
-from provisioning.rollouts import Rollout
 from provisioning.service.codes import CodePage, Revoked
 from provisioning.service.day import Asked, Day, Job
 from provisioning.service.devices import Added, Undone
@@ -33,10 +32,10 @@ from provisioning.service.lookup import Target
 from provisioning.service.people import Ended, Roster, Workload
 from provisioning.service.problems import PROBLEMS, NoAnswer
 from provisioning.service.reading import Part
-from provisioning.service.rollouts import Progress
 from provisioning.service.tags import Tagged
 from provisioning.shares import Leading
 from tests.cards.job_cards import job_cards
+from tests.cards.rollout_cards import rollout_cards
 from tests.cards.rules import assert_good
 from tests.cards.samples import CODE, HOSTILE, MAC
 from tests.cards.sheet_cards import sheet_cards
@@ -187,14 +186,7 @@ def other_cards(device: Device, user: str) -> Iterator[View]:
     roster = Roster((kim, sam) * 5, 25, "x", 11)
     yield people.roster_card(roster, {kim.id: kim.roles, sam.id: frozenset()})
     yield people.roster_card(Roster((), 0, None, 1), {})
-    for fact in ("", *rollouts.FACTS):
-        last = (device, user, NOW, fact) if fact else (None, "", None, "")
-        progress = Progress(user.replace("@", ""), 8, 3, 2, 1, *last)
-        yield from (rollouts.rollout_card(progress, NOW), rollouts.details_card(progress))
-    yield from (rollouts.rollout_card(Progress("", 0, 0, 0, 0), NOW), rollouts.card_gone_card(user))
-    place = Conversation(id="c", kind=ConversationKind.CHANNEL, service_url="", tenant="", bot_id="", name=user)
-    lost = Rollout(channel=place, site=user, connected_by="", connected_by_name="", started_at=NOW)
-    yield from (reach.channel_lost_card(replace(lost, lost=why)) for why in ("blocked", "chat_gone"))
+    yield from rollout_cards(user, user).values()
     yield from (general.unknown(user, "issue <target> [to <person>]"), general.half(["x <y>"], "Summary."))
     yield general.command_help(["x <y>", "x"], "Summary.", "You may not.")
     yield general.help_card([("x <y> [to <z>]", "Summary.")] * 25, 10, ())

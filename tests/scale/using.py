@@ -60,7 +60,7 @@ class Using:
         await ask("`device <place>`", self._by_place)
         await ask("`rollout`", lambda: core.progress(ADMIN, ""))
         await ask(f"`rollout {LARGEST}`", lambda: core.progress(ADMIN, LARGEST))
-        await ask("a rollout's living card", lambda: core.progress_in(channel_of("Oslo").id))
+        await ask("a rollout's living card", lambda: core.followed_in(channel_of("Oslo").id))
         await ask("`codes`", lambda: core.codes(ADMIN))
         await ask(f"`codes {LARGEST}`", lambda: core.codes(ADMIN, What(site=LARGEST)))
         await ask("`people`", lambda: core.roster(ADMIN))

@@ -183,7 +183,7 @@ async def test_rollout_and_details_for_anybody_in_the_channel(
     house: House, dana: Someone, channel: Channel, day: None
 ) -> None:
     kim = house.person("Kim")
-    assert (await channel.says("rollout", by=kim)).title == "Oslo rollout"
+    assert (await channel.says("rollout", by=kim)).text.startswith("Oslo rollout.")
     eve = house.channel("elsewhere")
     assert "This channel follows no rollout. Say connect and a site" in (await eve.says("rollout", by=kim)).text
 
@@ -193,10 +193,10 @@ async def test_asked_again_the_one_living_card_goes_on_living(
 ) -> None:
     card = living(channel)
     asked = await channel.says("rollout", by=dana)
-    assert asked.title == "Oslo rollout" and asked.id != card.id
+    assert asked.text.startswith("Oslo rollout.") and not asked.card
     await calls_in(house, sam, 1)
     await house.passes(seconds=30)
-    assert (card.edits, asked.edits) == (1, 0)
+    assert card.edits == 1
     await channel.says("connect oslo", by=dana)  # wanted anew further down: from here on that one lives
     fresh = [post for post in channel.posts if post.card][-1]
     await calls_in(house, sam, 1)

@@ -657,10 +657,10 @@ async def test_channels_count_it_from_its_last_step_on(world: World) -> None:
     await world.delivers()
     await world.core.go_on(upload.id)
     assert await world.told(MessageKind.EDIT) == []
-    assert (await world.core.progress_in(channel().id)).total == 1
+    assert (await world.core.followed_in(channel().id)).progress.total == 1
     await carried_out(world, upload.id)
     assert len(await world.told(MessageKind.EDIT)) == 1
-    assert (await world.core.progress_in(channel().id)).total == 4
+    assert (await world.core.followed_in(channel().id)).progress.total == 4
 
 
 # ------------------------------------------------------------------ codes of the Teams admin centre

@@ -38,7 +38,7 @@ async def test_a_channel_follows_a_site_as_it_is_written(eight: World) -> None:
 
 async def test_a_channel_without_a_site_follows_all(eight: World) -> None:
     await eight.core.connect(await eight.dana(), channel(), "")
-    assert (await eight.core.progress_in("channel-oslo")).total == 9
+    assert (await eight.core.followed_in("channel-oslo")).progress.total == 9
 
 
 async def test_an_unknown_site_is_said_so(eight: World) -> None:
@@ -66,22 +66,22 @@ async def test_every_milestone_is_told_exactly_once(eight: World) -> None:
     told = []
     for n in range(8):
         await eight.provisions(mac_of(n))
-        await asyncio.gather(*(eight.core.progress_in("channel-oslo") for _ in range(3)))
+        await asyncio.gather(*(eight.core.followed_in("channel-oslo") for _ in range(3)))
         told += await milestones(eight)
     assert told == ["0", "25", "50", "75", "100"]
     await eight.core.remove(await eight.dana(), mac_of(0))
     await eight.add((mac_of(20), "Oslo/1/20"))
-    await eight.core.progress_in("channel-oslo")
+    await eight.core.followed_in("channel-oslo")
     await eight.issue(mac_of(20), SAM)
     await eight.provisions(mac_of(20))
-    await eight.core.progress_in("channel-oslo")
+    await eight.core.followed_in("channel-oslo")
     assert await milestones(eight) == []
 
 
 async def test_a_leap_over_milestones_tells_the_start_and_the_last(eight: World) -> None:
     for n in range(6):
         await eight.provisions(mac_of(n))
-    await eight.core.progress_in("channel-oslo")
+    await eight.core.followed_in("channel-oslo")
     assert await milestones(eight) == ["0", "75"]
 
 
@@ -89,7 +89,7 @@ async def test_what_lay_behind_when_a_channel_began_to_follow_is_not_announced(e
     for n in range(5):
         await eight.provisions(mac_of(n))
     await eight.core.connect(await eight.dana(), channel("late"), "oslo")
-    await eight.core.progress_in("channel-late")
+    await eight.core.followed_in("channel-late")
     assert [m for m in await eight.told() if m.recipient == "channel-late"] == []
 
 
@@ -101,7 +101,7 @@ async def test_a_site_without_devices_is_no_per_cent_done(eight: World) -> None:
 async def test_a_disconnected_channel_follows_nothing(eight: World) -> None:
     await eight.core.disconnect(await eight.dana(), channel())
     with pytest.raises(NotConnected):
-        await eight.core.progress_in("channel-oslo")
+        await eight.core.followed_in("channel-oslo")
     with pytest.raises(NotConnected):
         await eight.core.disconnect(await eight.dana(), channel())
     assert (await eight.facts("channel-oslo")) == ["ChannelConnected", "ChannelDisconnected"]

@@ -212,7 +212,7 @@ async def test_a_channels_quiet_hours_hold_back_its_milestones_and_no_problem(os
     await oslo.core.choose_quiet(await oslo.dana(), QuietHours((time(19), time(7))), OSLO)
     to(oslo, EVENING)
     await oslo.provisions(A)
-    await oslo.core.progress_in(OSLO.id)
+    await oslo.core.followed_in(OSLO.id)
     await oslo.core.report(await oslo.sam(), "2.9", "broken", "")
     due = {message.kind: message.due_at for message in await oslo.told(reader=OSLO.id)}
     morning = datetime(2026, 3, 3, 7, 0, tzinfo=UTC)
