@@ -20,7 +20,6 @@ from provisioning.texts import N_, _
 
 SERVICE, DEVICE = "service", "device"  # actors that are no people
 MAC = 12  # digits
-HOOK = "hook:"  # begins the recipient of an event
 
 SENTENCES: Mapping[str, str] = {
     "Event": N_("Something that this version of the service does not know"),  # by a newer instance, or a former one
@@ -162,9 +161,7 @@ class Known:
         return mac_dashed(id_) if len(id_) == MAC and id_.isalnum() else ""
 
     def channel(self, id_: str) -> str:
-        """By its name, else by what it follows; it may be gone. Events go to an endpoint of webhooks."""
-        if id_.startswith(HOOK):
-            return _("the endpoint {name}", name=brief(escape(id_.removeprefix(HOOK))))
+        """By its name, else by what it follows; it may be gone."""
         rollout = self.channels.get(id_)
         if rollout is None:
             return _("a channel that follows nothing any more")

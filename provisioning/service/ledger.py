@@ -52,9 +52,9 @@ class Show(StrEnum):
     WAITING = "waiting"  # messages that are to go out
 
 
-STATUS: Mapping[Show, MessageStatus] = {
-    Show.FAILED: MessageStatus.UNDELIVERABLE,
-    Show.WAITING: MessageStatus.WAITING,
+STATUS: Mapping[Show, tuple[MessageStatus, ...]] = {
+    Show.FAILED: (MessageStatus.UNDELIVERABLE,),
+    Show.WAITING: (MessageStatus.WAITING, MessageStatus.OUTGOING),
 }
 
 
@@ -213,7 +213,7 @@ class Auditing(Lookup):
         keys = sorted(id_ for id_ in ids if id_)[:AT_ONCE]
         people = await self.store.get_many(Person, keys)
         rollouts = (await self.store.find(Rollout, limit=AT_ONCE)).rows
-        counts = [await self._count(about, status) for status in STATUS.values()]
+        counts = [sum([await self._count(about, each) for each in statuses]) for statuses in STATUS.values()]
         return LedgerPage(
             about=about,
             show=show,
@@ -261,12 +261,13 @@ class Auditing(Lookup):
 
     async def _messages(self, about: About, show: Show, mark: Mark) -> list[OutboxMessage]:
         """Those to a person and about them; those about a device, and the edits of its cards; or all."""
-        status = {"status": STATUS[show].value} if show in STATUS else {}
+        asked = [{"status": status.value} for status in STATUS.get(show, ())] or [dict[str, str]()]
         found: dict[str, OutboxMessage] = {}
         for equals in await self._sources(about):
-            found |= {message.id: message for message in await self._newest(mark, PAGE + 1, **equals, **status)}
+            for status in asked:
+                found |= {message.id: message for message in await self._newest(mark, PAGE + 1, **equals, **status)}
         for message in await self._carriers(about):
-            if mark.before(message) and (show not in STATUS or message.status is STATUS[show]):
+            if mark.before(message) and message.status in STATUS.get(show, tuple(MessageStatus)):
                 found[message.id] = message
         return sorted(found.values(), key=_place, reverse=True)[: PAGE + 1]
 

@@ -164,13 +164,14 @@ def values(text: str) -> dict[str, float]:
 
 async def test_depth_and_age_are_told_apart_by_lane(deployment: Deployment) -> None:
     clock, client = deployment.clock, await deployment.client()
-    told = [waiting(clock), waiting(clock, "19:oslo@thread.tacv2"), waiting(clock, kind=MessageKind.EDIT)]
+    event = waiting(clock, "hook:itsm", kind=MessageKind.WEBHOOK, status=MessageStatus.OUTGOING)
+    told = [waiting(clock), waiting(clock, "19:oslo@thread.tacv2"), waiting(clock, kind=MessageKind.EDIT), event]
     await deployment.store.save(Change(puts=tuple(told)))
     clock.advance(timedelta(seconds=90))
     await deployment.store.save(Change(puts=(waiting(clock),)))
     now = await scraped(client)
-    assert [now[f"outbox_waiting_messages{{{lane}}}"] for lane in Lane] == [2, 1, 1, 0, 0]
-    assert [now[f"outbox_oldest_waiting_seconds{{{lane}}}"] for lane in Lane] == [90, 90, 90, 0, 0]
+    assert [now[f"outbox_waiting_messages{{{lane}}}"] for lane in Lane] == [2, 1, 1, 1, 0]
+    assert [now[f"outbox_oldest_waiting_seconds{{{lane}}}"] for lane in Lane] == [90, 90, 90, 90, 0]
     assert now["outbox_read_timestamp_seconds{}"] == clock.now().timestamp()
 
 
@@ -274,6 +275,22 @@ async def test_a_message_is_counted_at_each_step_once(deployment: Deployment) ->
         Outcome.SENT: 1,
     }
     assert now["outbox_delivery_seconds_sum{chat}"] == 20
+
+
+async def test_an_event_for_an_endpoint_is_counted_too(deployment: Deployment) -> None:
+    clock, store = deployment.clock, CountingStore(deployment.store, deployment.metrics)
+    event = waiting(clock, "hook:itsm", kind=MessageKind.WEBHOOK, status=MessageStatus.OUTGOING)
+    await store.save(Change(puts=(event,)))
+    tried = replace(event, attempts=1, version=1)
+    await store.save(Change(puts=(tried,)))
+    await store.save(Change(puts=(replace(tried, version=2, status=MessageStatus.SENT, settled_at=clock.now()),)))
+    now = await scraped(await deployment.client())
+    assert [now[f"outbox_messages_total{{webhook,{outcome}}}"] for outcome in ("queued", "retried", "sent")] == [
+        1,
+        1,
+        1,
+    ]
+    assert now["outbox_delivery_seconds_count{webhook}"] == 1
 
 
 async def test_what_was_not_saved_is_not_counted(deployment: Deployment) -> None:

@@ -130,6 +130,11 @@ def test_a_failure_of_a_newer_version_is_no_code_either() -> None:
     assert why_words(message(failure="device_not_found", status=MessageStatus.DROPPED), KNOWN) == SETTLED
 
 
+def test_why_an_endpoint_did_not_take_an_event() -> None:
+    event = message(kind=MessageKind.WEBHOOK, recipient="hook:itsm", failure="redirected 301")
+    assert why_words(event, KNOWN).startswith("answered 301: redirects are not followed")
+
+
 def test_a_fact_is_said_in_the_readers_language() -> None:
     with pseudo():
         assert fact_words(InstallConfirmed(at=NOW, actor="sam", subject=A, mounting_only=False), KNOWN)[0] == "⟦"

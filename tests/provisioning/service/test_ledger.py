@@ -130,6 +130,16 @@ async def test_the_next_devices_message_is_found_by_the_card_it_left(world: Worl
     assert found.message.id == message.id and found.post and found.post.subject == A
 
 
+async def test_an_event_that_did_not_arrive_and_one_that_waits(world: World, day: None) -> None:
+    event = replace(tell(MessageKind.WEBHOOK, "hook:itsm", A, world.clock.now()), status=MessageStatus.OUTGOING)
+    dead = replace(event, id="dead", status=MessageStatus.UNDELIVERABLE, failure="redirected 301")
+    await world.store.save(Change(puts=(event, dead)))
+    assert event.id in {m.id for m in messages(await whole(world, show=Show.WAITING))}
+    assert [m.id for m in messages(await whole(world, A, Show.FAILED))] == ["dead"]
+    page = await first(world, A)
+    assert (page.failed, page.waiting) == (1, 1)
+
+
 # ------------------------------------------------------------------ pages
 
 
