@@ -120,7 +120,7 @@ class DeviceApi:
 
     async def status(self, request: web.Request) -> web.Response:
         """Where the device stands; 401 `reset_required` here, because only its token speaks for it."""
-        since, wait = _since(request), _wait(request)
+        since, wait = _since(request), seconds_to_wait(request)
         try:
             status = await self._provisioning.device_status(required_bearer(request), since=since, wait=wait)
         except DeviceResetRequired as refusal:
@@ -252,16 +252,16 @@ def retry_key(request: web.Request) -> str:
 
 
 def _since(request: web.Request) -> int | None:
-    text = _parameter(request, "since", _REVISION, _("a revision, as the answer before gave it"))
+    text = parameter(request, "since", _REVISION, _("a revision, as the answer before gave it"))
     return int(text) if text is not None else None
 
 
-def _wait(request: web.Request) -> float:
-    text = _parameter(request, "wait", _SECONDS, _("seconds, 0 to 30"))
+def seconds_to_wait(request: web.Request) -> float:
+    text = parameter(request, "wait", _SECONDS, _("seconds, 0 to 30"))
     return min(float(text), MAX_WAIT) if text is not None else 0.0
 
 
-def _parameter(request: web.Request, name: str, form: re.Pattern[str], wanted: str) -> str | None:
+def parameter(request: web.Request, name: str, form: re.Pattern[str], wanted: str) -> str | None:
     values = request.query.getall(name, [])
     if not values:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from bot import device_api, operations
+from bot import device_api, event_feed, operations
 from bot.diagnosing import DIAGNOSES, Diagnoses
 from bot.measuring import Measures
 from bot.settings import Settings
@@ -12,9 +12,10 @@ from provisioning.service import Provisioning
 
 
 def add_to(app: web.Application, settings: Settings, provisioning: Provisioning, measures: Measures) -> None:
-    """Device API, health, version, metrics."""
+    """Device API, events, health, version, metrics."""
     app[DIAGNOSES] = Diagnoses(provisioning.diagnose)
     app.on_cleanup.append(app[DIAGNOSES].close)
     app.add_routes(device_api.routes(provisioning, trusted_proxies=settings.trusted_proxies, diagnoses=app[DIAGNOSES]))
+    app.add_routes(event_feed.routes(provisioning, settings.events_token.get_secret_value()))
     app.add_routes(operations.routes(provisioning.faults, operations.project_version()))
     app.router.add_get("/metrics", measures.page(settings.trusted_networks, settings.trusted_proxies).answer)

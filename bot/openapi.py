@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from bot.problems import PROBLEM_JSON, STATUS_BY_ERROR, TITLES, TYPE_PREFIX
+from provisioning.cloudevents import BATCH_TYPE
 from provisioning.commands import DETAIL_LIMIT, CommandName
 from provisioning.errors import ProvisioningError
 from provisioning.model import State
@@ -110,6 +111,23 @@ SCHEMA: Final[Json] = {
         optional=("detail",),
         description="Unknown names are ignored.",
     ),
+    "Events": {
+        "type": "array",
+        "description": "CloudEvents 1.0, JSON batch format. Further attributes and types may follow.",
+        "items": _object(
+            {
+                "id": _text("The same for a fact wherever and whenever it is told; so in webhooks."),
+                "specversion": {"const": "1.0"},
+                "source": _text("Which deployment.", format="uri-reference"),
+                "type": _text("What happened.", pattern="^provisioning[.]"),
+                "time": _text("When.", format="date-time"),
+                "subject": _text("A device's MAC, or the key of a person, a channel or an import."),
+                "datacontenttype": {"const": "application/json"},
+                "data": {"type": "object", "description": "Who did it (`actor`), and what belongs to the type."},
+            },
+            optional=("subject",),
+        ),
+    },
     "Problem": _object(
         {
             "type": _text("Where this kind of problem is explained.", format="uri-reference"),
@@ -127,6 +145,7 @@ HEADER: Final[Json] = {
     "Cache-Control": {"description": "Answers are never kept on the way.", "schema": {"const": "no-store"}},
     "Retry-After": {"description": "Whole seconds to wait.", "schema": {"type": "integer", "minimum": 1}},
     "WWW-Authenticate": {"description": "RFC 6750, 3.", "schema": {"type": "string"}},
+    "Link": {"description": 'RFC 8288: `rel="next"` is where the stream goes on.', "schema": {"type": "string"}},
     "Allow": {"description": "The methods that work here.", "schema": {"type": "string"}},
 }
 EXAMPLE: Final[Json] = {
@@ -147,6 +166,20 @@ EXAMPLE: Final[Json] = {
             "life": 1,
             "commands": [{"id": "9f2c41d07be3a586", "name": "restart"}],
         }
+    },
+    "moved": {
+        "value": [
+            {
+                "id": "3f7c1f0f2b1d4c5e9a8b7c6d5e4f3a2b",
+                "specversion": "1.0",
+                "source": "/provisioning-bot/6f1d1a52-3c4e-4d0b-9a51-0c7a5be0d001",
+                "type": "provisioning.device.moved",
+                "time": "2026-03-02T07:30:00Z",
+                "subject": MAC,
+                "datacontenttype": "application/json",
+                "data": {"actor": "service", "before": "Oslo/2/2.14", "after": "Oslo/2/2.15"},
+            }
+        ]
     },
     "command_done": {"value": {"status": "done", "detail": "up again after 41 s"}},
     "command_failed": {"value": {"status": "failed", "detail": "a call is going on"}},
@@ -294,6 +327,34 @@ def _factory_reset() -> Json:
     }
 
 
+def _events() -> Json:
+    content = {"schema": _ref("Events"), "examples": {"moved": _ref("moved", EXAMPLES)}}
+    headers = {name: _ref(name, "#/components/headers/") for name in ("Cache-Control", "Link")}
+    ok = {"description": "A page; empty: nothing yet.", "headers": headers, "content": {BATCH_TYPE: content}}
+    return {
+        "operationId": "events",
+        "summary": "What happened, as CloudEvents; a long poll",
+        "description": (
+            "Follow the link `next` of each answer, with `wait`. Nothing is lost and nothing comes twice that way. "
+            "Never a code. 404 where the deployment sets no EVENTS_TOKEN."
+        ),
+        "security": [{"eventsToken": []}],
+        "parameters": [
+            _parameter(
+                "after",
+                "query",
+                "A place in the stream; `latest`: what comes from now on; without it: the oldest that is kept.",
+                {"type": "string", "pattern": "^([0-9]{1,18}|latest)$"},
+            ),
+            _parameter("limit", "query", "Events of a page; 100.", {"type": "integer", "minimum": 1, "maximum": 1000}),
+            _parameter("wait", "query", "Seconds; more than 30 are 30.", {"type": "number", "minimum": 0}),
+        ],
+        "responses": _answers(
+            {"200": ok}, "invalid_parameter", "events_token_refused", "too_many_readers", "not_found", *STORE
+        ),
+    }
+
+
 def document() -> Json:
     """The whole description; built when asked for, so that importing this module does nothing."""
     return {
@@ -312,11 +373,15 @@ def document() -> Json:
             "/api/v1/device": {"get": _device_status()},
             "/api/v1/device/commands/{id}": {"post": _command_done()},
             "/api/v1/device/factory-reset": {"post": _factory_reset()},
+            "/api/v1/events": {"get": _events()},
         },
         "components": {
             "schemas": SCHEMA,
             "headers": HEADER,
             "examples": EXAMPLE | _problem_examples(),
-            "securitySchemes": {"deviceToken": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "deviceToken": {"type": "http", "scheme": "bearer"},
+                "eventsToken": {"type": "http", "scheme": "bearer"},
+            },
         },
     }

@@ -96,6 +96,20 @@ class MethodNotAllowed(RequestRefused):
         self.headers = {hdrs.ALLOW: allowed}
 
 
+class EventsRefused(RequestRefused):
+    """RFC 6750, 3."""
+
+    code = "events_token_refused"
+    message = N_("The token is not the one of EVENTS_TOKEN.")
+    headers = MappingProxyType({hdrs.WWW_AUTHENTICATE: 'Bearer realm="events", error="invalid_token"'})
+
+
+class TooManyReaders(RequestRefused):
+    code = "too_many_readers"
+    message = N_("Too many readers ask for events at the same time. One is enough for each system.")
+    headers = MappingProxyType({hdrs.RETRY_AFTER: "5"})
+
+
 class BodyTooSlow(RequestRefused):
     """RFC 9110, 15.5.9: the connection is closed rather than waited on."""
 
@@ -157,6 +171,8 @@ STATUS_BY_ERROR: Final[Mapping[type[ProvisioningError], int]] = MappingProxyType
         RetryKeyInvalid: 400,
         RouteNotFound: 404,
         MethodNotAllowed: 405,
+        EventsRefused: 401,
+        TooManyReaders: 429,
         BodyTooSlow: 408,
         BodyTooLarge: 413,
         NotThisMediaType: 415,
@@ -187,6 +203,8 @@ TITLES: Final[Mapping[str, str]] = MappingProxyType(
         "invalid_idempotency_key": N_("Idempotency-Key not valid"),
         "command_not_found": N_("No such command"),
         "method_not_allowed": N_("Method not allowed"),
+        "events_token_refused": N_("Token refused"),
+        "too_many_readers": N_("Too many readers"),
         "too_slow": N_("Request timed out"),
         "too_large": N_("Body too large"),
         "unsupported_media_type": N_("Media type not supported"),

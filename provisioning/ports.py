@@ -151,7 +151,7 @@ class Store(Protocol):
         """Durably apply a unit: deletes, then puts (version 0 inserts, else the version must match), then audit rows.
 
         An `OutboxMessage` insert whose `unique` word stands in an unleased waiting row is left out.
-        Returns after the unit is on disk; then wakes watchers of every key put and of "outbox" where one was.
+        Returns after the unit is on disk; then wakes watchers of its topics: see `watch`.
         """
         ...
 
@@ -214,7 +214,7 @@ class Store(Protocol):
         ...
 
     def watch(self, *topics: str) -> AbstractAsyncContextManager[Watch]:
-        """Topics are record keys and "outbox"."""
+        """Topics are record keys, "outbox" for any message, and "facts" for any fact."""
         ...
 
     async def check(self) -> None:

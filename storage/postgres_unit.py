@@ -35,6 +35,8 @@ class Unit:
         topics = {record.key for record in change.puts}
         if any(isinstance(record, OutboxMessage) for record in change.puts):
             topics.add("outbox")
+        if change.events:
+            topics.add("facts")
         return cls((*_records(change), *_facts(change.events)), frozenset(topics))
 
     async def write(self, connection: AsyncConnection[Any]) -> None:

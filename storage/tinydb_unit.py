@@ -43,6 +43,8 @@ class Unit:
         topics = {record.key for record in change.puts}
         if any(isinstance(record, OutboxMessage) for record in change.puts):
             topics.add("outbox")
+        if change.events:
+            topics.add("facts")
         return cls(
             tuple(_put(record, tables[type(record)]) for record in change.puts),
             tuple((tables[type(record)], record.key, record.version) for record in change.deletes),

@@ -189,7 +189,7 @@ class MemoryStore:
             if self._entered.get(record.key) == 0:
                 self._entered[record.key] = next(self._sequence)
         self._audit += change.events
-        self._topics.wake(woken)
+        self._topics.wake(woken | {"facts"} if change.events else woken)
 
     async def history(self, subject: str | None = None, *, after: str | None = None, limit: int = 50) -> Page[AuditRow]:
         if not 1 <= limit <= 1000:

@@ -12,6 +12,7 @@ from provisioning.service.planning import Planning
 from provisioning.service.problems import Problems
 from provisioning.service.queue import SignInQueue
 from provisioning.service.resetting import Resetting
+from provisioning.service.streaming import Streaming
 from provisioning.service.unit import Policy
 from provisioning.service.webhooks import Webhooks
 from provisioning.service.working import Working
@@ -34,5 +35,6 @@ class Provisioning(
     Commanding,
     Auditing,
     Webhooks,
+    Streaming,
 ):
     """Everything the product can do; the doors call nothing else."""

@@ -15,7 +15,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 from structlog.testing import capture_logs
 
-from bot import device_api
+from bot import device_api, event_feed
 from bot.openapi import document
 from bot.operations import STORE, StoreState
 from bot.problems import STATUS_BY_ERROR, TITLES, MethodNotAllowed, RequestRefused, Unexpected, problem, problems
@@ -37,6 +37,7 @@ from provisioning.errors import (
 from provisioning.model import State
 from provisioning.service.activation import DeviceStatus, ProvisionCall, Provisioned
 from provisioning.service.commanding import CommandUnknown
+from provisioning.service.streaming import EventPage
 
 MAC, CODE, TOKEN, RETRY_KEY = "80-5E-C0-11-22-33", "4829 1376 0257", "t" * 43, "0123456789abcdef0123456789abcdef"
 BODY = {"mac": MAC, "code": CODE}
@@ -686,8 +687,14 @@ def operations() -> list[tuple[str, str, dict[str, Any]]]:
     return [(path, method, call) for path, item in DOCUMENT["paths"].items() for method, call in item.items()]
 
 
+class NoEvents:
+    async def events_after(self, cursor: int | None, limit: int, wait: float) -> EventPage:
+        return EventPage((), cursor or 0)
+
+
 def test_the_description_describes_exactly_the_routes(door: Door) -> None:
-    served = {(route.path, route.method.lower()) for route in device_api.routes(door)} - {("/openapi.json", "get")}
+    routes = (*device_api.routes(door), *event_feed.routes(NoEvents(), "t" * 32))
+    served = {(route.path, route.method.lower()) for route in routes} - {("/openapi.json", "get")}
     assert {(path, method) for path, method, _ in operations()} == served
 
 

@@ -253,6 +253,7 @@ async def test_needs_agree_with_what_the_use_case_requires(house: House, role: s
         ("GET", "/api/v1/device", 401),
         ("POST", "/api/v1/device/commands/1", 401),
         ("POST", "/api/v1/device/factory-reset", 401),
+        ("GET", "/api/v1/events", 404),
         ("GET", "/openapi.json", 200),
         ("GET", "/healthz", 200),
         ("GET", "/readyz", 200),

@@ -44,11 +44,7 @@ STAYS_INSIDE = {
     "StrayAsked": "so too",
     "StrayDismissed": "so too",
     "StrayFollowed": "so too",
-    "RolloutFinished": "of no use to others yet",
-    "RolloutPaused": "so too",
-    "RolloutPlanned": "so too",
-    "RolloutResumed": "so too",
-    "TechniciansReminded": "so too",
+    "TechniciansReminded": "who was written to is for the audit",
     "TellingChosen": "what somebody wants to hear is nobody else's business",
     "WebhookReplayed": "would follow itself in a circle",
 }
@@ -67,7 +63,7 @@ def fact(kind: type[Event], text: str = "x") -> Event:
 def test_every_kind_of_fact_is_decided_on() -> None:
     out = {kind.__name__ for kind in PUBLISHED}
     assert not out & STAYS_INSIDE.keys()
-    assert Event.registry.keys() <= out | STAYS_INSIDE.keys()
+    assert Event.registry.keys() == out | STAYS_INSIDE.keys()
 
 
 @pytest.mark.parametrize("kind", PUBLISHED, ids=lambda kind: kind.__name__)
@@ -84,7 +80,7 @@ def test_only_the_fields_of_the_table_go_out(kind: type[Event]) -> None:
     assert set(body) == {"specversion", "id", "source", "type", "time", "subject", "datacontenttype", "data"}
 
 
-@pytest.mark.parametrize("name", [name for name in STAYS_INSIDE if name in Event.registry])
+@pytest.mark.parametrize("name", STAYS_INSIDE)
 def test_what_stays_inside_stays_inside(name: str) -> None:
     kind = Event.registry[name]
     assert cloud_event(fact(kind), SOURCE) is None and not published(fact(kind))
