@@ -31,5 +31,6 @@ def post_of(turn: Turn, activity_id: str, living: Living, reader: str) -> Post:
         params=tuple(sorted(living.params.items())),
         revision=living.revision,
         shows_code=living.shows_code,
+        drawn=living.drawn,
         posted_at=turn.now,
     )

@@ -26,7 +26,7 @@ from provisioning.pacing import Pacing, unlimited
 from provisioning.ports import Messenger
 from provisioning.rollouts import Rollout
 from provisioning.service import Provisioning
-from provisioning.service.outbox import AT_ONCE, SETTLED
+from provisioning.service.outbox import AT_ONCE, SETTLED, UNCHANGED
 from provisioning.service.people import SERVICE
 from provisioning.telling import MUTED
 from provisioning.texts import Speech, speaking
@@ -203,6 +203,8 @@ class Relay:
             reply = await self._draw(turn, self._routes.routes.get(post.view), dict(post.params))
             if reply.card is None:
                 raise NothingToSay
+            if reply.living and reply.living.drawn and reply.living.drawn == post.drawn:
+                raise NothingToSay(UNCHANGED)
             try:
                 await self._messenger.update(post.conversation, post.activity_id, message_of(reply))
             except PostGone:

@@ -111,7 +111,8 @@ class Incoming:
 class Living:
     """Marks a reply as a card that is drawn anew when its subject changes.
 
-    `view` is the name of the handler that draws it and `params` its arguments (ids only).
+    `view` is the name of the handler that draws it and `params` its arguments (ids only). `drawn` is a digest of what
+    it says: where the card says the same already, it is not edited; empty: it always is.
     """
 
     subject: str
@@ -119,6 +120,7 @@ class Living:
     params: Mapping[str, str] = field(default_factory=dict)
     revision: int = 0
     shows_code: bool = False
+    drawn: str = ""
 
 
 @dataclass(frozen=True, slots=True)

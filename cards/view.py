@@ -200,6 +200,7 @@ class RolloutCard(View):
     heading: str = ""  # above what is stuck
     stuck: tuple[str, ...] = ()
     last: str = ""
+    updated: str = ""  # when it was drawn
     picture: CardPicture | None = None  # how it went
 
     @property

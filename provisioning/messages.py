@@ -26,6 +26,7 @@ class Post:
     edited_at: datetime | None = None
     opened_at: datetime | None = None  # first seen by its reader
     message: str = ""  # the outbox message that carried it
+    drawn: str = ""  # a digest of what it says, for cards that are not edited to say the same again
     reposted: bool = False  # it was deleted in the channel and posted once more
     version: int = 0
 

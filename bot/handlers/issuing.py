@@ -187,6 +187,7 @@ async def _form(
     if not waiting:
         return Reply(card=cards.nothing_to_issue(Issued(target, ())))
     counts, technicians = _counts(waiting, target), await turn.provisioning.technicians()
+    technician = technician or ",".join(await turn.provisioning.planned_for(target))
     if len(technicians) == 1 and not any(device.technician for device in waiting):
         technician = technician or technicians[0].id  # else codes would run that nobody has
     choices = cards.Choices(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 
 from bot.handlers.pictures import living_picture
 from bot.routing import Router, Where
 from bot.turn import Living, Reply, Turn
+from cards.view import RolloutCard
 from cards.views import rollouts as cards
 from cards.views.common import note
 from provisioning.access import Permission, allowed
@@ -34,9 +36,16 @@ async def _card(turn: Turn) -> Reply:
     followed = await turn.provisioning.followed_in(channel)
     admin = allowed(turn.actor, *CONNECT)
     readers = await turn.provisioning.card_readers()
-    living = Living(subject=channel, view="rollout_again", params={"channel": channel})
     card = cards.rollout_card(followed, turn.now, admin=admin, readers=readers)
-    return Reply(card=dataclasses.replace(card, picture=await living_picture(turn, channel)), living=living)
+    shown = dataclasses.replace(card, picture=await living_picture(turn, channel))
+    living = Living(subject=channel, view="rollout_again", params={"channel": channel}, drawn=_digest(card))
+    return Reply(card=shown, living=living)
+
+
+def _digest(card: RolloutCard) -> str:
+    """Of what the card says, but for when it says so; nor for its picture, which grows by itself."""
+    said = dataclasses.replace(card, updated="", revision=0)
+    return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
 
 
 async def _for_all(turn: Turn) -> Reply:

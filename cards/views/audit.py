@@ -13,6 +13,7 @@ from provisioning.delivery_errors import DeliveryError
 from provisioning.messages import MessageKind, MessageStatus, OutboxMessage
 from provisioning.ports import AuditRow
 from provisioning.service.ledger import Entry, LedgerPage, Sending, Show
+from provisioning.service.outbox import UNCHANGED
 from provisioning.texts import N_, _, ngettext
 from provisioning.webhooks import failure_words, name_of
 
@@ -76,6 +77,7 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "muted": (N_("{who} has muted this"), N_("{who} has muted this")),
 }
 SETTLED = N_("there was nothing to say any more")
+DROPPED: Mapping[str, str] = {UNCHANGED: N_("the card said the same already")}
 TONES: Mapping[MessageStatus, Tone] = {MessageStatus.UNDELIVERABLE: Tone.ATTENTION}
 WAY: Mapping[Show, str] = {
     Show.ALL: N_("All"),
@@ -228,7 +230,7 @@ def why_words(message: OutboxMessage, known: Known) -> str:
     if named := REASONS.get(message.failure):
         return _(named[message.recipient not in known.people], who=_reader(message, known))
     if message.status is MessageStatus.DROPPED:
-        return _(SETTLED)
+        return _(DROPPED.get(message.failure, SETTLED))
     return _(_own_sentences().get(message.failure, DeliveryError.message)).rstrip(".")
 
 

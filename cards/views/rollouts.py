@@ -52,6 +52,7 @@ def rollout_card(followed: Followed, now: datetime, *, admin: bool, readers: tup
         heading=_("Stuck") if progress.stuck else "",
         stuck=stuck_lines(progress, now),
         last=_last(progress, now),
+        updated=_("Updated {time}.", time=clock(now, now)),
         buttons=_buttons(rollout, admin=admin, done=bool(progress.total) and not progress.left),
         small=(_("Or type: rollout, pause, resume, finish, remind, plan") if admin else _("Or type: rollout"),),
         readers=readers,
@@ -183,16 +184,15 @@ def _problem(device: Device) -> str:
 
 
 def _last(progress: Progress, now: datetime) -> str:
-    updated = _("Updated {time}.", time=clock(now, now))
     if progress.last is None or progress.last_at is None:
-        return updated
+        return ""
     said = _(
         FACTS[progress.last_fact],
         place=escape(progress.last.place),
         name=escape(progress.last_by),
         time=clock(progress.last_at, now),
     )
-    return _("Last: {said}. {updated}", said=said, updated=updated)
+    return _("Last: {said}.", said=said)
 
 
 # ── asked for ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -23,6 +23,7 @@ LEASE = timedelta(seconds=60)
 RELAY = "relay:"  # leases of that name, one for each instance that delivers
 COUNTED = timedelta(seconds=45)
 AT_ONCE = 32  # messages under way together, each in its own lane
+UNCHANGED = "unchanged"  # why an edit was dropped: the card says the same already
 SETTLED = "settled"  # why a message was dropped: what it was about is over
 
 

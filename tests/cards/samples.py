@@ -246,7 +246,8 @@ def _rollout(text: str) -> View:
         tone=Tone.ACCENT,
         headline="38 of 150 provisioned, 31 installed, 2 problems",
         bar=bar(38, 150),
-        last=f"Last: {text}, Sam 07:58. Updated 07:58.",
+        last=f"Last: {text}, Sam 07:58.",
+        updated="Updated 07:58.",
         lines=(text,),
         small=("Say *details* to see the open rooms.",),
         buttons=(

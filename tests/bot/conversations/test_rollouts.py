@@ -125,6 +125,29 @@ async def test_a_plan_by_form_and_by_words(
     assert "is not a time within the next year" in (await channel.says("plan until yesterday", by=dana)).text
 
 
+async def test_whoever_works_there_is_chosen_already_where_codes_are_issued(
+    house: House, dana: Someone, sam: Someone, channel: Channel, day: None
+) -> None:
+    kim = await house.technician("Kim")
+    await channel.says("plan technicians Sam and Kim", by=dana)
+    form = await dana.says("issue oslo")
+    assert set(form.inputs["technician"]["value"].split(",")) == {sam.object_id, kim.object_id}
+
+
+async def test_a_card_that_says_the_same_already_is_not_edited(
+    house: House, dana: Someone, sam: Someone, channel: Channel, day: None
+) -> None:
+    await sam.says("problem 2.11 no network")
+    await house.passes(minutes=1)
+    edits = living(channel).edits
+    await dana.says("tag 2.12 lobby")  # moves the card's subject, and nothing that it says
+    await house.passes(minutes=1)
+    assert living(channel).edits == edits
+    await sam.says("problem 2.13 no network")
+    await house.passes(minutes=1)
+    assert living(channel).edits == edits + 1
+
+
 async def test_a_form_with_a_wrong_end_comes_back_filled_in(
     house: House, dana: Someone, channel: Channel, day: None
 ) -> None:

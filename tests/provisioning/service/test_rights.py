@@ -83,6 +83,7 @@ LOOKUPS = {
     "progress_of",
     "pace_of",
     "underway",
+    "planned_for",
     "to_channels",
     "faults",
 }
