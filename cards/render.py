@@ -31,6 +31,7 @@ def environment() -> Environment:
         autoescape=False,  # noqa: S701 - JSON
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,  # they do not change while the service runs; else each one's file is looked at each time
     )
     env.policies["json.dumps_kwargs"] = {}  # keys in the order they are written
     env.filters["plain"] = plain

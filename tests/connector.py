@@ -76,6 +76,7 @@ class FakeConnector:
         self.members: dict[str, dict[str, Any]] = {}
         self.page_size = 0  # of the member list; 0 is everybody on one page
         self.connections: set[object] = set()
+        self.seconds = 0.0  # that each answer takes
         self.limits: TeamsLimits | None = None  # set: more calls than Teams takes are answered 429
         self.weather: Weather | None = None  # set: some calls fail as they do on a bad day
         self.taken: list[Call] = []  # calls that were carried out, whatever their caller heard of it
@@ -174,6 +175,8 @@ class FakeConnector:
     async def _answer(self, request: web.Request, good: Any, body: Any = None) -> web.StreamResponse:
         await self._record(request, body)
         call = self.calls[-1]
+        if self.seconds:
+            await asyncio.sleep(self.seconds)
         fault = self._faults.popleft() if self._faults else self._trouble(call)
         if fault is None or fault.drop:
             self.taken.append(call)

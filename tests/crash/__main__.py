@@ -14,6 +14,8 @@ from tests.crash.full import full
 from tests.crash.imports import killed_imports
 from tests.crash.killed import early_kills, named_kills, random_kills
 from tests.crash.power import power_losses_of_ours, power_losses_when_careless, power_losses_when_early
+from tests.crash.relay import killed_relays
+from tests.crash.sending import POINTS
 from tests.crash.stock import stock_after_kills, stock_after_power_losses
 from tests.crash.together import together
 
@@ -27,6 +29,10 @@ def _few(trials: int) -> int:
 
 async def _early_kills(trials: int, seed: int) -> Result:
     return await early_kills(_few(trials), seed)
+
+
+async def _relays(trials: int, seed: int) -> Result:
+    return await killed_relays(max(len(POINTS), trials // 4), seed)
 
 
 async def _stock_kills(trials: int, _seed: int) -> Result:
@@ -50,7 +56,7 @@ async def _full(trials: int, _seed: int) -> Result:
 
 
 EXPERIMENTS: dict[str, Sequence[Trial]] = {
-    "killed": (random_kills, named_kills, killed_imports, _early_kills, _stock_kills),
+    "killed": (random_kills, named_kills, killed_imports, _relays, _early_kills, _stock_kills),
     "power": (power_losses_of_ours, _careless_power, _early_power, _stock_power),
     "cut": (cut_log, cut_database, cut_beside_log),
     "flipped": (flipped_log, flipped_database),

@@ -6,7 +6,7 @@ import pytest
 
 from provisioning.errors import Unavailable
 from storage import tinydb_writer
-from tests.crash import damaged, imports, killed, power, stock
+from tests.crash import damaged, imports, killed, power, relay, stock
 from tests.crash.full import full
 from tests.crash.stories import examine, opened, read_all, unit, violations
 from tests.crash.together import together
@@ -31,6 +31,10 @@ async def test_nor_when_it_is_killed_at_the_worst_moments():
 
 async def test_of_an_import_that_was_killed_nothing_is_seen_until_it_is_published():
     held(await imports.killed_imports(4, seed=1))
+
+
+async def test_a_relay_that_is_killed_loses_no_message_and_doubles_only_what_nobody_wrote_down():
+    held(await relay.killed_relays(3, seed=1))
 
 
 async def test_no_power_loss_takes_what_was_acknowledged():
