@@ -103,7 +103,7 @@ class Relay:
                 self._queue.add(places[message.id], message)
             self._more = len(messages) == room
             begun += self._begin()
-        await self._provisioning.postpone(list(self._queue.put_back(self._provisioning.now())))
+            await self._provisioning.postpone(list(self._queue.put_back(self._provisioning.now())))
         return begun
 
     def _most_held(self) -> int:

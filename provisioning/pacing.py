@@ -70,9 +70,10 @@ class Pacing:
 
     def wait(self, place: str) -> float:
         """Seconds until the next call to this conversation may go, as far as the conversation is concerned."""
-        calls, now = self._places.get(place), self._now()
+        calls = self._places.get(place)
         if calls is None:
             return 0.0
+        now = self._now()
         _forget_the_future(calls, now)
         waits = (calls.wait(window, now, self._slack) for window in self._windows)
         return max(0.0, calls.until - now, *waits)
