@@ -114,7 +114,8 @@ def _standing(followed: Followed, now: datetime) -> tuple[str, ...]:
         turned = (_("Finished {time}.", time=clock(rollout.finished_at, now)),)
     elif rollout.paused_at:
         turned = (_("Paused since {time}.", time=clock(rollout.paused_at, now)),)
-    return (counts, *turned, *(() if rollout.finished else pace_lines(progress, now)), *plan_lines(followed, now))
+    speed = () if turned else pace_lines(progress, now)
+    return (counts, *turned, *speed, *plan_lines(followed, now))
 
 
 def pace_lines(progress: Progress, now: datetime) -> tuple[str, ...]:
@@ -166,7 +167,7 @@ def stuck_lines(progress: Progress, now: datetime) -> tuple[str, ...]:
     """What, where, since when, whose; the oldest first."""
     lines = [_stuck_line(each, now) for each in progress.stuck]
     if progress.stuck_more:
-        lines.append(ngettext("and {n} more", "and {n} more", progress.stuck_more))
+        lines.append(_("and {n} more", n=progress.stuck_more))
     return tuple(lines)
 
 
@@ -210,10 +211,16 @@ def sentences(progress: Progress, now: datetime, followed: Followed | None = Non
         *_mounted_only(progress),
         ngettext("{n} device has a problem.", "{n} devices have a problem.", progress.problems),
         *pace_lines(progress, now),
-        *(_("Stuck: {line}", line=line) for line in stuck_lines(progress, now)),
+        *_stuck_sentences(progress, now),
         *((_("Codes start on site."),) if followed and followed.rollout.on_site else ()),
         *(plan_lines(followed, now) if followed else ()),
     )
+
+
+def _stuck_sentences(progress: Progress, now: datetime) -> tuple[str, ...]:
+    lines, more = stuck_lines(progress, now), (_("{n} more are stuck.", n=progress.stuck_more),)
+    said = tuple(_("Stuck: {line}", line=line) for line in lines[: len(progress.stuck)])
+    return said + (more if progress.stuck_more else ())
 
 
 def details_card(progress: Progress, now: datetime, followed: Followed | None = None) -> Notice:
