@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from provisioning import notifications
 from provisioning.bookkeeping import Operation
-from provisioning.cloudevents import CloudEvent, cloud_event, source_of
+from provisioning.cloudevents import cloud_event, source_of
 from provisioning.codes import Keyring
 from provisioning.errors import AlreadyDone, Conflict, Duplicate, Unavailable
 from provisioning.events import (
@@ -282,13 +282,13 @@ class UseCases:
         """
         if not self.policy.webhooks:
             return Change()
-        made, source = list[CloudEvent](), source_of(self.policy.tenant)
-        for number, event in enumerate(events):
-            if number % EVENTS_AT_ONCE == 0:
+        puts, source = list[OutboxMessage](), source_of(self.policy.tenant)
+        for start in range(0, len(events), EVENTS_AT_ONCE):
+            if start:
                 await asyncio.sleep(0)  # others get their turns: an import may change twenty thousand devices
-            if outside := cloud_event(event, source):
-                made.append(outside)
-        return Change(puts=deliveries(made, self.policy.webhooks, self.now()))
+            made = (cloud_event(event, source) for event in events[start : start + EVENTS_AT_ONCE])
+            puts += deliveries([event for event in made if event], self.policy.webhooks, self.now())
+        return Change(puts=tuple(puts))
 
     async def in_time(
         self, messages: Sequence[OutboxMessage], at_work: Collection[str] = ()
