@@ -123,7 +123,7 @@ def pace_lines(progress: Progress, now: datetime) -> tuple[str, ...]:
     pace = progress.pace
     if not pace.per_hour:
         stands = progress.left and progress.last_at and progress.provisioned
-        return (_("No forecast: less than three devices called in within two hours."),) if stands else ()
+        return (_("No forecast yet: too little happened to tell."),) if stands else ()
     speed = _("About {rate} an hour", rate=f"{pace.per_hour:.0f}" if pace.per_hour >= 2 else f"{pace.per_hour:.1f}")
     if pace.done_at is None:
         return (f"{speed}.",)

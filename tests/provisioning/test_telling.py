@@ -66,7 +66,7 @@ def test_a_muted_topic_silences_its_messages_and_no_others(kind: MessageKind) ->
     assert not Telling().muted(None, None, NOW).wants(kind, NOW)
 
 
-@pytest.mark.parametrize("kind", ALWAYS)
+@pytest.mark.parametrize("kind", sorted(ALWAYS))
 def test_answers_and_ones_own_access_come_even_if_everything_is_muted(kind: MessageKind) -> None:
     assert Telling().muted(None, None, NOW).wants(kind, NOW)
 
