@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bot.rehearsal.command import REHEARSE, Backstage, rehearse_command
 from provisioning.texts import N_, _, speak_to_operator, speech_of
 from storage.commands import Ground
 from storage.commands import cli as storage_commands
+from storage.commands.ground import run as run_on_store
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -30,9 +32,8 @@ if TYPE_CHECKING:
     from bot.settings import Settings
     from provisioning.pacing import Pacing
     from provisioning.ports import Clock, IdentityProvider, Store
-    from provisioning.service import Provisioning
+    from provisioning.service import Policy, Provisioning
 
-LOCAL_PLACES = ("Oslo/2/2.14", "Oslo/2/2.16", "Oslo/3/3.01")  # where the local page's devices stand as samples
 LOCAL_URL = "http://127.0.0.1:3978/"  # of a service that was started without any setting
 DRAIN_SECONDS = 8.0  # what is under way when SIGTERM comes may take this long
 
@@ -69,40 +70,17 @@ class Service:
 def build_provisioning(
     settings: Settings, store: Store, clock: Clock, provider: IdentityProvider | None = None
 ) -> Provisioning:
-    from bot.demo.people import LOCAL_DEVICE_MACS, LOCAL_TENANT
-    from bot.identity_discovery import entra_tenant
     from bot.key_file import BadKeyFile
-    from bot.settings import load_keys, load_webhooks
+    from bot.policy import policy_of
+    from bot.settings import load_keys
     from provisioning.codes import Keyring
-    from provisioning.hours import Hours
-    from provisioning.service import Policy, Provisioning
-    from provisioning.service.unit import SAMPLES
+    from provisioning.service import Provisioning
 
-    policy = Policy(
-        organisation=settings.organisation,
-        tenant=settings.tenant_id or LOCAL_TENANT,
-        admins=frozenset(settings.admins),
-        code_digits=settings.code_digits,
-        code_lifetime=settings.code_lifetime,
-        keep_audit=settings.keep_audit,
-        revoke_leavers=settings.leavers == "revoke",
-        timezone=settings.timezone,
-        hours=Hours(settings.morning, settings.quiet_hours, settings.workdays),
-        teams_accounts=bool(entra_tenant(settings.oidc_issuer)),
-        offline_after=settings.offline_after,
-        stale_after=settings.stale_after,
-        trusted_networks=settings.trusted_networks,
-        any_tenant=settings.local and not settings.tenant_id,
-        samples=tuple(zip(LOCAL_DEVICE_MACS, LOCAL_PLACES, strict=True)) if settings.local else SAMPLES,
-        invite_link="" if settings.local else f"https://teams.microsoft.com/l/app/{settings.client_id}",
-        chat_link="" if settings.local else f"https://teams.microsoft.com/l/chat/0/0?users=28:{settings.client_id}",
-        webhooks=load_webhooks(settings),
-    )
     try:
         keys = Keyring(load_keys(settings))
     except (BadKeyFile, OSError) as fault:
         raise CannotStart(f"CODE_KEY_FILE: {fault}") from None
-    return Provisioning(store, clock, keys, policy, provider)
+    return Provisioning(store, clock, keys, policy_of(settings), provider)
 
 
 def build_provider(settings: Settings, clock: Clock, port: int) -> OpenIdProvider:
@@ -155,7 +133,7 @@ def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Ap
     measures, teams, routes = Measures(provisioning), TeamsMessenger(adapter.connectors, pacing), all_routes()
     messenger = measures.in_turn(teams)
     files = _files(settings, adapter)
-    jobs = Jobs(provisioning, files)
+    jobs = Jobs(provisioning, files, settings.store_url)
     door = Door(provisioning, messenger, routes, jobs, Handing(messenger, files))
     bot = TeamsBot(measures.door(door), messenger, local=settings.local)
 
@@ -366,6 +344,25 @@ def device(
     except KeyboardInterrupt:
         status = 0
     raise typer.Exit(status)
+
+
+def _policy() -> Policy:
+    from bot.policy import policy_of
+
+    return policy_of(_settings())
+
+
+def _on_the_store(url: str, work: Callable[[str], None]) -> None:
+    run_on_store(Ground(_store_url, SystemClock()), url, lambda _ground, found: work(found))
+
+
+async def _copies(url: str, show: Callable[[str, int, int], None]) -> Callable[[], Store]:
+    from storage.rehearsing import copies_of
+
+    return await copies_of(url, show)
+
+
+cli.command(name="rehearse", help=REHEARSE)(rehearse_command(Backstage(_policy, _copies, _on_the_store)))
 
 
 def main() -> None:

@@ -332,6 +332,7 @@ class Door:
             if reply.follows:
                 self._jobs.begin(f"follows:{turn.actor.operation}", self._follow(turn, activity_id, reply.follows))
         await self._keep(turn, activity_id, reply.living)
+        self._jobs.unfold(Place(self._messenger, self._provisioning.clock, turn.conversation, activity_id), reply)
 
     async def _follow(self, turn: Turn, activity_id: str, coming: Awaitable[Reply]) -> None:
         with suppress(DeliveryError):  # logged; there is nobody left to tell
@@ -366,6 +367,7 @@ class Door:
                 incoming, chat, _("I cannot write to you. Open a chat with me, say hi, and ask again.")
             )
         await self._keep(replace(turn, conversation=own), activity_id, reply.living)
+        self._jobs.unfold(Place(self._messenger, self._provisioning.clock, own, activity_id), reply)
         return await self._say(incoming, chat, _("I wrote to you in chat."))
 
     async def _own_chat(self, turn: Turn, person: Person | None) -> Conversation:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 import structlog
@@ -43,6 +43,18 @@ class Place:
             await self._show(Reply(card=note(_(SORRY))))
             raise
         return await self._show(reply), reply
+
+    async def taken_by_each(self, coming: AsyncIterator[Reply]) -> None:
+        """One after the other, each in the place of the one before. Errors: the `DeliveryError` tree."""
+        place = self
+        try:
+            async for reply in coming:
+                place = replace(place, card=await place._show(reply))
+        except DeliveryError:
+            raise
+        except Exception:
+            await place._show(Reply(card=note(_(SORRY))))
+            raise
 
     async def _show(self, reply: Reply) -> str:
         message = message_of(reply)

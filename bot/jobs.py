@@ -14,7 +14,10 @@ from aiohttp import web
 
 from bot.drawing import Drawings
 from bot.files import Files
+from bot.following import Place
 from bot.parsing import read_sheet
+from bot.rehearsal.child import Rehearsals
+from bot.turn import Reply
 from bot.viewing import Pictures
 from provisioning.errors import ProvisioningError, StoreError
 from provisioning.service import Provisioning
@@ -38,9 +41,10 @@ JOBS: web.AppKey[Jobs] = web.AppKey("jobs")
 class Jobs:
     """The jobs of one process. Each saves its progress in durable steps, so that any instance can take it up."""
 
-    def __init__(self, provisioning: Provisioning, files: Files) -> None:
+    def __init__(self, provisioning: Provisioning, files: Files, store_url: str = "") -> None:
         self._provisioning, self._files = provisioning, files
         self.pictures, self.drawings = Pictures(files), Drawings()
+        self.rehearsals = Rehearsals(store_url)
         self._held_files = asyncio.Semaphore(FILES)
         self._readers = asyncio.Semaphore(READERS)
         self._under_way: dict[str, asyncio.Task[None]] = {}
@@ -56,6 +60,11 @@ class Jobs:
     def begin(self, key: str, work: Coroutine[Any, Any, None]) -> None:
         """Begins something else that outlasts its turn; one that breaks off is not taken up again."""
         self._begin(key, work)
+
+    def unfold(self, place: Place, reply: Reply) -> None:
+        """Begins what takes a card's place one after the other, where there is such; the place stands for itself."""
+        if reply.unfolds:
+            self._begin(f"unfolds:{place.conversation.id}|{place.card}", place.taken_by_each(reply.unfolds))
 
     def go_on(self, upload: str) -> None:
         """Begins, or takes up, what was decided about an upload."""

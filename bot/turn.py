@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -132,7 +132,7 @@ class Reply:
     channel's living card. offer: a file for the person to take or decline; in a 1:1 chat only. picture: in a
     message of its own, in the same chat only. begins: called once
     the reply stands, so that what it starts finds the card it is to change. follows: takes the card's place in the
-    person's own chat, once it is there.
+    person's own chat, once it is there. unfolds: replies that take it one after the other.
     """
 
     card: View | None = None
@@ -146,6 +146,7 @@ class Reply:
     picture: InlinePicture | None = None
     begins: Callable[[], None] | None = None
     follows: Awaitable[Reply] | None = None
+    unfolds: AsyncIterator[Reply] | None = None
 
 
 @dataclass(frozen=True, slots=True)

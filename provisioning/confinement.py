@@ -36,6 +36,12 @@ def limit_cpu(seconds: int) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))  # at the second one it kills without a reason
 
 
+def limit_memory(most: int) -> None:
+    """So many bytes beyond what is taken by now; more are refused."""
+    if resource is not None and (size := _address_space()):
+        resource.setrlimit(resource.RLIMIT_AS, (size + most, size + most))
+
+
 def give_way() -> None:
     """To whoever waits for an answer: what comes of a long look may take a little longer."""
     if hasattr(os, "nice"):

@@ -20,6 +20,7 @@ from bot.handlers import (
     planning,
     problems,
     reach,
+    rehearsal,
     resets,
     rollouts,
     signing,
@@ -43,4 +44,6 @@ def all_routes() -> Router:
     table.include(ending.router, day.router, install.router, photos.router, strays.router, offline.router)
     table.include(problems.router, people.router, reach.router, audit.router)
     table.include(webhooks.router)
-    return table.include(rollouts.router, planning.router, pictures.router, telling.router, languages.router)
+    return table.include(
+        rollouts.router, planning.router, rehearsal.router, pictures.router, telling.router, languages.router
+    )

@@ -11,6 +11,7 @@ from provisioning.service.outbox import Outbox
 from provisioning.service.planning import Planning
 from provisioning.service.problems import Problems
 from provisioning.service.queue import SignInQueue
+from provisioning.service.rehearsing import Rehearsing
 from provisioning.service.resetting import Resetting
 from provisioning.service.streaming import Streaming
 from provisioning.service.unit import Policy
@@ -31,6 +32,7 @@ class Provisioning(
     Outbox,
     Planning,
     BurnUps,
+    Rehearsing,
     SignInQueue,
     Commanding,
     Auditing,

@@ -51,6 +51,7 @@ from tests.cards.audit_cards import audit_cards
 from tests.cards.job_cards import job_cards
 from tests.cards.photo_cards import photo_cards
 from tests.cards.picture_cards import picture_cards
+from tests.cards.rehearsal_cards import rehearsal_cards
 from tests.cards.remote_cards import remote_cards
 from tests.cards.rollout_cards import rollout_cards
 from tests.cards.sheet_cards import sheet_cards
@@ -86,7 +87,7 @@ def real_cards(
     ours |= telling_cards(made.live, name)
     ours |= webhook_cards()
     site = location.partition("/")[0]
-    return {**ours, **sheet_cards(site, name), **job_cards(site), **picture_cards(site)}
+    return {**ours, **sheet_cards(site, name), **job_cards(site), **picture_cards(site), **rehearsal_cards(site)}
 
 
 def _mac(number: int) -> str:

@@ -35,6 +35,7 @@ from provisioning.service.reading import Part
 from provisioning.service.tags import Tagged
 from provisioning.shares import Leading
 from tests.cards.job_cards import job_cards
+from tests.cards.rehearsal_cards import rehearsal_cards
 from tests.cards.rollout_cards import rollout_cards
 from tests.cards.rules import assert_good
 from tests.cards.samples import CODE, HOSTILE, MAC
@@ -192,6 +193,7 @@ def other_cards(device: Device, user: str) -> Iterator[View]:
     yield general.help_card([("x <y> [to <z>]", "Summary.")] * 25, 10, ())
     yield from sheet_cards(user, user).values()
     yield from job_cards(user).values()
+    yield from rehearsal_cards(user).values()
     choices = tuple(Choice(f"v{number}", user or "x") for number in range(6))
     yield question("Which one?", "device", "device", choices, {"device": user[:100]})
 

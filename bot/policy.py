@@ -1,0 +1,36 @@
+"""What the settings say, as the business sees it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bot.demo.people import LOCAL_DEVICE_MACS, LOCAL_TENANT
+from bot.identity_discovery import entra_tenant
+from bot.settings import Settings, load_webhooks
+from provisioning.hours import Hours
+from provisioning.service.unit import SAMPLES, Policy
+
+LOCAL_PLACES: Final = ("Oslo/2/2.14", "Oslo/2/2.16", "Oslo/3/3.01")  # where the local page's devices stand as samples
+
+
+def policy_of(settings: Settings) -> Policy:
+    return Policy(
+        organisation=settings.organisation,
+        tenant=settings.tenant_id or LOCAL_TENANT,
+        admins=frozenset(settings.admins),
+        code_digits=settings.code_digits,
+        code_lifetime=settings.code_lifetime,
+        keep_audit=settings.keep_audit,
+        revoke_leavers=settings.leavers == "revoke",
+        timezone=settings.timezone,
+        hours=Hours(settings.morning, settings.quiet_hours, settings.workdays),
+        teams_accounts=bool(entra_tenant(settings.oidc_issuer)),
+        offline_after=settings.offline_after,
+        stale_after=settings.stale_after,
+        trusted_networks=settings.trusted_networks,
+        any_tenant=settings.local and not settings.tenant_id,
+        samples=tuple(zip(LOCAL_DEVICE_MACS, LOCAL_PLACES, strict=True)) if settings.local else SAMPLES,
+        invite_link="" if settings.local else f"https://teams.microsoft.com/l/app/{settings.client_id}",
+        chat_link="" if settings.local else f"https://teams.microsoft.com/l/chat/0/0?users=28:{settings.client_id}",
+        webhooks=load_webhooks(settings),
+    )
