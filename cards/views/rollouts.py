@@ -160,7 +160,7 @@ def _end_words(end: datetime, progress: Progress, now: datetime) -> str:
 def _people(followed: Followed) -> str:
     names = [escape(person.name) for person in followed.technicians]
     more = len(names) - MOST_NAMES
-    return listing([*names[:MOST_NAMES], *([_("{n} more", n=more)] if more > 0 else [])])
+    return listing([*names[:MOST_NAMES], *([ngettext("{n} more", "{n} more", more)] if more > 0 else [])])
 
 
 def stuck_lines(progress: Progress, now: datetime) -> tuple[str, ...]:
