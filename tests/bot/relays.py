@@ -21,7 +21,8 @@ from provisioning.model import Change, Person
 from provisioning.pacing import Pacing
 from provisioning.ports import Member, Message, Store
 from provisioning.service import Provisioning
-from tests.fakes import FakeClock, MemoryStore
+from storage.memory_store import MemoryStore
+from tests.fakes import FakeClock
 from tests.provisioning.world import KEYS, POLICY, TENANT, chat_of
 from tests.teams_limits import TeamsLimits, Weather
 

@@ -14,7 +14,8 @@ from provisioning.errors import Unavailable
 from provisioning.service import Provisioning
 from provisioning.service.importing import HANDED_OVER
 from provisioning.uploads import Upload, UploadState
-from tests.fakes import FakeClock, MemoryStore
+from storage.memory_store import MemoryStore
+from tests.fakes import FakeClock
 from tests.provisioning.world import KEYS, POLICY, World
 
 SHEET = "MAC id,Location\n80-5E-C0-11-22-33,Oslo/1/1\n"

@@ -41,9 +41,10 @@ from provisioning.model import Change
 from provisioning.notifications import tell
 from provisioning.ports import Message, Messenger, Store
 from provisioning.ports import Page as Rows
+from storage.memory_store import MemoryStore
 from tests.bot.chat import House, open_house
 from tests.connector import Fault
-from tests.fakes import FakeClock, MemoryStore
+from tests.fakes import FakeClock
 from tests.provisioning.world import SAM, chat_of
 
 A, B = "80-5E-C0-11-22-33", "80-5E-C0-11-22-34"

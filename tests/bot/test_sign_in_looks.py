@@ -14,7 +14,8 @@ from provisioning.model import Device
 from provisioning.ports import Page
 from provisioning.service import Provisioning
 from provisioning.signin import SignIn
-from tests.fakes import FakeClock, FakeProvider, MemoryStore
+from storage.memory_store import MemoryStore
+from tests.fakes import FakeClock, FakeProvider
 from tests.provisioning.world import DANA, KEYS, POLICY, World
 
 MANY = 20

@@ -16,7 +16,8 @@ from provisioning.provider_errors import AuthorizationDeclined, PollSlower, Prov
 from provisioning.service import Provisioning
 from provisioning.service.signing import TAKEN_OVER
 from provisioning.signin import Account, DeviceGrant, Stage
-from tests.fakes import FakeClock, FakeProvider, MemoryStore
+from storage.memory_store import MemoryStore
+from tests.fakes import FakeClock, FakeProvider
 from tests.provisioning.remote import ACCOUNT, called_in
 from tests.provisioning.world import DANA, KEYS, POLICY, A, B, World
 

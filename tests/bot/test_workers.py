@@ -13,7 +13,8 @@ from provisioning.bookkeeping import Lease
 from provisioning.errors import Conflict, Unavailable
 from provisioning.service import Provisioning
 from provisioning.service.housekeeping import SWEEP
-from tests.fakes import FakeClock, MemoryStore
+from storage.memory_store import MemoryStore
+from tests.fakes import FakeClock
 from tests.provisioning.world import KEYS, POLICY
 
 

@@ -8,7 +8,8 @@ import pytest
 from provisioning.ports import Store
 from provisioning.service import Provisioning
 from storage import open_store
-from tests.fakes import FakeClock, MemoryStore
+from storage.memory_store import MemoryStore
+from tests.fakes import FakeClock
 from tests.provisioning.world import KEYS, POLICY, World
 from tests.storage import postgres
 

@@ -12,7 +12,8 @@ from provisioning.ports import Store
 from provisioning.service import Provisioning
 from provisioning.service.lookup import EVERYTHING
 from provisioning.uploads import BadRow, RowFault, SheetRow, Upload
-from tests.fakes import FakeClock, MemoryStore
+from storage.memory_store import MemoryStore
+from tests.fakes import FakeClock
 from tests.provisioning.world import DANA, KEYS, POLICY, World
 
 HEADER = ("MAC id", "Location")

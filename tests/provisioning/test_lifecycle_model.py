@@ -11,7 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from provisioning.errors import CodeExpired, CodeRefused, ProvisioningError, ResetRequired, TokenRefused
 from provisioning.model import Device
 from provisioning.service import Provisioning
-from tests.fakes import FakeClock, MemoryStore
+from storage.memory_store import MemoryStore
+from tests.fakes import FakeClock
 from tests.provisioning.world import KEYS, POLICY, SAM, A, B, World
 
 T = TypeVar("T")

@@ -5,7 +5,6 @@ import pytest
 from storage import open_store
 from storage.memory_store import MemoryStore
 from tests.fakes import FakeClock
-from tests.fakes import MemoryStore as FakeStore
 from tests.storage import postgres
 
 
@@ -35,11 +34,9 @@ async def postgres_store():
     await store.close()
 
 
-@pytest.fixture(params=["memory", "dictionaries", "file", "postgres"])
+@pytest.fixture(params=["memory", "file", "postgres"])
 async def store(request, folder):
     if request.param == "memory":
-        opened = FakeStore()
-    elif request.param == "dictionaries":
         opened = MemoryStore()
     elif request.param == "file":
         opened = await open_store(f"tinydb:{folder}", clock=FakeClock())

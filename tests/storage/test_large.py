@@ -13,7 +13,7 @@ import pytest
 
 from provisioning.model import Change, Device, State
 from storage.kinds import KINDS
-from tests.fakes import MemoryStore
+from storage.memory_store import MemoryStore
 from tests.storage.samples import NOW, device
 
 ROWS = int(os.environ.get("TEST_ROWS", "10000"))

@@ -27,7 +27,8 @@ from provisioning.model import State
 from provisioning.service import Provisioning
 from provisioning.service.activation import DeviceStatus, ProvisionCall, Provisioned
 from provisioning.service.commanding import CommandUnknown
-from tests.fakes import FakeClock, MemoryStore
+from storage.memory_store import MemoryStore
+from tests.fakes import FakeClock
 from tests.provisioning.world import KEYS, POLICY, World, wrong
 
 MAC, CODE = "805EC0112233", "4829 1376 0257"

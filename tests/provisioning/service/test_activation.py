@@ -259,7 +259,8 @@ async def _spend_the_fleets_budget(world: World) -> None:
 
 async def test_when_the_whole_fleets_budget_is_spent_trusted_and_known_networks_go_on() -> None:
     """Over memory alone: the arithmetic is the same, and 600 durable units are not needed to see it."""
-    from tests.fakes import FakeClock, MemoryStore
+    from storage.memory_store import MemoryStore
+    from tests.fakes import FakeClock
 
     clock = FakeClock()
     policy = Policy("Contoso", TENANT, frozenset({DANA}), trusted_networks=(ip_network("192.168.0.0/16"),))

@@ -13,7 +13,7 @@ from provisioning.messages import MessageKind, Post
 from provisioning.model import Change, Device
 from provisioning.service import nearmiss
 from provisioning.service.lookup import Target
-from tests.fakes import MemoryStore
+from storage.memory_store import MemoryStore
 from tests.provisioning.world import DANA, KIM, SAM, A, B, World, chat_of
 
 STRANGER = "805EC0FFFF01"

@@ -14,7 +14,7 @@ from provisioning.service import Provisioning
 from provisioning.service.exporting import Take
 from provisioning.service.issuing import IssueOrder
 from provisioning.service.lookup import Target
-from tests.fakes import MemoryStore
+from storage.memory_store import MemoryStore
 from tests.provisioning.world import DANA, LEE, SAM, A, World, channel, member
 
 
