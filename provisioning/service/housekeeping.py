@@ -27,6 +27,7 @@ from provisioning.service.offline import SHEET
 from provisioning.service.people import SERVICE
 from provisioning.service.presence import Presence
 from provisioning.service.radar import Radar
+from provisioning.service.refreshing import Refreshing
 from provisioning.uploads import Upload, UploadPart, UploadState
 
 R = TypeVar("R", bound=Record)
@@ -57,7 +58,7 @@ BELIEVED = timedelta(days=2)  # how far a clock may have gone on since a moment 
 VERIFY_LEASE = timedelta(hours=20)  # whoever verified spares the others that day
 
 
-class Housekeeping(Radar, Mornings, Digests, Presence, Activation):
+class Housekeeping(Radar, Mornings, Digests, Refreshing, Presence, Activation):
     _cared_at: datetime | None = None  # when this instance last had nothing left to seal or to drop
     _looked_through_at: datetime | None = None  # when batches were last looked through
     _more = False  # there was too much for one sweep
@@ -111,6 +112,7 @@ class Housekeeping(Radar, Mornings, Digests, Presence, Activation):
         await self.greet()
         await self.tell_digests()
         await self.watch_contact()
+        await self.refresh_cards()
         await self._forget_hashes()
         await self._prune()
         await self._forget_uploads()

@@ -143,6 +143,7 @@ ITSELF = {
     "tell_digests",
     "watch_codes",
     "watch_contact",
+    "refresh_cards",
     "write_seen",
 }  # unasked
 ORDERS = {"running_jobs", "carry_out"}  # in the name of whoever began it, whose rights are asked about anew
