@@ -201,8 +201,9 @@ class Telling:
 EVERYTHING_TOLD = Telling()
 
 
-def topics_of(hearer: Hearer) -> tuple[Topic, ...]:
-    return tuple(topic for topic in Topic if hearer in HEARD_BY[topic])
+def topics_of(*hearers: Hearer) -> tuple[Topic, ...]:
+    """What there are messages about for somebody who is all of these."""
+    return tuple(topic for topic in Topic if not HEARD_BY[topic].isdisjoint(hearers))
 
 
 def due_day(at: time, now: datetime, zone: tzinfo, workdays: Collection[int]) -> date | None:

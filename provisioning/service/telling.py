@@ -60,6 +60,7 @@ class Heard:
     telling: Telling
     hearer: Hearer
     hours: Hours
+    topics: tuple[Topic, ...]  # there are messages about for this reader; the digest has an hour instead
     digest_due: datetime | None = None  # when the next one comes; None: never
 
     @property
@@ -68,11 +69,6 @@ class Heard:
 
     def mute_of(self, topic: Topic | None, now: datetime) -> Mute | None:
         return self.telling.mute_of(topic, now)
-
-    @property
-    def topics(self) -> tuple[Topic, ...]:
-        """Those there are messages about for this reader; the digest has an hour instead."""
-        return tuple(topic for topic in topics_of(self.hearer) if topic is not Topic.DIGEST)
 
 
 Listener = Person | Rollout
@@ -162,10 +158,10 @@ class Tellings(Lookup):
     ) -> Heard:
         async def change() -> tuple[Change, Listener]:
             now, listener = self.now(), await self._listener(actor, channel)
-            hearer = self.hearer_of(listener)
+            known = self._topics_of(listener)
             for topic in topics:
-                if topic not in topics_of(hearer):
-                    raise InvalidChoice(text=topic, choices=", ".join(topics_of(hearer)))
+                if topic not in known:
+                    raise InvalidChoice(text=topic, choices=", ".join(known))
             telling, fact = decide(listener.telling, now)
             if telling == listener.telling:
                 return Change(), listener
@@ -199,6 +195,13 @@ class Tellings(Lookup):
             return Hearer.CHANNEL
         return Hearer.ADMIN if Role.ADMIN in self.roles_of(listener) else Hearer.TECHNICIAN
 
+    def _topics_of(self, listener: Listener) -> tuple[Topic, ...]:
+        """An admin who is a technician too hears what both do."""
+        if isinstance(listener, Rollout):
+            return topics_of(Hearer.CHANNEL)
+        works = Role.TECHNICIAN in self.roles_of(listener)
+        return topics_of(self.hearer_of(listener), *((Hearer.TECHNICIAN,) if works else ()))
+
     async def _zone_of(self, listener: Listener) -> tzinfo:
         if isinstance(listener, Person):
             return self.speech_of(listener).timezone
@@ -210,7 +213,8 @@ class Tellings(Lookup):
         at, zone = listener.telling.digest_at(hearer, hours), await self._zone_of(listener)
         told_on = listener.digested_on or self.now().astimezone(zone).date().isoformat()
         due = next_digest(at, told_on, self.now(), zone, hours.workdays) if at else None
-        return Heard(listener.key, listener.telling, hearer, hours, due)
+        topics = tuple(topic for topic in self._topics_of(listener) if topic is not Topic.DIGEST)
+        return Heard(listener.key, listener.telling, hearer, hours, topics, due)
 
 
 def _with_digest(telling: Telling, digest: DigestHour | None, now: datetime) -> Telling:

@@ -12,7 +12,7 @@ from provisioning.model import Device
 from provisioning.onsite import Problem
 from provisioning.service.digests import Digest, Standing, Stuck
 from provisioning.service.telling import Heard, InvalidQuietHours
-from provisioning.telling import DigestHour, Hearer, QuietHours, Telling, Topic
+from provisioning.telling import DigestHour, Hearer, QuietHours, Telling, Topic, topics_of
 from tests.cards.sheet_cards import NOW
 
 SOON = NOW + timedelta(hours=2)
@@ -20,7 +20,8 @@ SOON = NOW + timedelta(hours=2)
 
 def telling_cards(device: Device, name: str) -> dict[str, View]:
     """Named views."""
-    heard = {hearer: Heard("reader", Telling(), hearer, Hours(), SOON) for hearer in Hearer}
+    topics = {hearer: tuple(t for t in topics_of(hearer) if t is not Topic.DIGEST) for hearer in Hearer}
+    heard = {hearer: Heard("reader", Telling(), hearer, Hours(), topics[hearer], SOON) for hearer in Hearer}
     admin = heard[Hearer.ADMIN]
     some = replace(admin, telling=Telling().muted(Topic.DEVICES, SOON, NOW).muted(Topic.CODES, None, NOW))
     whole = replace(admin, telling=Telling().muted(None, SOON, NOW))

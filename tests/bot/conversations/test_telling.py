@@ -300,3 +300,13 @@ async def test_a_channels_digest_is_a_short_text_in_its_thread_without_macs(
     await house.passes(minutes=1)
     assert sum("called in," in post.text for post in channel.replies) == 1
     assert (await channel.says("digest", by=sam)).text.startswith("Oslo: 1 device called in")
+
+
+async def test_an_admin_who_is_a_technician_too_chooses_among_what_both_hear(
+    house: House, dana: Someone, day: None
+) -> None:
+    assert "work" in (await dana.says("mute work")).text  # "work" is not one of …
+    await dana.says(f"grant {dana.object_id} technician")
+    assert (await dana.says("mute work")).title == "Muted: work, until you unmute"
+    form = await dana.says("notifications")
+    assert "work" in [choice["value"] for choice in form.inputs["hear"]["choices"]]
