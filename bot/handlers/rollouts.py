@@ -112,6 +112,8 @@ async def milestone(turn: Turn, subject: str, percent: int = 0) -> Reply | None:
         found = await turn.provisioning.rollout_in(subject)
     except NotConnected:
         return None
+    if found.finished or percent not in found.reached:  # the channel follows another one by now, or it is over
+        return None
     return Reply(text=cards.milestone_note(found, percent))
 
 

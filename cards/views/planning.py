@@ -7,7 +7,7 @@ from datetime import datetime
 
 from cards.view import Button, ChoiceInput, FormCard, Input, Notice, Style, TextInput
 from cards.views.common import names_to_choose
-from cards.views.rollouts import plan_lines, site_words
+from cards.views.rollouts import plan_lines, scope_word, site_words
 from cards.words import escape, local_text
 from provisioning.errors import BadInput
 from provisioning.model import Person
@@ -27,11 +27,12 @@ def plan_form(
 ) -> FormCard:
     """`people`: who may lead, and who may work; `values`: what was typed, where the form comes back."""
     rollout = followed.rollout
+    where = {"channel": rollout.key, "scope": scope_word(rollout)}
     return FormCard(
         title=_("Plan of {site}", site=site_words(rollout.scope)),
         inputs=(*_people(rollout, *people, values), *_codes(rollout, values, fault), *_times(rollout, values, fault)),
         buttons=(
-            Button("plan_save", _("Save"), {"channel": rollout.key}, style=Style.POSITIVE),
+            Button("plan_save", _("Save"), where, style=Style.POSITIVE),
             Button("dismiss", _("Cancel"), inputs=False),
         ),
         small=(_("Or type: plan lead Sam, plan technicians Sam and Kim, plan codes 48h, plan until 2026-12-03 17:00"),),

@@ -29,7 +29,7 @@ WHYS = {
 TURNS = {
     PAUSED: N_("{site} is paused, says {name}. No code starts there and nobody is reminded until it goes on."),
     RESUMED: N_("{site} goes on, says {name}."),
-    FINISHED: N_("{site} is finished, says {name}. The card above stays as it is."),
+    FINISHED: N_("{site} is finished, says {name}. Its card stays as it is."),
 }
 LATE = timedelta(minutes=15)  # behind the planned end: below that it is on time
 MOST_NAMES = 4
@@ -37,6 +37,11 @@ MOST_NAMES = 4
 
 def site_words(scope: str) -> str:
     return escape(scope) if scope else _("All sites")
+
+
+def scope_word(rollout: Rollout) -> str:
+    """What it follows, on its buttons: a card that is older than the channel's present rollout decides nothing."""
+    return rollout.scope or "all"
 
 
 def rollout_card(followed: Followed, now: datetime, *, admin: bool, readers: tuple[str, ...] = ()) -> RolloutCard:
@@ -70,7 +75,8 @@ def _title(rollout: Rollout) -> str:
 
 
 def _buttons(rollout: Rollout, *, admin: bool, done: bool) -> tuple[Button, ...]:
-    details, where = Button("rollout_details", _("Details"), {"site": rollout.scope}), {"channel": rollout.key}
+    details = Button("rollout_details", _("Details"), {"site": rollout.scope})
+    where = {"channel": rollout.key, "scope": scope_word(rollout)}
     if not admin:
         return (details,)
     if rollout.paused or rollout.finished:
@@ -118,6 +124,11 @@ def _standing(followed: Followed, now: datetime) -> tuple[str, ...]:
     return (counts, *turned, *speed, *plan_lines(followed, now))
 
 
+def _rests(rollout: Rollout) -> bool:
+    """Nothing is forecast of it."""
+    return rollout.paused or rollout.finished
+
+
 def pace_lines(progress: Progress, now: datetime) -> tuple[str, ...]:
     """How fast it goes, and when it is done if it goes on like that; nothing where too little happened to tell."""
     pace = progress.pace
@@ -146,12 +157,12 @@ def plan_lines(followed: Followed, now: datetime) -> tuple[str, ...]:
     if rollout.planned_start and now < rollout.planned_start:
         lines.append(_("Starts {time}", time=clock(rollout.planned_start, now)))
     if rollout.planned_end and not rollout.finished:
-        lines.append(_end_words(rollout.planned_end, followed.progress, now))
+        lines.append(_end_words(rollout.planned_end, followed.progress, now, paused=rollout.paused))
     return (" · ".join(lines),) if lines else ()
 
 
-def _end_words(end: datetime, progress: Progress, now: datetime) -> str:
-    said, done = _("Planned until {time}", time=clock(end, now)), progress.pace.done_at
+def _end_words(end: datetime, progress: Progress, now: datetime, *, paused: bool) -> str:
+    said, done = _("Planned until {time}", time=clock(end, now)), None if paused else progress.pace.done_at
     if progress.left and (now > end or (done and done - end > LATE)):
         return _("{said}: late", said=said)
     return _("{said}: on time", said=said) if done or not progress.left else said
@@ -210,7 +221,7 @@ def sentences(progress: Progress, now: datetime, followed: Followed | None = Non
         ngettext("{n} device confirmed on site.", "{n} devices confirmed on site.", progress.installed),
         *_mounted_only(progress),
         ngettext("{n} device has a problem.", "{n} devices have a problem.", progress.problems),
-        *pace_lines(progress, now),
+        *(() if followed and _rests(followed.rollout) else pace_lines(progress, now)),
         *_stuck_sentences(progress, now),
         *((_("Codes start on site."),) if followed and followed.rollout.on_site else ()),
         *(plan_lines(followed, now) if followed else ()),
@@ -249,7 +260,7 @@ def rollouts_card(rollouts: Sequence[Followed], everything: Progress, now: datet
 def _rollout_line(followed: Followed, now: datetime) -> str:
     progress = followed.progress
     said = _("**{title}**: {counts}.", title=_title(followed.rollout), counts=headline(progress))
-    return " ".join((said, *(() if followed.rollout.finished else pace_lines(progress, now))))
+    return " ".join((said, *(() if _rests(followed.rollout) else pace_lines(progress, now))))
 
 
 def _mounted_only(progress: Progress) -> tuple[str, ...]:

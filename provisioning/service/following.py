@@ -57,8 +57,9 @@ def target_of(rollout: Rollout) -> Target:
 class Following(Lookup):
     async def planned_for(self, target: Target) -> tuple[str, ...]:
         """Who works there, as the rollout of exactly this site or tag says; nobody where none does."""
-        meant = (target.site, target.tag)
-        named = [r.technicians for r in (await self.underway()).rollouts if (r.site, r.tag) == meant and r.technicians]
+        meant = target.scope.casefold()
+        rollouts = (await self.underway()).rollouts
+        named = [r.technicians for r in rollouts if r.scope.casefold() == meant and r.technicians]
         return named[0] if named and target.device is None else ()
 
     async def to_channels(

@@ -73,6 +73,10 @@ def strip_fillers(text: str) -> str:
     return _readings(text)[-1]
 
 
+def means_everything(text: str) -> bool:
+    return strip_fillers(text).casefold() in _ALL
+
+
 def _readings(text: str) -> list[str]:
     """The words as typed, then with one leading filler less each: "device the Hague", "the Hague", "Hague"."""
     readings = [text.strip()]
@@ -170,7 +174,7 @@ class Lookup(UseCases):
 
     async def target(self, actor: Actor, text: str) -> Target:
         """A site, a tag, a device, or everything. Errors: those of `device`, `NothingMatches`."""
-        if strip_fillers(text).casefold() in _ALL:
+        if means_everything(text):
             return Target()
         with suppress(NothingMatches):
             found = await self.scope(text)

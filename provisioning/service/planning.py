@@ -24,12 +24,13 @@ from provisioning.model import Actor, Change, Device, Person, stored
 from provisioning.notifications import tell
 from provisioning.rollouts import Rollout
 from provisioning.service.following import target_of
+from provisioning.service.lookup import means_everything, strip_fillers
 from provisioning.service.people import People
 from provisioning.service.rollouts import Rollouts
-from provisioning.texts import N_
+from provisioning.texts import N_, _
 
 REMINDED_APART = timedelta(minutes=30)
-MOST_TECHNICIANS = 20  # named by a rollout
+MOST_NAMED = 10  # rollouts of a question
 PAUSED, RESUMED, FINISHED = "paused", "resumed", "finished"
 
 
@@ -42,6 +43,27 @@ class Backwards(BadInput):
 class NoRollout(NotFound):
     code = "no_rollout"
     message = N_("No channel follows {site}. Say connect {site} in one.")
+
+
+class NothingFollowed(NotFound):
+    code = "nothing_followed"
+    message = N_("No channel follows anything yet. Say connect and a site in one.")
+
+
+class WhichRollout(BadInput):
+    code = "which_rollout"
+    field = "site"
+    message = N_("There are several: {sites}. Say which of them as well.")
+
+
+class RolloutOver(Refused):
+    code = "rollout_over"
+    message = N_("{site} is finished. Say resume first.")
+
+
+class NobodyRemindedNow(Refused):
+    code = "rollout_rests"
+    message = N_("{site} is paused, so nobody is reminded. Say resume first.")
 
 
 class RemindedLately(Refused):
@@ -73,23 +95,34 @@ class Reminded:
 
 class Planning(Rollouts, People):
     async def rollouts_meant(self, channel: Conversation, text: str) -> Sequence[Rollout]:
-        """In a channel its own; else those of a site or tag, and without a name the only one there is.
+        """In a channel its own; else those of a site or tag, and without a name the only ones there are.
 
-        Errors: `NotConnected`, `NoRollout`, `NothingMatches`.
+        Finished ones only where no other is meant. Errors: `NotConnected`, `NothingFollowed`, `WhichRollout`,
+        `NoRollout`, `NothingMatches`.
         """
         if not channel.personal and not text.strip():
             return [await self.rollout_in(channel.id)]
         every = await self.followers()
-        if not text.strip():
-            going = [rollout for rollout in every if not rollout.finished]
-            if len(going) == 1:
-                return going
-            raise NoRollout(site=N_("it"))
-        meant = await self.scope(text)
-        found = [rollout for rollout in every if (rollout.site, rollout.tag) == (meant.site, meant.tag)]
+        if text.strip():
+            scope = await self._scope_among(every, text)
+            every = [rollout for rollout in every if rollout.scope.casefold() == scope.casefold()]
+            if not every:
+                raise NoRollout(site=scope or _("all sites"))
+        found = [rollout for rollout in every if not rollout.finished] or every
+        scopes = {rollout.scope.casefold(): rollout.scope for rollout in found}
         if not found:
-            raise NoRollout(site=meant.scope)
+            raise NothingFollowed
+        if len(scopes) > 1:
+            raise WhichRollout(sites=", ".join(scope or _("all") for scope in list(scopes.values())[:MOST_NAMED]))
         return found
+
+    async def _scope_among(self, rollouts: Sequence[Rollout], text: str) -> str:
+        """The scope that is meant: one that is followed, though no device of it may be left, else what devices say."""
+        if means_everything(text):
+            return ""
+        word = strip_fillers(text).casefold()
+        followed = [rollout.scope for rollout in rollouts if rollout.scope.casefold() == word]
+        return followed[0] if followed else (await self.scope(text)).scope
 
     async def plan(self, actor: Actor, channel_id: str, **plan: Unpack[Plan]) -> Rollout:
         """Errors: `NotConnected`, `Backwards`, `PersonNotFound`, `NotATechnician`."""
@@ -140,11 +173,13 @@ class Planning(Rollouts, People):
     async def pause(self, actor: Actor, rollout: Rollout, *, heard: bool = False) -> Rollout:
         """Technicians are not pushed and start no codes there until it goes on; devices are served as ever.
 
-        `heard`: the channel reads the answer anyway.
+        `heard`: the channel reads the answer anyway. Errors: `RolloutOver`.
         """
 
         def decide(fresh: Rollout) -> tuple[Rollout, Event] | None:
-            if fresh.paused or fresh.finished:
+            if fresh.finished:
+                raise RolloutOver(site=fresh.scope or _("all sites"))
+            if fresh.paused:
                 return None
             fact = RolloutPaused(at=self.now(), actor=actor.id, subject=fresh.key, site=fresh.scope)
             return replace(fresh, paused_at=self.now()), fact
@@ -211,11 +246,18 @@ class Planning(Rollouts, People):
     # -------------------------------------------------------------- reminding
 
     async def remind_all(self, actor: Actor, rollout: Rollout) -> Reminded:
-        """Everybody who has open devices there is written to. Errors: `RemindedLately`, `NobodyToRemind`."""
+        """Everybody who has open devices there is written to.
+
+        Errors: `RolloutOver`, `NobodyRemindedNow`, `RemindedLately`, `NobodyToRemind`.
+        """
         require(actor, Permission.CONNECT_CHANNELS)
 
         async def decide() -> tuple[Change, Reminded]:
             known, now = await self.rollout_in(rollout.key), self.now()
+            if known.finished:
+                raise RolloutOver(site=known.scope or _("all sites"))
+            if known.paused:
+                raise NobodyRemindedNow(site=known.scope or _("all sites"))
             if known.reminded_at and now - known.reminded_at < REMINDED_APART:
                 raise RemindedLately
             messages = await self._woken(known)

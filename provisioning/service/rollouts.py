@@ -46,7 +46,7 @@ class Rollouts(Progressing):
 
         async def decide() -> tuple[Change, Rollout]:
             known = await self.store.get(Rollout, channel.id)
-            same = known and (known.site, known.tag) == (meant.site, meant.tag)
+            same = known and known.scope.casefold() == meant.scope.casefold()
             if known and same and not (known.lost or known.finished):
                 return Change(), known
             fresh = Rollout(

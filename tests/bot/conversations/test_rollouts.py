@@ -152,8 +152,10 @@ async def test_a_form_with_a_wrong_end_comes_back_filled_in(
     house: House, dana: Someone, channel: Channel, day: None
 ) -> None:
     form = await channel.says("plan", by=dana)
-    back = await dana.presses("Save", chat=channel, on=form, ends="soon")
+    typed = {"lead": dana.object_id, "lifetime": "72h", "policy": "on site", "ends": "soon"}
+    back = await dana.presses("Save", chat=channel, on=form, **typed)
     assert back.title == "Plan of Oslo" and '"soon" is not a time' in str(back.card)
+    assert {name: back.inputs[name]["value"] for name in typed} == typed
 
 
 async def test_a_problem_calls_whoever_leads(
@@ -203,3 +205,80 @@ async def test_whoever_is_no_admin_decides_nothing(
         answer = await sam.presses(button, chat=channel, on=mine)
         assert "Only admins can do that" in (answer.text or answer.toast), button
     assert living(channel).title == "Oslo rollout"
+
+
+async def test_what_is_finished_is_not_paused_and_nobody_is_reminded_of_what_rests(
+    house: House, dana: Someone, sam: Someone, channel: Channel, day: None
+) -> None:
+    await channel.says("pause", by=dana)
+    heard = len(sam.posts)
+    assert (await channel.says("remind", by=dana)).text == "Oslo is paused, so nobody is reminded. Say resume first."
+    await channel.says("finish", by=dana)
+    for words in ("pause", "remind"):
+        assert (await channel.says(words, by=dana)).text == "Oslo is finished. Say resume first.", words
+    assert len(sam.posts) == heard
+
+
+async def test_a_button_of_a_card_of_another_rollout_decides_nothing(
+    house: House, dana: Someone, channel: Channel, day: None
+) -> None:
+    mine = (await dana.opens(living(channel))).copy()
+    form = (await channel.says("plan", by=dana)).copy()
+    await dana.says("add 80-5E-C0-11-44-01 Bergen/1/1")
+    await channel.says("connect bergen", by=dana)
+    for button, card in (("Pause", mine), ("Plan", mine), ("Save", form)):
+        answer = await dana.presses(button, chat=channel, on=card)
+        assert "out of date" in answer.toast, button
+    assert (await channel.says("rollout", by=dana)).text.startswith("Bergen rollout.\n\n0 of 1")
+
+
+async def test_a_plan_can_be_changed_by_form_after_it_has_begun(
+    house: House, dana: Someone, channel: Channel, day: None
+) -> None:
+    await channel.says("plan from 2026-03-03 08:00", by=dana)
+    await house.passes(hours=49)
+    saved = await dana.presses("Save", chat=channel, on=await channel.says("plan", by=dana), lifetime="72h")
+    assert "Codes live 72 hours." in saved.all
+
+
+async def test_from_the_chat_it_is_said_which_one(house: House, dana: Someone, channel: Channel, day: None) -> None:
+    await dana.says("add 80-5E-C0-11-44-01 Bergen/1/1")
+    second, third = house.channel("second"), house.channel("third")
+    await second.says("connect bergen", by=dana)
+    await third.says("connect", by=dana)
+    said = (await dana.says("pause")).text
+    assert said == "There are several: Oslo, Bergen, all. Say which of them as well."
+    assert (await dana.says("pause all")).text.startswith("All sites is paused, says Dana.")
+    await channel.says("finish", by=dana)
+    await second.says("finish", by=dana)
+    assert (await dana.says("resume")).text == "All sites goes on, says Dana."
+
+
+async def test_a_forecast_is_not_left_standing_when_nobody_calls_any_more(
+    house: House, dana: Someone, sam: Someone, channel: Channel, day: None
+) -> None:
+    for mac in MACS[:4]:
+        await call_in(house, sam, mac)
+        await house.passes(minutes=10)
+    assert "About 5 an hour" in living(channel).all
+    for _quarter in range(12):
+        await house.passes(minutes=15)
+    assert "an hour" not in living(channel).all and "No forecast yet" in living(channel).all
+    edits = living(channel).edits
+    for _quarter in range(4):
+        await house.passes(minutes=15)
+    assert living(channel).edits == edits  # nor is a card edited that says the same
+
+
+async def test_nothing_is_forecast_of_what_rests(
+    house: House, dana: Someone, sam: Someone, channel: Channel, day: None
+) -> None:
+    await channel.says("plan until 2026-03-04 17:00", by=dana)
+    for mac in MACS[:4]:
+        await call_in(house, sam, mac)
+        await house.passes(minutes=10)
+    assert "on time" in living(channel).all
+    await channel.says("pause", by=dana)
+    await house.passes(seconds=30)
+    for said in (living(channel).all, (await channel.says("rollout", by=sam)).text, (await dana.says("rollout")).all):
+        assert "paused" in said and "done about" not in said and "on time" not in said

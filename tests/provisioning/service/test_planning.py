@@ -11,7 +11,14 @@ from provisioning.model import Device
 from provisioning.rollouts import Rollout
 from provisioning.service.following import Resting
 from provisioning.service.handover import NotATechnician
-from provisioning.service.planning import Backwards, NobodyToRemind, NoRollout, RemindedLately
+from provisioning.service.planning import (
+    Backwards,
+    NobodyToRemind,
+    NoRollout,
+    NothingFollowed,
+    RemindedLately,
+    WhichRollout,
+)
 from provisioning.service.progress import Why
 from tests.provisioning.world import DANA, KIM, SAM, World, channel
 
@@ -165,13 +172,21 @@ async def test_which_rollout_is_meant(oslo: World) -> None:
     assert [r.key for r in await oslo.core.rollouts_meant(channel(), "")] == ["channel-oslo"]
     await oslo.core.connect(await oslo.dana(), channel("second"), "oslo")
     assert [r.key for r in await oslo.core.rollouts_meant(chat, "oslo")] == ["channel-oslo", "channel-second"]
-    with pytest.raises(NoRollout):
-        await oslo.core.rollouts_meant(chat, "")
+    assert len(await oslo.core.rollouts_meant(chat, "")) == 2  # of one site, so nothing is to be asked
     await oslo.add(("805EC0110078", "Bergen/1"))
     with pytest.raises(NoRollout):
         await oslo.core.rollouts_meant(chat, "bergen")
+    await oslo.core.connect(await oslo.dana(), channel("all"), "")
+    assert [r.key for r in await oslo.core.rollouts_meant(chat, "all")] == ["channel-all"]
+    with pytest.raises(WhichRollout):
+        await oslo.core.rollouts_meant(chat, "")
     with pytest.raises(NotConnected):
         await oslo.core.rollouts_meant(channel("elsewhere"), "")
+
+
+async def test_where_nothing_is_followed_it_is_said(world: World) -> None:
+    with pytest.raises(NothingFollowed):
+        await world.core.rollouts_meant((await world.person(SAM)).chat or channel(), "")
 
 
 # ── reminding ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -261,3 +276,31 @@ async def test_five_codes_end_in_silence_and_six_are_told(oslo: World) -> None:
     told = await kinds(oslo)
     assert (MessageKind.CODES_DYING, "channel-oslo") in told
     assert await oslo.store.count(Device, removed=False) == 8
+
+
+# ── which one ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_site_is_the_same_in_any_case_and_without_devices(oslo: World) -> None:
+    chat = (await oslo.person(SAM)).chat
+    assert chat
+    planned = await oslo.core.plan(await oslo.dana(), "channel-oslo", lifetime_hours=72, technicians=(SAM,))
+    await oslo.add(("005EC0110000", "OSLO/0/1"))
+    dana = await oslo.dana()
+    assert (await oslo.core.target(dana, "oslo")).site == "OSLO"
+    assert [r.key for r in await oslo.core.rollouts_meant(chat, "oslo")] == ["channel-oslo"]
+    assert await oslo.core.planned_for(await oslo.core.target(dana, "oslo")) == (SAM,)
+    again = await oslo.core.connect(dana, channel(), "oslo")
+    assert again.lifetime_hours == planned.lifetime_hours  # what was planned stands
+    for mac in (*MACS, "005EC0110000"):
+        await oslo.core.move(await oslo.dana(), mac, f"Bergen/1/{mac[-2:]}")
+    assert [r.key for r in await oslo.core.rollouts_meant(chat, "Oslo")] == ["channel-oslo"]
+
+
+async def test_of_two_rollouts_of_a_site_the_one_that_goes_on_is_meant(oslo: World) -> None:
+    chat = (await oslo.person(SAM)).chat
+    assert chat
+    await oslo.core.finish(await oslo.dana(), await rollout(oslo))
+    assert [r.key for r in await oslo.core.rollouts_meant(chat, "oslo")] == ["channel-oslo"]
+    await oslo.core.connect(await oslo.dana(), channel("second"), "oslo")
+    assert [r.key for r in await oslo.core.rollouts_meant(chat, "oslo")] == ["channel-second"]
