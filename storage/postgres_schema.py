@@ -62,8 +62,10 @@ async def migrate(connection: AsyncConnection[Any], where: str) -> None:
     Raises `Unavailable` where the schema is newer than this program.
     """
     async with connection.transaction():
-        await connection.execute(queries()["wait_for_migrations"])
         await connection.execute("SET LOCAL statement_timeout = 0")
+        await connection.execute("SET LOCAL lock_timeout = 0")  # another instance that migrates is waited for
+        await connection.execute(queries()["wait_for_migrations"])
+        await connection.execute("SET LOCAL lock_timeout = '1s'")
         applied = await applied_migration(connection)
         newest = max(migrations())
         if applied > newest:

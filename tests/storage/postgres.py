@@ -47,6 +47,7 @@ def schema() -> Iterator[str]:
         try:
             yield f"{SERVER}{'&' if '?' in SERVER else '?'}options=-csearch_path%3D{name}"
         finally:
+            connection.execute("SET lock_timeout = '30s'")  # of what a test left open
             connection.execute(f"DROP SCHEMA {name} CASCADE")
 
 

@@ -191,17 +191,19 @@ async def test_a_server_that_hangs_is_given_up(url):
 async def test_connections_that_died_while_they_lay_idle_refuse_no_reader(url):
     name = re.search("test_[0-9a-f]+", url)[0]  # other tests have connections to the same server
     here = await opened(f"{url}&application_name={name}")
-    await asyncio.gather(*(here.count(Device, installed=True) for _ in range(20)))
-    async with postgres.client(url) as connection:
-        for _ in range(2):
-            await connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s"
-                " AND query NOT LIKE 'LISTEN%%'",
-                (name,),
-            )
-            for n in range(12):
-                assert await here.get(Device, device(n).mac) is None
-    await here.close()
+    try:
+        await asyncio.gather(*(here.count(Device, installed=True) for _ in range(20)))
+        async with postgres.client(url) as connection:
+            for _ in range(2):
+                await connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s"
+                    " AND query NOT LIKE 'LISTEN%%'",
+                    (name,),
+                )
+                for n in range(12):
+                    assert await here.get(Device, device(n).mac) is None
+    finally:
+        await here.close()
 
 
 # ------------------------------------------------------------------ the outbox of many
