@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -99,14 +100,11 @@ def build_provider(settings: Settings, clock: Clock, port: int) -> OpenIdProvide
     )
 
 
-def build_pacing(settings: Settings, clock: Clock) -> Pacing:
-    """Teams' limits; the clients that local mode talks to have none."""
+def build_pacing(settings: Settings) -> Pacing:
+    """Teams' limits; the clients that local mode talks to have none. A clock that is set back changes nothing there."""
     from provisioning.pacing import Pacing, unlimited
 
-    def seconds() -> float:
-        return clock.now().timestamp()
-
-    return unlimited(seconds) if settings.local else Pacing(seconds)
+    return unlimited(time.monotonic) if settings.local else Pacing(time.monotonic)
 
 
 def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Application:
@@ -129,7 +127,7 @@ def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Ap
 
     credentials = Credentials(settings.client_id, settings.client_secret.get_secret_value(), settings.tenant_id)
     adapter = Adapter(None if settings.local else credentials, allowed_service_hosts=settings.allowed_service_hosts)
-    pacing = build_pacing(settings, provisioning.clock)
+    pacing = build_pacing(settings)
     measures, teams, routes = Measures(provisioning), TeamsMessenger(adapter.connectors, pacing), all_routes()
     messenger = measures.in_turn(teams)
     files = _files(settings, adapter)

@@ -66,11 +66,13 @@ class Queue:
     # ------------------------------------------------------------------ not now
 
     def put_back(self, now: datetime) -> Iterator[tuple[OutboxMessage, datetime]]:
-        """Takes out what would wait too long here, each with the moment when it is due again."""
+        """Takes out what would wait too long here, each with the moment when it is due again; and what has lapsed."""
         for place, messages in list(self._waiting.items()):
             free = now + timedelta(seconds=self._pacing.wait(place))
             kept, further = deque[OutboxMessage](), HELD_THERE
             for message in messages:
+                if lapsed(message, now):
+                    continue
                 stale = message.leased_until is not None and message.leased_until - SPARE <= now
                 if free > now + HELD or stale:
                     yield message, free
@@ -84,3 +86,17 @@ class Queue:
                 self._waiting[place] = kept
             else:
                 del self._waiting[place]
+
+    def empty(self, now: datetime) -> Iterator[tuple[OutboxMessage, datetime]]:
+        """Takes out everything: whoever else delivers may have it at once."""
+        held = [message for messages in self._waiting.values() for message in messages]
+        self._waiting.clear()
+        self._count = 0
+        return ((message, message.due_at) for message in held if not lapsed(message, now))
+
+
+def lapsed(message: OutboxMessage, now: datetime) -> bool:
+    """The lease ran out while it waited here (the process was stopped for a while, the clock went on): it may be
+    somebody else's by now, and comes by a new claim if it is not.
+    """
+    return message.leased_until is not None and message.leased_until <= now

@@ -14,7 +14,7 @@ import structlog
 
 from bot.drawing import Drawings
 from bot.posting import message_of, post_of
-from bot.queueing import Queue
+from bot.queueing import Queue, lapsed
 from bot.routing import Route, Router
 from bot.turn import Reply, Trigger, Turn
 from provisioning.conversations import Conversation
@@ -36,6 +36,7 @@ log = structlog.get_logger(__name__)
 LONGEST_WAIT = 5.0  # seconds; another instance's messages and leases that ran out are found this late at the most
 SHORTEST_WAIT = 0.005  # seconds
 AFTER_FAULT = 1.0  # seconds before the store is asked again
+STOP_SECONDS = 4.0  # for calls that are under way when the service ends
 HELD_SECONDS = 5.0  # so much as goes in this time is claimed beforehand …
 FEW, MOST = 8, 4 * AT_ONCE  # … and never fewer or more
 LOST = {error.code: error for error in (Blocked, ChatGone)}  # what a lost channel answered, and would answer again
@@ -76,7 +77,10 @@ class Relay:
         self._counted_at: datetime | None = None  # when the instances that share the app's limit were last counted
 
     async def run(self) -> None:
-        """Until cancelled; then what is under way is finished, so that nothing is sent twice for a clean stop."""
+        """Until cancelled; then what is under way is finished, so that nothing is sent twice for a clean stop.
+
+        A call that hangs is given up; what was not begun may be had by another instance at once.
+        """
         try:
             async with self._provisioning.store.watch("outbox") as watch:
                 while True:
@@ -88,15 +92,12 @@ class Relay:
                         log.debug("outbox waits for the store", reason=str(error))  # the sweep tells of it, once
                         await asyncio.sleep(AFTER_FAULT)
         finally:
-            await asyncio.gather(*self._under_way, return_exceptions=True)
-            await self._rest()
+            await self._end()
 
     async def claim(self) -> int:
         """Begin whatever may go now, and claim more where little waits here; returns how many were begun."""
         begun = self._begin()
-        most = self._most_held()
-        room, idle = most - len(self._queue), len(self._under_way) < AT_ONCE and self._pacing.app_wait() <= 0
-        if room >= most // 2 or (idle and room > 0):
+        if room := self._room():
             messages = await self._provisioning.claim(room)
             places = await self._provisioning.places(messages) if messages else {}
             for message in messages:
@@ -106,6 +107,13 @@ class Relay:
             await self._provisioning.postpone(list(self._queue.put_back(self._provisioning.now())))
         return begun
 
+    def _room(self) -> int:
+        """How many to claim now; 0 while enough waits here and nothing may begin."""
+        most = self._most_held()
+        room = most - len(self._queue)
+        idle = len(self._under_way) < AT_ONCE and self._pacing.app_wait() <= 0
+        return max(room, 0) if idle or room >= most // 2 else 0
+
     def _most_held(self) -> int:
         """What this instance sends in some seconds: claimed messages are no other's, and their leases run."""
         return int(min(max(self._pacing.rate * HELD_SECONDS, FEW), MOST))
@@ -114,6 +122,9 @@ class Relay:
         begun = 0
         while len(self._under_way) < AT_ONCE and self._pacing.app_wait() <= 0 and (entry := self._queue.begin()):
             place, message = entry
+            if lapsed(message, self._provisioning.now()):
+                self._queue.end(place)
+                continue
             task = asyncio.create_task(self._safely(message))
             self._under_way.add(task)
             task.add_done_callback(partial(self._ended, place))
@@ -123,6 +134,7 @@ class Relay:
     def _ended(self, place: str, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
         self._queue.end(place)
+        self._begin()
 
     async def drain(self) -> None:
         """Deliver all that may go now, and what that gives rise to."""
@@ -130,11 +142,15 @@ class Relay:
             await asyncio.gather(*self._under_way)
 
     async def pause(self) -> float:
-        """Seconds until there may be something to begin; a settled message wakes the relay before that."""
-        waits = [self._longest_wait]
-        if (held := self._queue.wait()) is not None:
-            waits.append(max(held, self._pacing.app_wait()))
-        if not (len(self._queue) and self._more):
+        """Seconds until there may be something to begin; a settled message wakes the relay before that.
+
+        While no more calls may be under way there is not: where one ends, the next is begun.
+        """
+        waits, app, room = [self._longest_wait], self._pacing.app_wait(), self._room()
+        if len(self._under_way) < AT_ONCE:
+            held = self._queue.wait()
+            waits += [max(held, app)] if held is not None else [app] if app > 0 and not room else []
+        if room and not (len(self._queue) and self._more):
             due = await self._provisioning.store.next_due()
             waits += [(due - self._provisioning.now()).total_seconds()] if due else []
         return max(min(waits), SHORTEST_WAIT)
@@ -147,6 +163,18 @@ class Relay:
         if self._counted_at is None or not timedelta() <= now - self._counted_at < COUNT_EVERY:
             self._pacing.among(*await self._provisioning.among_relays())
             self._counted_at = now
+
+    async def _end(self) -> None:
+        held = list(self._queue.empty(self._provisioning.now()))  # from here on nothing is begun
+        with contextlib.suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(AFTER_FAULT):
+                await self._provisioning.postpone(held)
+        if self._under_way:
+            _ended, hanging = await asyncio.wait(self._under_way, timeout=STOP_SECONDS)
+            for task in hanging:
+                task.cancel()
+            await asyncio.gather(*hanging, return_exceptions=True)
+        await self._rest()
 
     async def _rest(self) -> None:
         with contextlib.suppress(StoreError, TimeoutError):

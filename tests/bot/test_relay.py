@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from itertools import pairwise
 
@@ -163,6 +164,83 @@ async def test_a_storm_slows_everybody_for_a_moment(post: Post) -> None:
     await post.passes(5)
     assert len(post.teams.limits.everything) - before <= 10 * 5 + 10
     await post.until_empty(most=60)
+
+
+async def test_while_all_calls_hang_nobody_asks_the_store_again_and_again(post: Post) -> None:
+    people = await post.people(60)
+    relay = post.relay(unlimited=True)
+    post.teams.hung |= {f"chat of {reader}" for reader in people}
+    await post.tells(*[(reader, "stuck") for reader in people])
+    await post.works()
+    assert await relay.pause() == 5.0
+    await post.tells((people[0], "one more"), lane="another")
+    await post.works()
+    assert await relay.pause() == 5.0
+    post.teams.hung.clear()
+    await post.until_empty(most=600)
+
+
+# ------------------------------------------------------------------ what waits here
+
+
+async def test_what_waited_here_until_its_lease_ran_out_is_not_sent_on_that_word(post: Post) -> None:
+    """The process stood still for minutes, and another instance delivered everything meanwhile."""
+    (sam,) = await post.people(1)
+    stopped, other = post.relay(), post.relay()
+    for lane in range(30):
+        await post.tells((sam, f"{lane}"), lane=f"lane {lane}")
+    await stopped.claim()
+    assert len(stopped._queue)
+    post.clock.advance(timedelta(seconds=130))
+    post.relays = [other]
+    await post.until_empty(most=60)
+    post.relays = [stopped]
+    await post.works()
+    assert sorted(post.teams.words(), key=int) == [f"{lane}" for lane in range(30)]
+    assert len(stopped._queue) == 0
+
+
+async def test_a_clock_that_goes_on_by_minutes_loses_and_doubles_nothing(post: Post) -> None:
+    (sam,) = await post.people(1)
+    relay = post.relay()
+    for lane in range(30):
+        await post.tells((sam, f"{lane}"), lane=f"lane {lane}")
+    await post.works()
+    assert len(relay._queue)
+    post.clock.advance(timedelta(seconds=130))
+    await post.until_empty(most=60)
+    assert sorted(post.teams.words(), key=int) == [f"{lane}" for lane in range(30)]
+
+
+async def test_an_end_in_order_leaves_what_was_not_begun_to_others_at_once(post: Post) -> None:
+    (sam,) = await post.people(1)
+    ending, other = post.relay(), post.relay()
+    for lane in range(30):
+        await post.tells((sam, f"{lane}"), lane=f"lane {lane}")
+    await ending.claim()
+    assert len(ending._queue)
+    await ending._end()
+    rows = (await post.store.find(OutboxMessage, status=MessageStatus.WAITING, limit=100)).rows
+    assert rows and not any(row.leased_until for row in rows)
+    post.relays = [other]
+    await post.until_empty(most=30)  # a lease would have held them for a minute
+    assert sorted(post.teams.words(), key=int) == [f"{lane}" for lane in range(30)]
+
+
+async def test_a_chat_that_hangs_does_not_hold_up_the_end(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.relay.STOP_SECONDS", 0.05)
+    (sam,) = await post.people(1)
+    relay = post.relay()
+    post.teams.hung.add(f"chat of {sam}")
+    await post.tells((sam, "stuck"))
+    await post.works()
+    async with asyncio.timeout(2):
+        await relay._end()
+    post.teams.hung.clear()
+    post.clock.advance(timedelta(seconds=61))
+    post.relays = [post.relay()]
+    await post.works()
+    assert post.teams.words() == ["stuck"]
 
 
 # ------------------------------------------------------------------ final
