@@ -331,7 +331,7 @@ def retry_after(value: str | None) -> float | None:
             seconds = float(value)
         else:
             seconds = (email.utils.parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # the last one for a date of many digits
         return None
     return min(max(seconds, 0.0), LONGEST_WAIT)
 

@@ -89,6 +89,7 @@ def _is_fine(text: str, *, local: bool) -> bool:
     try:
         url = urlsplit(text)
         odd = url.fragment or "#" in text or url.username is not None or url.password is not None or url.port == 0
+        (url.hostname or "").encode("idna")  # what no name server can be asked for
     except ValueError:
         return False
     host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname or ""

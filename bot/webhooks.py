@@ -91,6 +91,9 @@ class Hooks:
                     except StoreError as error:
                         log.debug("events wait for the store", reason=str(error))  # the sweep tells of it, once
                         await asyncio.sleep(AFTER_FAULT)
+                    except Exception:  # a fault of ours, that ends here: the other endpoints have none of it
+                        log.exception("events wait for their sender", endpoint=endpoint.name)
+                        await asyncio.sleep(self._longest_wait)
         finally:
             await self._end(endpoint)
 

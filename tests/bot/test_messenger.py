@@ -348,7 +348,19 @@ async def test_without_a_token_nothing_is_sent_and_nothing_given_up(connector: F
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [(None, None), ("", None), ("5", 5), ("0", 0), ("-3", None), ("soon", None), ("999999999", 3600), ("1.5", None)],
+    [
+        *[
+            (None, None),
+            ("", None),
+            ("5", 5),
+            ("0", 0),
+            ("-3", None),
+            ("soon", None),
+            ("999999999", 3600),
+            ("1.5", None),
+        ],
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+    ],
 )
 def test_retry_after(header: str | None, seconds: float | None) -> None:
     assert retry_after(header) == seconds

@@ -53,6 +53,8 @@ def test_what_a_line_says() -> None:
         "https://ops.contoso.com:0/",
         "https://ops.contoso.com:99999/",
         "https://[::1/",
+        "https://ops..contoso.com/",
+        f"https://{'o' * 64}.contoso.com/",
         "ftp://ops.contoso.com/",
         "ops.contoso.com",
         "https://öps.contoso.com/",

@@ -15,7 +15,8 @@ from standardwebhooks import Webhook
 
 from app import build_provisioning
 from bot.webhooks import Hooks
-from provisioning.messages import MessageStatus, OutboxMessage
+from provisioning.messages import MessageKind, MessageStatus, OutboxMessage
+from provisioning.model import Change
 from provisioning.webhooks import lane_of
 from tests.bot.chat import House, open_house, restarted
 from tests.cards.samples import HOSTILE
@@ -176,6 +177,38 @@ async def test_a_pause_it_asks_for_is_kept(house: House, receiver: Receiver) -> 
     assert len(receiver.got) == 1
     await house.passes(minutes=2)
     assert len(receiver.taken) == 1
+
+
+@pytest.mark.parametrize("header", ["Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "9" * 400, "soon", "-1"])
+async def test_a_pause_that_is_none_stops_nothing(house: House, receiver: Receiver, header: str) -> None:
+    receiver.headers = {"Retry-After": header}
+    receiver.answers(503)
+    await house.dana.says(f"add {A} Oslo/2/2.14")
+    await house.passes(hours=1, minutes=10)
+    assert receiver.types == ["provisioning.device.added"]
+
+
+async def test_a_fault_of_ours_at_one_endpoint_is_none_of_the_others(tmp_path: Path, receiver: Receiver) -> None:
+    lines = (f"bad {receiver.url}/bad {whsec()}", f"ops {receiver.url}/ops {whsec()}")
+    async with house_for(tmp_path, *lines) as house:
+        house.by_itself = False
+        house.expected_errors.add("events wait for their sender")
+        now = house.clock.now()
+        broken = OutboxMessage(
+            kind=MessageKind.WEBHOOK,
+            recipient=lane_of("bad"),
+            subject="",
+            lane=lane_of("bad"),
+            created_at=now,
+            due_at=now,
+            status=MessageStatus.OUTGOING,
+        )
+        await house.store.save(Change(puts=(broken,)))
+        async with sending(house):
+            for room in range(3):
+                await house.dana.says(f"add 805EC01122{room:02} Oslo/{room}")
+                await receiver.until(room + 1)
+    assert {each.path for each in receiver.got} == {"/ops"}
 
 
 async def test_a_redirect_is_not_followed(house: House, receiver: Receiver) -> None:
