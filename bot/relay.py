@@ -252,8 +252,7 @@ class Relay:
             return
         activity_id = await self._messenger.send(post.conversation, message_of(reply))
         fresh = self._post(turn, activity_id, reply, message)
-        await self._provisioning.sent(message, replace(fresh, reposted=True) if fresh else None)
-        await self._provisioning.forget(post.key)
+        await self._provisioning.posted_again(message, replace(fresh, reposted=True) if fresh else None, post)
 
     # -------------------------------------------------------------- drawing
 

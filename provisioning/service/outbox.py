@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import count
 
 from provisioning import notifications
 from provisioning.bookkeeping import Lease
@@ -96,6 +97,10 @@ class Outbox(Reach):
         if message.kind is MessageKind.CODE_WANTED and message.due_at > message.created_at:
             await self.redraw(message.subject)  # whoever waits reads that the next admin was asked
 
+    async def posted_again(self, message: OutboxMessage, post: Post | None, gone: Post) -> None:
+        """A card that was deleted stands again: as `sent`, and in the same save the former one is forgotten."""
+        await self._settle(settled(message, MessageStatus.SENT, self.now()), post, instead_of=gone.key)
+
     async def wanted(self, message: OutboxMessage) -> bool:
         """False where its reader does not want to hear of it any more, however long it has been waiting."""
         if message.kind in ALWAYS:
@@ -113,12 +118,12 @@ class Outbox(Reach):
         A card whose edit Teams does not take is let go: it would be drawn anew for ever.
         """
         fate = notifications.after_failure(message, error, self.now(), jitter)
-        gone = isinstance(error, Unreachable)
+        gone, mine = isinstance(error, Unreachable), self._unless_overtaken(fate)
         if gone:
             await self.end_leaver(message.recipient)
 
         async def decide() -> tuple[Change, None]:
-            change = Change(puts=(fate,))
+            change = Change(puts=await mine())
             if gone:
                 change += await self.departed(message.recipient, error.code)
                 change += await self.lost(message.recipient, error.code)
@@ -131,15 +136,32 @@ class Outbox(Reach):
             await self.redraw(message.recipient, but_for=message.recipient)  # what they would read themselves fails too
         return fate
 
-    async def _settle(self, message: OutboxMessage, post: Post | None) -> None:
+    async def _settle(self, message: OutboxMessage, post: Post | None, instead_of: str = "") -> None:
+        mine = self._unless_overtaken(message)
+
         async def decide() -> tuple[Change, None]:
             known = await self.store.get(Post, post.key) if post else None
             former = await self._former(post) if post and post.subject in BOARDS.values() else ()
-            return Change(puts=(message, *([_standing(post, known)] if post else [])), deletes=former), None
+            if gone := await self.store.get(Post, instead_of) if instead_of else None:
+                former = (gone, *(each for each in former if each.key != gone.key))
+            return Change(puts=(*await mine(), *([_standing(post, known)] if post else [])), deletes=former), None
 
         await self.unit(SERVICE, decide)
         if post:
             await self._catch_up(post)
+
+    def _unless_overtaken(self, message: OutboxMessage) -> Callable[[], Awaitable[tuple[OutboxMessage, ...]]]:
+        """The message, to be saved; nothing where a first try was in vain because its call took longer than its lease.
+
+        What becomes of it is then said by whoever has it now.
+        """
+        tries = count()
+
+        async def mine() -> tuple[OutboxMessage, ...]:
+            known = await self.store.get(OutboxMessage, message.id) if next(tries) else message
+            return (message,) if known and known.version == message.version else ()
+
+        return mine
 
     # -------------------------------------------------------------- cards that stand in chats
 
@@ -179,10 +201,11 @@ class Outbox(Reach):
         job = await self.store.get(Job, post.subject) if post.revision else None
         upload = await self.store.get(Upload, post.subject) if post.revision else None
         moved = device and device.version != post.revision
+        fresh = post.drawn and post.edited_at is None  # it has no revision to go by; if it says the same, it stays
         # work that goes on has its message edited now and then; only its end must not be missed
         ended = upload and not upload.unfinished and upload.version != post.revision
         reached = not post.revision and await self._reached_since(post)
-        if moved or ended or (job and not job.running) or reached or await self._shows_a_former_code(post):
+        if moved or fresh or ended or (job and not job.running) or reached or await self._shows_a_former_code(post):
             await self.store.save(Change(puts=(edit(post, self.now()),)))
 
     async def _shows_a_former_code(self, post: Post) -> bool:

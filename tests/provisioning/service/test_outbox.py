@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 
 from provisioning.delivery_errors import PostGone, Throttled, TryAgain, Unreachable
-from provisioning.errors import Conflict
 from provisioning.messages import MessageKind, MessageStatus, OutboxMessage, Post
 from tests.provisioning.world import DANA, SAM, A, B, World, channel
 
@@ -76,6 +75,26 @@ async def test_what_changed_while_a_card_was_under_way_is_caught_up(waiting: Wor
     assert [(m.kind, m.subject) for m in await waiting.told(MessageKind.EDIT)] == [(MessageKind.EDIT, card.key)]
 
 
+@pytest.mark.parametrize("again", [False, True])
+async def test_what_changed_while_a_channels_card_was_under_way_is_looked_for_once(waiting: World, again: bool) -> None:
+    place, now = channel("x"), waiting.clock.now()
+    card = Post(
+        conversation=place, activity_id="a1", reader=place.id, subject=place.id, view="v", posted_at=now, drawn="1 of 2"
+    )
+    if again:
+        await waiting.core.remember(replace(card, activity_id="deleted", edited_at=now))
+        await waiting.core.posted_again(await claimed(waiting), card, replace(card, activity_id="deleted"))
+        assert await waiting.core.post(f"{place.id}|deleted") is None
+    else:
+        await waiting.core.remember(card)
+    (edit,) = await waiting.told(MessageKind.EDIT)
+    assert (edit.subject, edit.due_at - now) == (card.key, timedelta(seconds=30))
+    waiting.later(seconds=31)
+    (message,) = [claimed for claimed in await waiting.core.claim() if claimed.id == edit.id]
+    await waiting.core.sent(message, replace(card, edited_at=waiting.clock.now()))
+    assert await waiting.told(MessageKind.EDIT) == []
+
+
 async def test_that_a_card_was_seen_is_not_forgotten_by_a_later_edit(waiting: World) -> None:
     card = await waiting.shows(SAM, A)
     await waiting.core.opened(card.key)
@@ -118,13 +137,15 @@ async def test_a_dropped_message_is_settled(waiting: World) -> None:
     assert await waiting.core.claim() == []
 
 
-async def test_a_relay_that_was_overtaken_hears_so(waiting: World) -> None:
+async def test_a_relay_that_was_overtaken_leaves_it_to_the_faster_one(waiting: World) -> None:
     slow = await claimed(waiting)
     waiting.later(seconds=61)
     await waiting.core.sent(await claimed(waiting), None)
-    with pytest.raises(Conflict):
-        await waiting.core.failed(slow, TryAgain(), jitter=0)
-    assert await status(waiting, slow) is MessageStatus.SENT
+    before = await waiting.store.get(OutboxMessage, slow.id)
+    await waiting.core.failed(slow, TryAgain(), 0.5)
+    await waiting.core.dropped(slow)
+    await waiting.core.sent(slow, None)
+    assert await waiting.store.get(OutboxMessage, slow.id) == before
 
 
 # ------------------------------------------------------------------ cards

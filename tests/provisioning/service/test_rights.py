@@ -124,6 +124,7 @@ RELAY = {
     "card_gone",
     "places",
     "postpone",
+    "posted_again",
     "due_again",
     "among_relays",
     "relay_rests",
