@@ -38,8 +38,7 @@ async def job_reply(turn: Turn, job: Job, *, upcoming: bool = False) -> Reply:
 @router.command("next", needs=SITE)
 @router.action("next")
 @router.notice(MessageKind.NEXT_DEVICE)
-@router.notice(MessageKind.NEW_JOBS)
-async def next_device(turn: Turn, subject: str = "", former: str = "") -> Reply | None:
+async def next_device(turn: Turn, former: str = "") -> Reply | None:
     """Show your next device with its place and code."""
     if turn.trigger is not Trigger.NOTICE:
         await turn.provisioning.forget_photo(turn.actor)
@@ -52,6 +51,14 @@ async def next_device(turn: Turn, subject: str = "", former: str = "") -> Reply 
         return reply
     count = await turn.provisioning.handed_on(giver.id, turn.actor.id)
     return dataclasses.replace(reply, card=dataclasses.replace(reply.card, summary=cards.from_words(giver, count)))
+
+
+@router.notice(MessageKind.NEW_JOBS)
+async def new_jobs(turn: Turn, subject: str = "", former: str = "", asked: str = "") -> Reply | None:
+    """Show your next device with its place and code."""
+    if not asked and await turn.provisioning.all_rests(turn.actor):
+        return None  # they are written to when it goes on
+    return await next_device(turn, former)
 
 
 @router.notice(MessageKind.MORNING)

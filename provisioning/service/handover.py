@@ -213,9 +213,9 @@ class Handover(Following):
         return Delivery(person, post.posted_at if post else None, post.opened_at if post else None)
 
     async def remind(self, actor: Actor, person: Person) -> None:
-        """Send a technician their next device once more."""
+        """Send a technician their next device once more, though all of theirs may rest."""
         require(actor, Permission.ISSUE_CODES)
-        message = tell(MessageKind.NEW_JOBS, person.id, "", self.now())
+        message = tell(MessageKind.NEW_JOBS, person.id, "", self.now(), asked="yes")
 
         async def decide() -> tuple[Change, None]:
             return Change(puts=await self.in_time((message,))), None

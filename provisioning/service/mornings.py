@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
 
+from provisioning.access import Permission, require
 from provisioning.messages import MessageKind, OutboxMessage
-from provisioning.model import Change, Device, Person, Role
+from provisioning.model import Actor, Change, Device, Person, Role
 from provisioning.notifications import QUIET_LANE, tell
 from provisioning.service.day import Days
 
@@ -59,6 +60,13 @@ class Mornings(Days):
         if not underway.any_rests:
             return bool(await self.store.count(Device, technician=person.id, removed=False, open=True))
         return any(not underway.rests(device) for device in await self.jobs_of(person.id))
+
+    async def all_rests(self, actor: Actor) -> bool:
+        """Whether the actor has open devices, and all of them belong to rollouts that rest."""
+        require(actor, Permission.WORK_ON_SITE)
+        underway = await self.underway()
+        jobs = await self.jobs_of(actor.id) if underway.any_rests else ()
+        return bool(jobs) and all(underway.rests(device) for device in jobs)
 
     async def _said_by_it(self, person_id: str) -> tuple[OutboxMessage, ...]:
         """News of the night that the morning message tells as well."""

@@ -282,3 +282,20 @@ async def test_nothing_is_forecast_of_what_rests(
     await house.passes(seconds=30)
     for said in (living(channel).all, (await channel.says("rollout", by=sam)).text, (await dana.says("rollout")).all):
         assert "paused" in said and "done about" not in said and "on time" not in said
+
+
+async def test_whoever_gets_devices_while_all_of_theirs_rest_hears_of_them_when_it_goes_on(
+    house: House, dana: Someone, sam: Someone, channel: Channel, day: None
+) -> None:
+    await channel.says("pause", by=dana)
+    heard = len(sam.posts)
+    await dana.says("add 80-5E-C0-11-33-01 Oslo/2/2.99")
+    issued = await dana.says("issue 80-5E-C0-11-33-01 to Sam")
+    await house.passes(minutes=1)
+    assert len(sam.posts) == heard
+    await dana.presses("Message Sam", on=issued)  # said so expressly
+    await house.passes(minutes=1)
+    assert len(sam.posts) == heard + 1
+    await channel.says("resume", by=dana)
+    await house.passes(minutes=1)
+    assert sam.posts[-1].summary == "Oslo: 9 of your devices are still open"
