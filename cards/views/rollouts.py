@@ -178,7 +178,8 @@ def stuck_lines(progress: Progress, now: datetime) -> tuple[str, ...]:
     """What, where, since when, whose; the oldest first."""
     lines = [_stuck_line(each, now) for each in progress.stuck]
     if progress.stuck_more:
-        lines.append(_("and {n} more", n=progress.stuck_more))
+        words = N_("and more than {n} more") if progress.stuck_beyond else N_("and {n} more")
+        lines.append(_(words, n=progress.stuck_more))
     return tuple(lines)
 
 
@@ -229,7 +230,8 @@ def sentences(progress: Progress, now: datetime, followed: Followed | None = Non
 
 
 def _stuck_sentences(progress: Progress, now: datetime) -> tuple[str, ...]:
-    lines, more = stuck_lines(progress, now), (_("{n} more are stuck.", n=progress.stuck_more),)
+    words = N_("More than {n} more are stuck.") if progress.stuck_beyond else N_("{n} more are stuck.")
+    lines, more = stuck_lines(progress, now), (_(words, n=progress.stuck_more),)
     said = tuple(_("Stuck: {line}", line=line) for line in lines[: len(progress.stuck)])
     return said + (more if progress.stuck_more else ())
 

@@ -69,7 +69,7 @@ class Following(Lookup):
         if len(devices) <= MANY:
             return ()
         underway = await self.underway()
-        counts = Counter(rollout.key for device in devices for rollout in underway.of(device))
+        counts = Counter(rollout.key for device in devices for rollout in underway.of(device) if not rollout.lost)
         many = {key: count for key, count in counts.items() if count > MANY}
         return await self.in_time([tell(kind, key, key, self.now(), count=str(n), **params) for key, n in many.items()])
 

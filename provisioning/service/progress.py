@@ -63,7 +63,8 @@ class Progress:
     waiting_installed: int = 0  # installed, as was said on site, and have not called in
     pace: Pace = NO_PACE
     stuck: tuple[Stuck, ...] = ()  # the oldest
-    stuck_more: int = 0  # beyond those, as far as was looked
+    stuck_more: int = 0  # beyond those, as far as was looked …
+    stuck_beyond: bool = False  # … and there are others still
 
     @property
     def percent(self) -> int:
@@ -107,10 +108,11 @@ class Progressing(Following):
     async def progress_of(self, target: Target) -> Progress:
         """All of it."""
         counted = await self.counts(target)
-        stuck = await self._troubles(target)
+        stuck, beyond = await self._troubles(target)
         shown = await self._with_names(stuck[:SHOWN])
         speed = await self.pace_of(target, counted)
         progress = replace(counted, pace=speed, stuck=shown, stuck_more=len(stuck) - len(shown))
+        progress = replace(progress, stuck_beyond=beyond)
         return await self._with_newest(target, progress)
 
     async def pace_of(self, target: Target, counted: Progress) -> Pace:
@@ -122,15 +124,19 @@ class Progressing(Following):
         since = min(row.start for row in rows) if first_of_all else now - WINDOW
         return pace(recent, since, counted.left, now, self.policy.hours, self.policy.timezone)
 
-    async def _troubles(self, target: Target) -> list[Stuck]:
-        """The oldest first; a device that is stuck for two reasons stands there once, with the first of them."""
-        now, found = self.now(), dict[str, Stuck]()
+    async def _troubles(self, target: Target) -> tuple[list[Stuck], bool]:
+        """The oldest first, and whether there are more than were looked at.
+
+        A device that is stuck for two reasons stands there once, with the first of them.
+        """
+        now, found, beyond = self.now(), dict[str, Stuck](), False
         for why, question in _QUESTIONS.items():
             page = await self.store.find(Device, removed=False, limit=LOOKED_AT, **question(now), **target.equals)
+            beyond = beyond or page.after is not None
             for device in page.rows:
                 if since := _since(why, device):
                     found.setdefault(device.mac, Stuck(device, why, since, device.technician))
-        return sorted(found.values(), key=lambda stuck: stuck.since)
+        return sorted(found.values(), key=lambda stuck: stuck.since), beyond
 
     async def _with_names(self, stuck: Sequence[Stuck]) -> tuple[Stuck, ...]:
         names = await self.names(each.whose for each in stuck)

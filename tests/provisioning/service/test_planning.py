@@ -19,7 +19,7 @@ from provisioning.service.planning import (
     RemindedLately,
     WhichRollout,
 )
-from provisioning.service.progress import Why
+from provisioning.service.progress import LOOKED_AT, Why
 from tests.provisioning.world import DANA, KIM, SAM, World, channel
 
 MACS = [f"805EC01100{n:02X}" for n in range(8)]
@@ -304,3 +304,15 @@ async def test_of_two_rollouts_of_a_site_the_one_that_goes_on_is_meant(oslo: Wor
     assert [r.key for r in await oslo.core.rollouts_meant(chat, "oslo")] == ["channel-oslo"]
     await oslo.core.connect(await oslo.dana(), channel("second"), "oslo")
     assert [r.key for r in await oslo.core.rollouts_meant(chat, "oslo")] == ["channel-second"]
+
+
+async def test_where_more_is_stuck_than_was_looked_at_it_is_said(oslo: World) -> None:
+    macs = [f"805EC01101{n:02X}" for n in range(LOOKED_AT + 1)]
+    await oslo.add(*((mac, f"Bergen/1/{n}") for n, mac in enumerate(macs)))
+    await oslo.issue("bergen", SAM)
+    oslo.later(hours=25)
+    await oslo.core.sweep()
+    dana = await oslo.dana()
+    bergen, everything = await oslo.core.progress(dana, "bergen"), await oslo.core.progress(dana, "oslo")
+    assert (bergen.stuck_more, bergen.stuck_beyond) == (LOOKED_AT - len(bergen.stuck), True)
+    assert (everything.stuck_more, everything.stuck_beyond) == (len(MACS) - len(everything.stuck), False)
