@@ -45,6 +45,7 @@ LONGEST_WAIT: Final = 3600.0  # seconds; a longer Retry-After is a mistake of th
 UNASKED_WAIT: Final = 1.0  # seconds a conversation is left alone that throttled without a Retry-After
 
 _BY_STATUS: Final[Mapping[int, type[DeliveryError]]] = {
+    401: TryAgain,  # also with a new token: ours to repair, as where there is no token, so nothing is given up
     403: Blocked,
     404: ChatGone,
     408: TryAgain,
@@ -317,7 +318,7 @@ def _error(refused: CallRefusedError, missing: type[DeliveryError]) -> DeliveryE
     kind = _BY_STATUS.get(refused.status, TryAgain if refused.status >= 500 else Rejected)
     if kind is Throttled:
         return Throttled(retry_after(refused.headers.get("Retry-After")))
-    if kind is Rejected:
+    if kind is Rejected or refused.status == 401:
         log.error("Teams refused a call", status=refused.status)
     return kind()
 

@@ -279,11 +279,16 @@ class Relay:
             return person.chat
         if not person.teams_id:  # granted a role beforehand, and never met
             raise Unreachable
+        refused = Unreachable()
         for rollout in [each for each in await self._provisioning.followers() if not each.lost]:
-            chat = await self._messenger.open_chat(rollout.channel, person.teams_id)
+            try:
+                chat = await self._messenger.open_chat(rollout.channel, person.teams_id)
+            except Unreachable as error:  # by way of that team: it says nothing of the others, nor of the person
+                refused = error
+                continue
             await self._provisioning.found_chat(person.id, chat)
             return chat
-        raise Unreachable
+        raise refused
 
     def _turn(self, conversation: Conversation, person: Person | None) -> Turn:
         return Turn(

@@ -230,7 +230,7 @@ REFUSALS: list[tuple[Fault, type[DeliveryError]]] = [
     (Fault(504), TryAgain),
     (Fault(400, body='{"error": "BadSyntax"}'), Rejected),
     (Fault(400, body="[]"), Rejected),
-    (Fault(401), Rejected),
+    (Fault(401), TryAgain),
     (Fault(413, body="too big", content_type="text/plain"), Rejected),
     (Fault(302, {"Location": "https://evil.example/"}), Rejected),
 ]

@@ -9,11 +9,13 @@ from itertools import pairwise
 import pytest
 
 from bot.queueing import AT_ONCE_THERE
+from provisioning.conversations import Conversation
 from provisioning.delivery_errors import Blocked, ChatGone, Throttled, TryAgain
 from provisioning.messages import MessageStatus, OutboxMessage
 from provisioning.messages import Post as Card
 from provisioning.model import Change, Person
-from tests.bot.relays import Post
+from provisioning.rollouts import Rollout
+from tests.bot.relays import Post, Wire
 from tests.provisioning.world import TENANT, channel
 from tests.teams_limits import Weather
 
@@ -268,6 +270,29 @@ async def test_somebody_without_a_chat_is_undeliverable_and_says_why(post: Post)
     await post.works()
     (row,) = (await post.store.find(OutboxMessage, limit=10)).rows
     assert (row.status, row.failure) == (MessageStatus.UNDELIVERABLE, "unreachable")
+
+
+class Removed(Wire):
+    """The bot was taken out of this team, and nobody told it."""
+
+    async def open_chat(self, near: Conversation, teams_id: str) -> Conversation:
+        if near.id == channel("a").id:
+            raise Blocked
+        return await super().open_chat(near, teams_id)
+
+
+async def test_a_chat_is_made_by_way_of_any_team_that_still_has_the_bot(post: Post) -> None:
+    mia = Person(id="never met", tenant=TENANT, name="Mia", teams_id="29:mia")
+    rollouts = [
+        Rollout(channel=channel(n), site=n, connected_by="", connected_by_name="", started_at=post.clock.now())
+        for n in "ab"
+    ]
+    await post.store.save(Change(puts=(mia, *rollouts)))
+    relay = post.relay()
+    relay._messenger = Removed(post.teams, post.pacings[0])
+    await post.tells(("never met", "hello"))
+    await post.works()
+    assert post.teams.words("a:29:mia") == ["hello"]
 
 
 async def test_what_was_tried_is_kept_ten_times(post: Post) -> None:
