@@ -42,7 +42,8 @@ POINTS: dict[str, tuple[str, str]] = {  # name → (what is called, before or af
     "drawn and not sent": ("send", "before"),
     "after it was settled": ("save", "after"),
 }
-MAY_DOUBLE = {"sent and the answer read", "before it is settled"}  # it arrived, and nobody wrote so down
+# It arrived, and nobody wrote so down; at a claim that holds for whatever was on its way in the chats.
+MAY_DOUBLE = {"sent and the answer read", "before it is settled", "before a claim", "after a claim"}
 
 router = Router()
 
