@@ -7,23 +7,33 @@ import json
 import struct
 from base64 import b64decode
 from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
 
 from bot.confined import confined
+from provisioning.burnup import BurnUp
 from provisioning.documents.plot import HEIGHT, LARGEST, WIDTH, NotDrawn, Plot, written
 
 log = structlog.get_logger(__name__)
 
 DRAWER: Final = "provisioning.documents.drawer"
 ANSWER: Final = 8.0  # seconds that somebody who asks for a picture waits for it
-EDIT: Final = 2.0  # seconds that a card waits: longer, and it goes without
 SILENCE: Final = 20.0  # seconds after which a process that says nothing is ended
 WAITING: Final = 16  # pictures under way and in the queue; who comes then goes without
 KEPT: Final = 64  # pictures, of some 5 KB each
 LONGEST_LINE: Final = 64 * 1024  # bytes
 _PNG: Final = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A picture, and what it shows."""
+
+    about: BurnUp
+    png: bytes
 
 
 class Drawings:
@@ -33,6 +43,7 @@ class Drawings:
         self._drawer, self._silence = drawer, silence
         self._kept: OrderedDict[bytes, bytes] = OrderedDict()
         self._coming: dict[bytes, asyncio.Task[bytes]] = {}
+        self._newest: OrderedDict[str, Drawn] = OrderedDict()
         self._one = asyncio.Semaphore(1)
 
     async def png(self, plot: Plot, seconds: float = ANSWER) -> bytes:
@@ -49,6 +60,24 @@ class Drawings:
         if task.cancelled():  # the service ends
             raise NotDrawn
         return task.result()
+
+    def newest(self, place: str, plot: Plot, about: BurnUp) -> Drawn | None:
+        """What stands at a place that waits for no picture: the newest one that is drawn of it, and what that is about.
+
+        The present one is begun, and will be there for whoever asks next.
+        """
+        content, stands = written(plot), self._newest.get(place)
+        if stands and stands.png == self._kept.get(content):
+            return stands
+        if content in self._kept:
+            self._newest[place] = Drawn(about, self._kept[content])
+            self._newest.move_to_end(place)
+            while len(self._newest) > KEPT:
+                self._newest.popitem(last=False)
+        elif content not in self._coming:
+            with suppress(NotDrawn):  # too many wait, which the log says
+                self._begin(content)
+        return self._newest.get(place)
 
     async def close(self, _app: object = None) -> None:
         """Ends what is under way."""

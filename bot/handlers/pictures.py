@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import structlog
-
-from bot.drawing import EDIT
 from bot.routing import Router
 from bot.turn import Reply, Turn
 from cards.view import CardPicture
@@ -14,8 +11,6 @@ from provisioning.burnup import BurnUp
 from provisioning.documents.plot import NotDrawn
 from provisioning.ports import InlinePicture
 from provisioning.texts import speak_on
-
-log = structlog.get_logger(__name__)
 
 router = Router()
 
@@ -43,17 +38,14 @@ async def _asked(turn: Turn, site: str) -> BurnUp:
 
 
 async def living_picture(turn: Turn, channel: str) -> CardPicture | None:
-    """How the channel's rollout went, for its living card; in two seconds or not at all, and then the log says so.
+    """How the channel's rollout went, for its living card, which waits for no drawing: the newest that is there.
 
-    None as well before the first device called in, and where nobody draws. Errors: `NotConnected`.
+    None before the first one, and where nobody draws. Errors: `NotConnected`.
     """
     if turn.drawings is None:
         return None
     burn_up = await turn.provisioning.burn_up_in(channel)
     if not burn_up.lines:
         return None
-    try:
-        return cards.card_picture(burn_up, await turn.drawings.png(cards.plot_of(burn_up), EDIT), turn.now)
-    except NotDrawn:
-        log.warning("a card goes without its picture", channel=channel)
-        return None
+    drawn = turn.drawings.newest(channel, cards.plot_of(burn_up), burn_up)
+    return cards.card_picture(drawn.about, drawn.png, turn.now) if drawn else None

@@ -36,14 +36,14 @@ async def _card(turn: Turn) -> Reply:
     followed = await turn.provisioning.followed_in(channel)
     admin = allowed(turn.actor, *CONNECT)
     readers = await turn.provisioning.card_readers()
-    card = cards.rollout_card(followed, turn.now, admin=admin, readers=readers)
-    shown = dataclasses.replace(card, picture=await living_picture(turn, channel))
+    picture = await living_picture(turn, channel)
+    card = dataclasses.replace(cards.rollout_card(followed, turn.now, admin=admin, readers=readers), picture=picture)
     living = Living(subject=channel, view="rollout_again", params={"channel": channel}, drawn=_digest(card))
-    return Reply(card=shown, living=living)
+    return Reply(card=card, living=living)
 
 
 def _digest(card: RolloutCard) -> str:
-    """Of what the card says, but for when it says so; nor for its picture, which grows by itself."""
+    """Of what the card says and shows, but for when it was drawn."""
     said = dataclasses.replace(card, updated="", revision=0)
     return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
 
