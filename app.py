@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from provisioning.service import Policy, Provisioning
 
 LOCAL_URL = "http://127.0.0.1:3978/"  # of a service that was started without any setting
-DRAIN_SECONDS = 8.0  # what is under way when SIGTERM comes may take this long
+DRAIN_SECONDS = 2.0  # for what is under way when SIGTERM comes; aiohttp waits for it twice, then the loops take 4 s
 
 cli = typer.Typer(add_completion=False, no_args_is_help=False, pretty_exceptions_enable=False)
 cli.add_typer(storage_commands)
@@ -149,8 +149,8 @@ def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Ap
 
         local.add_to(app, settings, provisioning, port)
     relay = Relay(provisioning, measures.in_the_outbox(teams), routes, pacing, drawings=jobs.drawings)
-    loops = workers.of(provisioning, relay, jobs, SignInPolls(provisioning))
-    app.cleanup_ctx.extend([_open_until_the_end(adapter), *loops, webhooks.add_to(app, provisioning)])
+    loops = workers.of(provisioning, relay, jobs, SignInPolls(provisioning), webhooks.add_to(app, provisioning))
+    app.cleanup_ctx.extend([_open_until_the_end(adapter), *loops])
     return app
 
 

@@ -14,7 +14,7 @@ import structlog
 from aiohttp import hdrs, web
 
 from bot.messenger import retry_after
-from bot.workers import Context, beside
+from bot.workers import Loop
 from provisioning.cloudevents import MEDIA_TYPE
 from provisioning.errors import StoreError
 from provisioning.messages import MessageStatus, OutboxMessage
@@ -184,8 +184,8 @@ def _pause(headers: Mapping[str, str]) -> float | None:
 HOOKS: Final = web.AppKey("HOOKS", Hooks)
 
 
-def add_to(app: web.Application, provisioning: Provisioning) -> Context:
-    """The loop that sends events, for `app.cleanup_ctx`."""
+def add_to(app: web.Application, provisioning: Provisioning) -> Loop:
+    """The loop that sends events."""
     app[HOOKS] = hooks = Hooks(provisioning)
     app.on_cleanup.append(hooks.close)
-    return beside(hooks.run)
+    return hooks.run

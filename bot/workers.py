@@ -20,6 +20,7 @@ from provisioning.service import Provisioning
 log = structlog.get_logger(__name__)
 
 Context = Callable[[web.Application], AsyncIterator[None]]
+Loop = Callable[[], Coroutine[Any, Any, None]]
 
 SWEEP_SECONDS = 20.0
 AFTER_FAULT = 1.0
@@ -64,20 +65,20 @@ async def verify(provisioning: Provisioning, state: StoreState) -> None:
         await provisioning.clock.sleep(pause)
 
 
-def beside(loop: Callable[[], Coroutine[Any, Any, None]]) -> Context:
-    """A loop for `app.cleanup_ctx`: begins with the service and ends with it; after a fault it begins anew."""
+def beside(*loops: Loop) -> Context:
+    """Loops for `app.cleanup_ctx`: begin with the service and after a fault anew, and end with it, all at once."""
 
     async def context(_app: web.Application) -> AsyncIterator[None]:
-        task = asyncio.create_task(_without_end(loop))
+        tasks = [asyncio.create_task(_without_end(loop)) for loop in loops]
         yield
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     return context
 
 
-async def _without_end(loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
+async def _without_end(loop: Loop) -> None:
     while True:
         try:
             await loop()
@@ -86,7 +87,7 @@ async def _without_end(loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
             await asyncio.sleep(AFTER_FAULT)
 
 
-def of(provisioning: Provisioning, relay: Relay, jobs: Jobs, polls: SignInPolls) -> list[Context]:
+def of(provisioning: Provisioning, relay: Relay, jobs: Jobs, polls: SignInPolls, hooks: Loop) -> list[Context]:
     state = StoreState()
 
     async def known(app: web.Application) -> AsyncIterator[None]:
@@ -95,9 +96,12 @@ def of(provisioning: Provisioning, relay: Relay, jobs: Jobs, polls: SignInPolls)
 
     return [
         known,
-        beside(relay.run),
-        beside(jobs.run),
-        beside(polls.run),
-        beside(lambda: sweep(provisioning, state)),
-        beside(lambda: verify(provisioning, state)),
+        beside(
+            relay.run,
+            jobs.run,
+            polls.run,
+            hooks,
+            lambda: sweep(provisioning, state),
+            lambda: verify(provisioning, state),
+        ),
     ]

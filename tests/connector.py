@@ -112,6 +112,9 @@ class FakeConnector:
         """The sends, once there are `count` of them."""
         return await self._until("sends", count, seconds)
 
+    async def called(self, count: int, seconds: float = 30) -> list[Call]:
+        return await self._until("calls", count, seconds)
+
     async def updated(self, count: int, seconds: float = 30) -> list[Call]:
         return await self._until("updates", count, seconds)
 
