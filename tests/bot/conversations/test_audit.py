@@ -62,7 +62,7 @@ async def test_a_channel_that_is_gone(house: House, dana: Someone, day: None, st
     channel = house.channel()
     await channel.says("connect oslo", by=dana)
     house.connector.troubled(channel.conversation, *[Fault(status)] * 8)
-    told = tell(MessageKind.MILESTONE, channel.conversation, channel.conversation, house.clock.now(), percent="25")
+    told = tell(MessageKind.CODES_ENDED, channel.conversation, channel.conversation, house.clock.now(), count="6")
     await house.store.save(Change(puts=(told,)))
     await house.passes(minutes=2)
     card = await dana.says("audit")

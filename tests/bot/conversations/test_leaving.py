@@ -101,7 +101,8 @@ async def test_whoever_cannot_take_the_jobs_is_refused_before_the_form(
 async def test_back_keeps_the_site_of_a_rollout(house: House, dana: Someone) -> None:
     await dana.says("add 80-5E-C0-11-22-33 Oslo/2/2.14")
     card = await dana.says("rollout oslo")
-    assert (await dana.presses("Back", on=card)).title == "Oslo rollout"
+    back = await dana.acts(card, "rollout_card", {"site": "Oslo"})  # the button of a card from before this version
+    assert back.title == "Oslo rollout" and "1 device waits for activation." in back.all
 
 
 async def test_new_codes_are_promised_only_where_one_died(house: House, dana: Someone, sam: Someone) -> None:
