@@ -7,7 +7,7 @@ import pytest
 from provisioning.errors import Forbidden, NoAccess, NotConnected, PersonNotFound
 from provisioning.events import RolloutFinished, RolloutPaused, RolloutPlanned, RolloutResumed, TechniciansReminded
 from provisioning.messages import MessageKind
-from provisioning.model import Device
+from provisioning.model import Change, Device, Person, Role
 from provisioning.rollouts import Rollout
 from provisioning.service.following import Resting
 from provisioning.service.handover import NotATechnician
@@ -316,3 +316,10 @@ async def test_where_more_is_stuck_than_was_looked_at_it_is_said(oslo: World) ->
     bergen, everything = await oslo.core.progress(dana, "bergen"), await oslo.core.progress(dana, "oslo")
     assert (bergen.stuck_more, bergen.stuck_beyond) == (LOOKED_AT - len(bergen.stuck), True)
     assert (everything.stuck_more, everything.stuck_beyond) == (len(MACS) - len(everything.stuck), False)
+
+
+async def test_of_many_admins_as_many_get_a_card_of_their_own_as_teams_takes(oslo: World) -> None:
+    admins = [Person(id=f"a{n}", teams_id=f"29:a{n}", name=f"A{n}", roles=frozenset({Role.ADMIN})) for n in range(70)]
+    await oslo.store.save(Change(puts=tuple(admins)))
+    readers = await oslo.core.card_readers()
+    assert len(readers) == len(set(readers)) == 60
