@@ -1,4 +1,7 @@
-"""The composition root: settings → store → Provisioning → doors → one web.Application; and the command line."""
+"""The composition root: settings → store → Provisioning → doors → one running service; and the command line.
+
+Whatever a command does not need is imported by those that do: the bot's SDK alone takes a second.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,12 +29,8 @@ from storage.commands.ground import run as run_on_store
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from bot.adapter import Adapter
-    from bot.files import Files
-    from bot.identity import OpenIdProvider
     from bot.settings import Settings
-    from provisioning.pacing import Pacing
-    from provisioning.ports import Clock, IdentityProvider, Store
+    from provisioning.ports import Clock, Store
     from provisioning.service import Policy, Provisioning
 
 LOCAL_URL = "http://127.0.0.1:3978/"  # of a service that was started without any setting
@@ -52,10 +50,6 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
-class CannotStart(Exception):
-    """One line for whoever starts the service; the process exits with 2."""
-
-
 @dataclass(frozen=True, slots=True)
 class Service:
     """A running service, for whoever started it."""
@@ -65,115 +59,7 @@ class Service:
     app: web.Application
 
 
-# ------------------------------------------------------------------ composition
-
-
-def build_provisioning(
-    settings: Settings, store: Store, clock: Clock, provider: IdentityProvider | None = None
-) -> Provisioning:
-    from bot.key_file import BadKeyFile
-    from bot.policy import policy_of
-    from bot.settings import load_keys
-    from provisioning.codes import Keyring
-    from provisioning.service import Provisioning
-
-    try:
-        keys = Keyring(load_keys(settings))
-    except (BadKeyFile, OSError) as fault:
-        raise CannotStart(f"CODE_KEY_FILE: {fault}") from None
-    return Provisioning(store, clock, keys, policy_of(settings), provider)
-
-
-def build_provider(settings: Settings, clock: Clock, port: int) -> OpenIdProvider:
-    """Whom devices' accounts are signed in with: the configured provider, or the demo one on our own port."""
-    from bot.demo.provider import DEMO_CLIENT_ID, issuer
-    from bot.identity import OpenIdProvider
-
-    demo = not settings.oidc_issuer
-    return OpenIdProvider(
-        issuer(port, settings.host) if demo else settings.oidc_issuer,
-        DEMO_CLIENT_ID if demo else settings.oidc_client_id,
-        "" if demo else settings.oidc_client_secret.get_secret_value(),
-        tenant=settings.tenant_id,
-        local=settings.local,
-        now=clock.now,
-    )
-
-
-def build_pacing(settings: Settings) -> Pacing:
-    """Teams' limits; the clients that local mode talks to have none. A clock that is set back changes nothing there."""
-    from provisioning.pacing import Pacing, unlimited
-
-    return unlimited(time.monotonic) if settings.local else Pacing(time.monotonic)
-
-
-def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Application:
-    """Every door on one application; `port` is the one it is served on."""
-    from aiohttp import web
-
-    from bot import doors, webhooks, workers
-    from bot.adapter import Adapter, Credentials
-    from bot.door import Door
-    from bot.handing import Handing
-    from bot.handlers import all_routes
-    from bot.jobs import JOBS, Jobs
-    from bot.limits import local_guard
-    from bot.measuring import Measures
-    from bot.messenger import TeamsMessenger
-    from bot.problems import problems
-    from bot.relay import Relay
-    from bot.sign_in_polls import SignInPolls
-    from bot.teams_bot import TeamsBot
-
-    credentials = Credentials(settings.client_id, settings.client_secret.get_secret_value(), settings.tenant_id)
-    adapter = Adapter(None if settings.local else credentials, allowed_service_hosts=settings.allowed_service_hosts)
-    pacing = build_pacing(settings)
-    measures, teams, routes = Measures(provisioning), TeamsMessenger(adapter.connectors, pacing), all_routes()
-    messenger = measures.in_turn(teams)
-    files = _files(settings, adapter)
-    jobs = Jobs(provisioning, files, settings.store_url)
-    door = Door(provisioning, messenger, routes, jobs, Handing(messenger, files))
-    bot = TeamsBot(measures.door(door), messenger, local=settings.local)
-
-    async def messages(request: web.Request) -> web.Response:
-        return await adapter.process(request, bot)
-
-    guards = [local_guard(port)] if settings.local else []
-    app = web.Application(middlewares=[*guards, problems], client_max_size=256 * 1024)
-    app[JOBS] = jobs
-    app.on_cleanup.append(jobs.drawings.close)
-    app.router.add_post("/api/messages", messages)
-    doors.add_to(app, settings, provisioning, measures)
-    if settings.local:
-        from bot.demo import local
-
-        local.add_to(app, settings, provisioning, port)
-    relay = Relay(provisioning, measures.in_the_outbox(teams), routes, pacing, drawings=jobs.drawings)
-    loops = workers.of(provisioning, relay, jobs, SignInPolls(provisioning), webhooks.add_to(app, provisioning))
-    app.cleanup_ctx.extend([_open_until_the_end(adapter), *loops])
-    return app
-
-
-def _files(settings: Settings, adapter: Adapter) -> Files:
-    """The way of files in and out, and of pictures: to the hosts of the service alone the bot's token goes along."""
-    from bot.file_hosts import FileHosts
-    from bot.files import Files
-
-    return Files(
-        settings.allowed_file_hosts,
-        local=settings.local,
-        limit=settings.file_limit,
-        service=FileHosts(settings.allowed_service_hosts, local=False),
-        token=adapter.token,
-    )
-
-
-def _open_until_the_end(adapter: Any) -> Any:
-    async def context(_app: web.Application) -> AsyncIterator[None]:
-        yield
-        await adapter.close()
-
-    return context
+# ------------------------------------------------------------------ the running service
 
 
 @asynccontextmanager
@@ -181,6 +67,7 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     """The service, listening; port 0 takes a free one. Ends by answering what waits, then what is under way."""
     from aiohttp import web
 
+    from bot.composition import build_provider, build_provisioning, compose
     from storage import open_store
 
     clock = clock or SystemClock()
@@ -209,6 +96,9 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    """Errors: `CannotStart`."""
+    from bot.composition import CannotStart
+
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=1024)
@@ -264,6 +154,7 @@ def without_command(context: typer.Context) -> None:
 @cli.command(help=N_("Start the service: in local mode without credentials, else behind Teams."))
 def serve() -> None:
     from bot import logs
+    from bot.composition import CannotStart
     from provisioning.errors import Unavailable
 
     settings = _settings()

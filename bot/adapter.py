@@ -109,9 +109,10 @@ class Adapter(CloudAdapterBase):
         self._keys = SigningKeys(cloud.openid_url, self.session)
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
-        tokens = self._tokens()
-        self.connectors = Connectors(self.session, self._hosts, tokens, cloud.scope)
-        self.token = ScopedToken(tokens, cloud.scope) if tokens else None  # for pictures, which the SDK cannot fetch
+        self.tokens = self._tokens()  # None in local mode
+        self.connectors = Connectors(self.session, self._hosts, self.tokens, cloud.scope)
+        # for pictures, which the SDK cannot fetch
+        self.token = ScopedToken(self.tokens, cloud.scope) if self.tokens else None
         super().__init__(_Authentication(self._checker(), self.connectors))
         self.on_turn_error = _turn_failed
 

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 import app
+from bot.composition import CannotStart
 from bot.settings import load_settings
 from tests.pseudo import CLOSE, OPEN, pseudo_operator
 
@@ -40,6 +41,6 @@ async def test_an_address_that_is_taken_is_named_with_the_way_out(tmp_path) -> N
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         environ = {"PORT": str(port), "STORE_URL": f"tinydb:{tmp_path / 'store'}"}
-        with pytest.raises(app.CannotStart, match=f"^{OPEN}127.0.0.1:{port}: .*HOST and PORT.*{CLOSE}$"):
+        with pytest.raises(CannotStart, match=f"^{OPEN}127.0.0.1:{port}: .*HOST and PORT.*{CLOSE}$"):
             async with app.running(load_settings(environ, None)):
                 pass

@@ -18,7 +18,8 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
-from app import SystemClock, build_provisioning
+from app import SystemClock
+from bot.composition import build_provisioning
 from bot.parsing import read_sheet
 from bot.settings import load_settings
 from provisioning.model import Actor, Role

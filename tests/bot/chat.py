@@ -32,8 +32,8 @@ import aiohttp
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from app import build_provisioning, compose
 from bot.adapter import Adapter
+from bot.composition import build_provisioning, compose
 from bot.diagnosing import DIAGNOSES, Diagnoses
 from bot.handlers import all_routes
 from bot.jobs import JOBS, Jobs

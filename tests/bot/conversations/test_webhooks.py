@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from standardwebhooks import Webhook
 
-from app import build_provisioning
+from bot.composition import build_provisioning
 from bot.webhooks import Hooks
 from provisioning.messages import MessageKind, MessageStatus, OutboxMessage
 from provisioning.model import Change

@@ -1,0 +1,137 @@
+"""What a service is put together from: settings, a store and a clock become the business and its doors.
+
+The store is opened by whoever starts the service (app.py), for doors know no store.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from bot import doors, webhooks, workers
+from bot.adapter import Adapter, Credentials
+from bot.demo.provider import DEMO_CLIENT_ID, issuer
+from bot.door import Door
+from bot.file_hosts import FileHosts
+from bot.files import Files
+from bot.handing import Handing
+from bot.handlers import all_routes
+from bot.identity import OpenIdProvider
+from bot.jobs import JOBS, Jobs
+from bot.key_file import BadKeyFile
+from bot.limits import local_guard
+from bot.measuring import Measures
+from bot.messenger import TeamsMessenger
+from bot.policy import policy_of
+from bot.problems import problems
+from bot.relay import Relay
+from bot.settings import Settings, load_keys
+from bot.sign_in_polls import SignInPolls
+from bot.teams_bot import TeamsBot
+from provisioning.codes import Keyring
+from provisioning.pacing import Pacing, unlimited
+from provisioning.ports import Clock, IdentityProvider, Store
+from provisioning.service import Provisioning
+
+BODY_LIMIT: Final = 256 * 1024  # bytes of any request; each door has its own below that
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+class CannotStart(Exception):
+    """One line for whoever starts the service; the process exits with 2."""
+
+
+def build_provisioning(
+    settings: Settings, store: Store, clock: Clock, provider: IdentityProvider | None = None
+) -> Provisioning:
+    """The business. Errors: `CannotStart` where its keys cannot be read."""
+    try:
+        keys = Keyring(load_keys(settings))
+    except (BadKeyFile, OSError) as fault:
+        raise CannotStart(f"CODE_KEY_FILE: {fault}") from None
+    return Provisioning(store, clock, keys, policy_of(settings), provider)
+
+
+def build_provider(settings: Settings, clock: Clock, port: int) -> OpenIdProvider:
+    """Whom devices' accounts are signed in with: the configured provider, or the demo one on our own port."""
+    demo = not settings.oidc_issuer
+    return OpenIdProvider(
+        issuer(port, settings.host) if demo else settings.oidc_issuer,
+        DEMO_CLIENT_ID if demo else settings.oidc_client_id,
+        "" if demo else settings.oidc_client_secret.get_secret_value(),
+        tenant=settings.tenant_id,
+        local=settings.local,
+        now=clock.now,
+    )
+
+
+def build_adapter(settings: Settings) -> Adapter:
+    """Teams' door. Local mode has no credentials and checks nobody."""
+    credentials = Credentials(settings.client_id, settings.client_secret.get_secret_value(), settings.tenant_id)
+    return Adapter(None if settings.local else credentials, allowed_service_hosts=settings.allowed_service_hosts)
+
+
+def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Application:
+    """Every door on one application; `port` is the one it is served on."""
+    adapter, pacing, measures = build_adapter(settings), build_pacing(settings), Measures(provisioning)
+    teams, routes, files = TeamsMessenger(adapter.connectors, pacing), all_routes(), build_files(settings, adapter)
+    messenger, jobs = measures.in_turn(teams), Jobs(provisioning, files, settings.store_url)
+    door = Door(provisioning, messenger, routes, jobs, Handing(messenger, files))
+    bot = TeamsBot(measures.door(door), messenger, local=settings.local)
+
+    app = web.Application(middlewares=middlewares(settings, port), client_max_size=BODY_LIMIT)
+    app[JOBS] = jobs
+    app.on_cleanup.append(jobs.drawings.close)
+    app.router.add_post("/api/messages", activities(adapter, bot))
+    doors.add_to(app, settings, provisioning, measures)
+    if settings.local:
+        from bot.demo import local  # a page that nobody sees elsewhere
+
+        local.add_to(app, settings, provisioning, port)
+    relay = Relay(provisioning, measures.in_the_outbox(teams), routes, pacing, drawings=jobs.drawings)
+    loops = workers.of(provisioning, relay, jobs, SignInPolls(provisioning), webhooks.add_to(app, provisioning))
+    app.cleanup_ctx.extend([open_until_the_end(adapter), *loops])
+    return app
+
+
+def middlewares(settings: Settings, port: int) -> list[Middleware]:
+    """What every request passes, from the outside in."""
+    return [*([local_guard(port)] if settings.local else []), problems]
+
+
+def build_pacing(settings: Settings) -> Pacing:
+    """Teams' limits; the clients that local mode talks to have none. A clock that is set back changes nothing there."""
+    return unlimited(time.monotonic) if settings.local else Pacing(time.monotonic)
+
+
+def build_files(settings: Settings, adapter: Adapter) -> Files:
+    """The way of files in and out, and of pictures: to the hosts of the service alone the bot's token goes along."""
+    return Files(
+        settings.allowed_file_hosts,
+        local=settings.local,
+        limit=settings.file_limit,
+        service=FileHosts(settings.allowed_service_hosts, local=False),
+        token=adapter.token,
+    )
+
+
+def activities(adapter: Adapter, bot: TeamsBot) -> Handler:
+    """What Teams posts."""
+
+    async def messages(request: web.Request) -> web.Response:
+        return await adapter.process(request, bot)
+
+    return messages
+
+
+def open_until_the_end(adapter: Adapter) -> workers.Context:
+    async def context(_app: web.Application) -> AsyncIterator[None]:
+        yield
+        await adapter.close()
+
+    return context
