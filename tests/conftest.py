@@ -1,6 +1,5 @@
-"""What every test shares: the same examples in every run of the property tests, none of them against the clock."""
+"""What every test shares: how many examples the property tests try."""
 
-from hypothesis import settings
+from tests import profiles
 
-settings.register_profile("house", deadline=None, derandomize=True, print_blob=True)
-settings.load_profile("house")
+profiles.load()

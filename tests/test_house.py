@@ -103,6 +103,14 @@ def fakes_not_mocks(house: Path) -> Iterator[str]:
                 yield f"{path.as_posix()}:{line} imports {name}"
 
 
+def examples_follow_the_profile(house: Path) -> Iterator[str]:
+    """A number by hand would stay small by night: tests/profiles.py knows how many."""
+    for path in sources(house, tests=True):
+        for node in ast.walk(parse(house, path)):
+            if isinstance(node, ast.keyword) and node.arg == "max_examples" and isinstance(node.value, ast.Constant):
+                yield f"{path.as_posix()}:{node.value.lineno} max_examples={node.value.value}"
+
+
 # Each rule, with one file that breaks it.
 RULES: dict[Rule, tuple[str, str]] = {
     no_further_room: ("helpers/text.py", ""),
@@ -111,6 +119,7 @@ RULES: dict[Rule, tuple[str, str]] = {
     small_functions: ("storage/long.py", "async def save():\n" + "    x = 1\n" * 45),
     libraries_stay_where_they_live: ("bot/workers.py", "def relay():\n    from botbuilder.core import TurnContext\n"),
     fakes_not_mocks: ("tests/test_x.py", "from unittest import mock\n"),
+    examples_follow_the_profile: ("tests/test_x.py", "@settings(max_examples=5)\ndef test() -> None: ...\n"),
 }
 
 

@@ -307,13 +307,14 @@ DATA = st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=8), TEMPTING | 
 VERBS = st.sampled_from([*sorted(all_routes().actions), "refresh", "fault", "", "__init__", "x" * 500])
 
 
+@pytest.mark.hypothesis  # its examples are gathered inside
 async def test_forged_data_is_never_a_fault_and_never_an_effect(house: House) -> None:
     """Whatever a card says: no 5xx, and from whoever has no right, no effect."""
     cast = await Cast(house).enters()
     strangers = [cast.people[name][0] for name in ("stranger", "another's technician")]
     examples: list[tuple[str, dict[str, Any]]] = []
 
-    @settings(max_examples=80, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(80), suppress_health_check=list(HealthCheck))
     @given(VERBS, DATA)
     def gather(verb: str, data: dict[str, Any]) -> None:
         examples.append((verb, json.loads(json.dumps(data))))

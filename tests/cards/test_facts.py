@@ -25,6 +25,7 @@ from provisioning.events import (
 from provisioning.messages import MessageKind, MessageStatus, OutboxMessage
 from provisioning.signin import Stage
 from tests.cards.samples import HOSTILE
+from tests.profiles import examples
 from tests.pseudo import pseudo
 from tests.storage.test_records import record_of
 
@@ -47,7 +48,7 @@ def test_a_sentence_speaks_of_what_the_fact_holds(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", Event.registry)
-@settings(max_examples=15, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(15), suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_whatever_a_fact_holds_can_be_said(name: str, data: st.DataObject) -> None:
     said = fact_words(data.draw(record_of(Event.registry[name])), KNOWN)

@@ -13,6 +13,7 @@ from provisioning.model import Device
 from provisioning.service import Provisioning
 from storage.memory_store import MemoryStore
 from tests.fakes import FakeClock
+from tests.profiles import examples
 from tests.provisioning.world import KEYS, POLICY, SAM, A, B, World
 
 T = TypeVar("T")
@@ -179,4 +180,4 @@ class DeviceLife(RuleBasedStateMachine):
 
 
 TestDeviceLife = DeviceLife.TestCase
-TestDeviceLife.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestDeviceLife.settings = settings(max_examples=examples(40), stateful_step_count=30)

@@ -16,6 +16,7 @@ from python_calamine import CalamineWorkbook
 
 from provisioning.sheets.guard import guarded, unguarded
 from provisioning.sheets.writing import MOST_ROWS, TYPES, Form, Heading, errors, table, template
+from tests.profiles import examples
 
 MACS = ["0001E5000001", "805E10112233", "001122334455", "80-5E-C0-11-22-33", "1E5000000000"]
 HEADINGS = [Heading("MAC id", 22, "12 hex digits"), Heading("Location")]
@@ -122,7 +123,7 @@ def test_what_was_guarded_comes_back_as_it_was(text: str) -> None:
     assert unguarded(guarded(text)) == text
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(st.text(max_size=20), min_size=2, max_size=2))
 def test_any_text_is_written_and_read_back_alike_from_both_forms(row: Sequence[str]) -> None:
     filled = [f"a{row[0]}", f"{row[1]}z"]

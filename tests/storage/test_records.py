@@ -15,6 +15,7 @@ from provisioning.errors import UnreadableText
 from provisioning.events import Event
 from storage.kinds import INDEXES, KINDS, natural
 from storage.records import decode, decode_event, encode, encode_event, to_json
+from tests.profiles import examples
 from tests.storage.samples import NOW, device, one_of_each
 
 TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=20)
@@ -60,7 +61,7 @@ def test_every_kind_comes_back_as_it_was(record):
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(data=st.data())
 def test_any_record_comes_back_and_can_be_indexed(kind, data):
     record = data.draw(record_of(kind))
@@ -70,7 +71,7 @@ def test_any_record_comes_back_and_can_be_indexed(kind, data):
 
 
 @pytest.mark.parametrize("name", Event.registry)
-@settings(max_examples=5)
+@settings(max_examples=examples(5))
 @given(data=st.data())
 def test_any_fact_comes_back_as_it_was(name, data):
     event = data.draw(record_of(Event.registry[name]))
