@@ -29,6 +29,8 @@ from storage.commands.ground import run as run_on_store
 if TYPE_CHECKING:
     from aiohttp import web
 
+    from bot.doctor_asking import Heard
+    from bot.operations import Check
     from bot.settings import Settings
     from provisioning.ports import Clock, Store
     from provisioning.service import Policy, Provisioning
@@ -64,13 +66,16 @@ class Service:
 
 @asynccontextmanager
 async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Service]:
-    """The service, listening; port 0 takes a free one. Ends by answering what waits, then what is under way."""
+    """The service, listening; port 0 takes a free one. Ends by answering what waits, then what is under way.
+
+    The machine's clock is compared with others'; a clock that is given is right.
+    """
     from aiohttp import web
 
-    from bot.composition import build_provider, build_provisioning, compose
+    from bot.composition import build_clock_check, build_provider, build_provisioning, compose
     from storage import open_store
 
-    clock = clock or SystemClock()
+    given, clock = clock, clock or SystemClock()
     listener = _listen(settings.host, settings.port)
     port: int = listener.getsockname()[1]
     try:
@@ -80,8 +85,10 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         raise
     provider = build_provider(settings, clock, port)
     try:
+        checks = [] if given else [build_clock_check(settings, store.clock, clock).faults]
+        await require_well(checks)
         provisioning = build_provisioning(settings, store, clock, provider)
-        app = compose(settings, provisioning, port)
+        app = compose(settings, provisioning, port, checks)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=DRAIN_SECONDS)
         await runner.setup()
         await web.SockSite(runner, listener).start()
@@ -93,6 +100,14 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     finally:
         await provider.close()
         await store.close()
+
+
+async def require_well(checks: Sequence[Check]) -> None:
+    """Errors: `CannotStart` with a line for each fault."""
+    from bot.composition import CannotStart
+
+    if faults := [fault for check in checks for fault in await check()]:
+        raise CannotStart("\n".join(faults))
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -183,11 +198,30 @@ async def _serve(settings: Settings) -> None:
 
 
 @cli.command(help=N_("Show each setting, where it comes from, what is missing and how to get it."))
-def doctor() -> None:
+def doctor(
+    offline: Annotated[bool, typer.Option("--offline", help=N_("Ask nobody but the store."))] = False,
+) -> None:
     from bot.doctor import doctor as examine
     from storage import fault_of
 
-    raise typer.Exit(examine(os.environ, store_fault=lambda url: asyncio.run(fault_of(url))))
+    raise typer.Exit(
+        examine(
+            os.environ,
+            store_fault=lambda url: asyncio.run(fault_of(url)),
+            asked=(lambda settings: ()) if offline else lambda settings: asyncio.run(_ask(settings)),
+        )
+    )
+
+
+async def _ask(settings: Settings) -> Sequence[Heard]:
+    from bot.composition import build_adapter, build_clock_check, build_provider
+    from bot.doctor_asking import ask
+    from storage import clock_of
+
+    clock = SystemClock()
+    clocks = build_clock_check(settings, lambda: clock_of(settings.store_url), clock)
+    provider = build_provider(settings, clock, settings.port)
+    return await ask(clocks, build_adapter(settings), provider, settings.public_url)
 
 
 @cli.command(

@@ -6,14 +6,16 @@ The store is opened by whoever starts the service (app.py), for doors know no st
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final
+from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from bot import doors, webhooks, workers
-from bot.adapter import Adapter, Credentials
+from bot.adapter import Adapter, Cloud, Credentials
+from bot.clock_check import ClockCheck, Witness, web_server
 from bot.demo.provider import DEMO_CLIENT_ID, issuer
 from bot.door import Door
 from bot.file_hosts import FileHosts
@@ -26,6 +28,7 @@ from bot.key_file import BadKeyFile
 from bot.limits import local_guard
 from bot.measuring import Measures
 from bot.messenger import TeamsMessenger
+from bot.operations import Check
 from bot.policy import policy_of
 from bot.problems import problems
 from bot.relay import Relay
@@ -36,6 +39,7 @@ from provisioning.codes import Keyring
 from provisioning.pacing import Pacing, unlimited
 from provisioning.ports import Clock, IdentityProvider, Store
 from provisioning.service import Provisioning
+from provisioning.texts import _
 
 BODY_LIMIT: Final = 256 * 1024  # bytes of any request; each door has its own below that
 
@@ -76,8 +80,17 @@ def build_adapter(settings: Settings) -> Adapter:
     return Adapter(None if settings.local else credentials, allowed_service_hosts=settings.allowed_service_hosts)
 
 
-def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Application:
-    """Every door on one application; `port` is the one it is served on."""
+def build_clock_check(settings: Settings, database: Witness, clock: Clock) -> ClockCheck:
+    """This machine's clock, beside those of the database and, outside local mode, of whoever signs Teams' tokens."""
+    witnesses = {_("the database"): database} if settings.store_url.startswith("postgres") else {}
+    if not settings.local:
+        url = Cloud().openid_url
+        witnesses[urlsplit(url).netloc] = web_server(url)
+    return ClockCheck(clock, witnesses)
+
+
+def compose(settings: Settings, provisioning: Provisioning, port: int, checks: Sequence[Check] = ()) -> web.Application:
+    """Every door on one application; `port` is the one it is served on. `checks`: what else has to be well."""
     adapter, pacing, measures = build_adapter(settings), build_pacing(settings), Measures(provisioning)
     teams, routes, files = TeamsMessenger(adapter.connectors, pacing), all_routes(), build_files(settings, adapter)
     messenger, jobs = measures.in_turn(teams), Jobs(provisioning, files, settings.store_url)
@@ -88,7 +101,7 @@ def compose(settings: Settings, provisioning: Provisioning, port: int) -> web.Ap
     app[JOBS] = jobs
     app.on_cleanup.append(jobs.drawings.close)
     app.router.add_post("/api/messages", activities(adapter, bot))
-    doors.add_to(app, settings, provisioning, measures)
+    doors.add_to(app, settings, provisioning, measures, [provisioning.faults, *checks])
     if settings.local:
         from bot.demo import local  # a page that nobody sees elsewhere
 

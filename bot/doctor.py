@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.markup import escape
@@ -31,7 +31,11 @@ from bot.settings import (
 from provisioning.hours import Hours
 from provisioning.texts import N_, _
 
+if TYPE_CHECKING:
+    from bot.doctor_asking import Heard
+
 EXIT_BAD_CONFIGURATION: Final = 2
+EXIT_NO_USE: Final = 1
 FAILURES_A_DAY: Final = 172_800  # the fleet-wide budget twice, 2 × 600 in each 10 minutes (security.md)
 SECRETS: Final = frozenset({"CLIENT_SECRET", "CODE_KEYS", "OIDC_CLIENT_SECRET", "EVENTS_TOKEN"})
 NOT_SET: Final = {
@@ -56,10 +60,12 @@ def doctor(
     console: Console | None = None,
     *,
     store_fault: Callable[[str], str] = lambda url: "",
+    asked: Callable[[Settings], Sequence[Heard]] = lambda settings: (),
 ) -> int:
-    """Prints the examination; 0 where the service would start, else 2. Nothing is changed, no secret is shown.
+    """Prints the examination; 0 where all is well, 2 where the service would not start, 1 where it would be no use.
 
-    `store_fault` says why the store at an address cannot be used, empty where it can.
+    Nothing is changed, no secret is shown. `store_fault` says why the store at an address cannot be used, empty where
+    it can. `asked`: what others answer, see doctor_asking.py.
     """
     console = console or Console()
     try:
@@ -88,7 +94,8 @@ def doctor(
                 console.print(f"  {name}: {_(cure)}", style="dim", highlight=False)
     for hint in _hints(settings, environ, env_file):
         console.print("! " + escape(hint), style="yellow", highlight=False)
-    return _report(console, faults)
+    heard = asked(settings) if settings and not faults else ()
+    return _report(console, faults) or _report_heard(console, heard)
 
 
 def _mode(local: bool) -> str:
@@ -104,6 +111,16 @@ def _report(console: Console, faults: list[str]) -> int:
         return EXIT_BAD_CONFIGURATION
     console.print(_("✓ The service can start like this."), style="green")
     return 0
+
+
+def _report_heard(console: Console, heard: Sequence[Heard]) -> int:
+    """What others answered; 1 where one of them found a fault."""
+    for each in heard:
+        for fault in each.faults:
+            console.print(escape(f"✗ {each.what}: {fault}"), style="red", highlight=False)
+        if not each.faults:
+            console.print(escape(f"✓ {each.what}: {each.said}"), style="green", highlight=False)
+    return EXIT_NO_USE if any(each.faults for each in heard) else 0
 
 
 # ------------------------------------------------------------------ the table

@@ -108,6 +108,13 @@ class OpenIdProvider:
             log.warning("ID token refused", error=refused.code, why=refused.detail)
             raise
 
+    async def examine(self) -> str:
+        """Whether all is there that a sign-in needs; nothing is asked for. Returns the issuer's name.
+
+        Errors: `ProviderAway`, `DiscoveryWrong`, `NoDeviceFlow`.
+        """
+        return (await self._ready()).issuer
+
     async def close(self) -> None:
         """Whoever is asking gets `ProviderAway`, now and from now on."""
         await self._asking.close()

@@ -47,6 +47,15 @@ class StoreState:
 STORE: Final = web.AppKey("STORE", StoreState)  # put there by the workers
 
 
+def every(checks: Sequence[Check]) -> Check:
+    """One check of many: the faults of all, at the same time."""
+
+    async def check() -> Sequence[str]:
+        return [fault for found in await asyncio.gather(*(each() for each in checks)) for fault in found]
+
+    return check
+
+
 def routes(check: Check, version: str, *, check_seconds: float = CHECK_SECONDS) -> list[web.RouteDef]:
     """`/healthz` never asks the store, so it answers while the store is away; `/readyz` asks `check`."""
     operations = Operations(check, version, check_seconds)

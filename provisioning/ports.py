@@ -217,6 +217,10 @@ class Store(Protocol):
         """Topics are record keys, "outbox" for any message, and "facts" for any fact."""
         ...
 
+    async def clock(self) -> datetime | None:
+        """What time it is where the state is kept; None where that is this machine."""
+        ...
+
     async def check(self) -> None:
         """Raises `Unavailable`, whose `reason` is for the operator, where the store cannot be written or is damaged."""
         ...

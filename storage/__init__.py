@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from provisioning.errors import Unavailable
 from provisioning.texts import N_, to_operator
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from psycopg import AsyncConnection
+
     from provisioning.ports import Clock, Store
 
+DATABASES = ("postgresql:", "postgres:")
 _FORMS = N_(
     "STORE_URL takes tinydb:PATH, where PATH is a folder on a local disk, for example tinydb:var/store, "
     "or postgresql://USER:PASSWORD@HOST/DATABASE."
@@ -41,18 +48,41 @@ async def fault_of(url: str) -> str:
 
     Nothing is made or changed. Of an embedded store only opening it tells.
     """
-    if not url.startswith(("postgresql:", "postgres:")):
+    if not url.startswith(DATABASES):
         return ""
-    from storage.postgres_connection import connect, parameters_of, shown
     from storage.postgres_schema import examine
 
     try:
-        parameters = parameters_of(url)
-        connection = await connect(parameters)
-        try:
-            await examine(connection, shown(parameters))
-        finally:
-            await connection.close()
+        async with _connected(url) as (connection, shown):
+            await examine(connection, shown)
     except Unavailable as error:
         return error.reason
     return ""
+
+
+async def clock_of(url: str) -> datetime | None:
+    """What time it is at the database that `url` names; None for an embedded store, whose clock is this machine's.
+
+    Errors: `Unavailable`.
+    """
+    if not url.startswith(DATABASES):
+        return None
+    from storage.postgres_sql import queries
+    from storage.records import from_micros
+
+    async with _connected(url) as (connection, _shown):
+        ((moment,),) = await (await connection.execute(queries()["clock"])).fetchall()
+        return from_micros(moment)
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[tuple[AsyncConnection[Any], str]]:
+    """A connection of its own, and how it may be shown. Errors: `Unavailable`."""
+    from storage.postgres_connection import connect, parameters_of, shown
+
+    parameters = parameters_of(url)
+    connection = await connect(parameters)
+    try:
+        yield connection, shown(parameters)
+    finally:
+        await connection.close()

@@ -376,6 +376,9 @@ class MemoryStore:
     def watch(self, *topics: str) -> AbstractAsyncContextManager[Watch]:
         return self._topics.watch(*topics)
 
+    async def clock(self) -> None:
+        """It is this machine's."""
+
     async def check(self) -> None:
         """Nothing can be wrong with a dictionary."""
 

@@ -253,6 +253,10 @@ class PostgresStore:
     def watch(self, *topics: str) -> AbstractAsyncContextManager[Watch]:
         return self._wakes.watch(*topics)
 
+    async def clock(self) -> datetime:
+        ((moment,),) = await self._ask(queries()["clock"])
+        return from_micros(moment)
+
     async def check(self) -> None:
         """Writes at most once a second, so that it may be asked at any rate."""
         now = asyncio.get_running_loop().time()

@@ -222,6 +222,9 @@ SELECT key, at FROM seen WHERE {where} ORDER BY at, key LIMIT %s
 -- name: wake
 SELECT pg_notify(%s, %s)
 
+-- name: clock
+SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+
 -- name: beat
 UPDATE pulse SET at = now() RETURNING fault
 

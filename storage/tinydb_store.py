@@ -281,6 +281,9 @@ class TinyStore:
     def watch(self, *topics: str) -> AbstractAsyncContextManager[Watch]:
         return self._topics.watch(*topics)
 
+    async def clock(self) -> None:
+        """It is this machine's."""
+
     async def check(self) -> None:
         """Raises `Unavailable` with the reason where the store is damaged or cannot be written durably right now.
 
