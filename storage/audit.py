@@ -8,25 +8,32 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from provisioning.bookkeeping import Segment
 from provisioning.texts import to_operator
-from storage.records import Plain, from_micros, micros
+from storage.records import from_micros, micros
 
 _CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 _BEFORE_THE_FIRST = "0" * 64
 BEFORE_ALL = -(2**62)  # below the number of any row, also of one that somebody else numbered
 _BEHIND_ALL = 2**62
+ORIGINAL = "original"  # of a fact that was redacted: the digest of what it said when it was told
 
 
-def digest(plain: Plain) -> str:
-    """SHA-256 of an audit row in canonical form (sorted keys, no spaces, UTF-8), hex.
+def digest(plain: Mapping[str, Any]) -> str:
+    """What the chain binds of an audit row: `own_digest` of it as it was told, also where it was redacted since.
 
     The row's number is no part of it, so that a move to another store leaves every digest as it is.
     """
+    return str(plain[ORIGINAL]) if ORIGINAL in plain else own_digest(plain)
+
+
+def own_digest(plain: Mapping[str, Any]) -> str:
+    """SHA-256 of a document as it stands, in canonical form (sorted keys, no spaces, UTF-8), hex."""
     return hashlib.sha256(_CANONICAL.encode(plain).encode()).hexdigest()
 
 

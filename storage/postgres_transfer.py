@@ -11,8 +11,10 @@ from typing import Any, Self
 import psycopg
 from psycopg import AsyncConnection
 
+from provisioning.bookkeeping import Segment
 from provisioning.errors import ProvisioningError
 from provisioning.texts import N_, to_operator
+from provisioning.trail import KeptFact, KeptSegment
 from storage.audit import digest
 from storage.kinds import KINDS, Kind
 from storage.postgres_connection import connect, parameters_of, shown, trouble
@@ -91,6 +93,23 @@ class PostgresSource(_Held):
             await cursor.execute(_everything(table))
             while rows := await cursor.fetchmany(CHUNK):
                 yield [(number, _document(table, row)) for number, *row in rows]
+
+    async def segments(self) -> Sequence[KeptSegment]:
+        rows = await (await self._held().execute(queries()["segments"])).fetchall()
+        return [KeptSegment(place, _segment(plain)) for place, (plain,) in enumerate(rows, start=1)]
+
+    async def facts(self) -> AsyncIterator[Sequence[KeptFact]]:
+        async with self._held().cursor(name="facts") as cursor:
+            await cursor.execute(queries()["every_digest"])
+            while rows := await cursor.fetchmany(CHUNK):
+                yield [KeptFact(*row) for row in rows]
+
+
+def _segment(plain: Plain) -> Segment | None:
+    try:
+        return decode(Segment, plain)
+    except (ProvisioningError, LookupError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def _everything(table: str) -> str:

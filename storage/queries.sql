@@ -240,6 +240,9 @@ SELECT {number}, doc FROM {table} ORDER BY {order}
 -- name: every_fact
 SELECT id, doc FROM audit ORDER BY id
 
+-- name: every_digest
+SELECT id, doc, digest FROM audit ORDER BY id
+
 -- name: every_call
 SELECT row_number() OVER (ORDER BY key), key, at FROM seen ORDER BY key
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from provisioning.bookkeeping import Segment
 from provisioning.errors import ProvisioningError
 from provisioning.texts import to_operator
+from provisioning.trail import KeptFact, KeptSegment
+from storage.audit import BEFORE_ALL
 from storage.kinds import KINDS
 from storage.records import Plain, decode, record_json
 from storage.tinydb_backup import FileFault, check_ours, reading
@@ -22,12 +24,14 @@ from storage.tinydb_layout import LAYOUTS, Layout, quoted
 from storage.tinydb_restore import waits
 from storage.tinydb_rows import Row, checksum, no_document, plain_of, row_fault
 from storage.tinydb_schema import listed_tables, make_schema, sql_name
-from storage.transfer import CHUNK, TABLES, Chunk, TransferFault, bad_row, check_counts
+from storage.transfer import AUDIT, CHUNK, TABLES, Chunk, TransferFault, bad_row, check_counts
 
 # ruff: noqa: S608 - statements are put together from our own table and column names; every value is bound
 
 T = TypeVar("T")
 _SEGMENTS = KINDS[Segment].table
+_FACTS = f'SELECT id, doc, crc, digest FROM "doc:{AUDIT}" WHERE id > ? ORDER BY id LIMIT {CHUNK}'
+_CHAIN = f'SELECT id, doc, crc FROM "doc:{_SEGMENTS}" ORDER BY ord'
 _INDEXES = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL"
 
 
@@ -119,6 +123,15 @@ class TinySource:
             yield chunk
             last = chunk[-1][0]
 
+    async def segments(self) -> Sequence[KeptSegment]:
+        return await self._thread(partial(_chain, self._held(), self._file.path))
+
+    async def facts(self) -> AsyncIterator[Sequence[KeptFact]]:
+        connection, last = self._held(), BEFORE_ALL
+        while chunk := await self._thread(partial(_facts, connection, self._file.path, last)):
+            yield chunk
+            last = chunk[-1].number
+
     def _held(self) -> sqlite3.Connection:
         if self._connection is None:
             raise AssertionError("a source is entered before it is read")
@@ -167,6 +180,40 @@ def _document(path: Path, table: str, row: Row) -> Plain:
         except (ProvisioningError, LookupError, TypeError, ValueError, AttributeError):
             fault = no_document(row[0], table)
     raise TransferFault(to_operator("{path} is damaged: {what}.", path=path, what=fault))
+
+
+def _chain(connection: sqlite3.Connection, path: Path) -> list[KeptSegment]:
+    try:
+        rows = connection.execute(_CHAIN).fetchall()
+    except FAULTS as error:
+        raise _unreadable(path, error, _SEGMENTS) from error
+    found = list[KeptSegment]()
+    for row in rows:
+        plain = _whole(_SEGMENTS, row)
+        try:
+            found.append(KeptSegment(row[0], decode(Segment, plain) if plain else None))
+        except (ProvisioningError, LookupError, TypeError, ValueError, AttributeError):
+            found.append(KeptSegment(row[0], None))
+    return found
+
+
+def _facts(connection: sqlite3.Connection, path: Path, last: int) -> list[KeptFact]:
+    try:
+        rows = connection.execute(_FACTS, (last,)).fetchall()
+    except FAULTS as error:
+        raise _unreadable(path, error, AUDIT) from error
+    return [KeptFact(row[0], _whole(AUDIT, row[:3]), digest) for *row, digest in rows]
+
+
+def _whole(table: str, row: Sequence[Any]) -> Plain | None:
+    """The document of a row, None where it is not what was written."""
+    number, text, crc = row
+    if row_fault(table, (number, text, crc)):
+        return None
+    try:
+        return plain_of(table, (number, text, crc))
+    except ValueError:
+        return None
 
 
 class TinyTarget:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from provisioning.bookkeeping import Segment
 from provisioning.texts import N_, to_operator
+from provisioning.trail import Trail
 from storage.audit import Chain, digest
 from storage.kinds import KINDS
 from storage.records import Plain, decode
@@ -189,6 +190,17 @@ def open_source(url: str, *, alone: bool = False) -> Source:
     from storage.tinydb_transfer import TinySource
 
     return TinySource(folder, alone=alone)
+
+
+def open_trail(url: str) -> Trail:
+    """A store's audit as it is kept, beside the running service. Errors: as of `Source`."""
+    folder = folder_of(url)
+    if folder is None:
+        trail: Trail = _postgres().postgres_source(url)
+        return trail
+    from storage.tinydb_transfer import TinySource
+
+    return TinySource(folder)
 
 
 def open_target(url: str) -> Target:

@@ -30,7 +30,7 @@ from tests.storage.test_backup import with_code
 from tests.storage.test_transfer import fill
 
 HOUSE = Path(__file__).parents[1]
-COMMANDS = ("backup", "restore", "verify", "migrate", "export-json", "import-json")
+COMMANDS = ("backup", "restore", "verify", "migrate", "export-json", "import-json", "audit", "audit verify")
 
 
 @pytest.fixture(autouse=True)
@@ -78,10 +78,10 @@ async def devices_of(folder):
 
 
 def test_each_command_explains_itself():
-    listed = types("--help")[1]
+    listed = types("--help")[1] + types("audit", "--help")[1]
     for command in COMMANDS:
-        assert command in listed
-        status, out, _ = types(command, "--help")
+        assert command.split()[-1] in listed
+        status, out, _ = types(*command.split(), "--help")
         assert (status, "--help" in out) == (0, True)
 
 
@@ -371,14 +371,18 @@ def test_postgresql_has_its_own_backup(words, said):
 
 
 @pytest.mark.parametrize("url", ["mysql://bot:geheim@db/x", "tinydb:", "bot:geheim@db", "store"])
-@pytest.mark.parametrize("words", ["backup", "verify", "export-json x", "import-json x", "restore x --yes"])
+@pytest.mark.parametrize(
+    "words", ["backup", "verify", "audit verify", "export-json x", "import-json x", "restore x --yes"]
+)
 def test_an_address_that_names_no_store(words, url, tmp_path):
     Path("x").write_text("{}")
     status, line = fails(*words.split(), "--store", url)
     assert (status, "names no store" in line, "geheim" in line) == (2, True, False)
 
 
-@pytest.mark.parametrize("words", ["verify", "export-json x.json", "restore --codes-only", "migrate {url} tinydb:new"])
+@pytest.mark.parametrize(
+    "words", ["verify", "audit verify", "export-json x.json", "restore --codes-only", "migrate {url} tinydb:new"]
+)
 def test_a_database_that_cannot_be_reached_is_named_without_its_password(words, tmp_path):
     url = "postgresql://bot:geheim@127.0.0.1:1/x"
     store = [] if "{url}" in words else ["--store", url]
@@ -389,7 +393,7 @@ def test_a_database_that_cannot_be_reached_is_named_without_its_password(words, 
 
 def test_what_the_commands_say_can_be_said_in_any_language(full):
     with pseudo_operator():
-        for words in ("verify", "backup b.sqlite3", "export-json x.json", "restore b.sqlite3 --yes"):
+        for words in ("verify", "audit verify", "backup b.sqlite3", "export-json x.json", "restore b.sqlite3 --yes"):
             _, out, progress = types(*words.split())
             said = [*out.splitlines(), *(line for line in progress if "copied" in line)]
             assert [line for line in said if not (line.startswith(OPEN) and line.endswith(CLOSE))] == []

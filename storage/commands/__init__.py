@@ -1,4 +1,4 @@
-"""The operator's commands on a store: `backup`, `restore`, `verify`, `migrate`, `export-json`, `import-json`."""
+"""The operator's commands on a store: `backup`, `restore`, `verify`, `audit`, `migrate`, `export-json` and back."""
 
 from __future__ import annotations
 
@@ -11,10 +11,16 @@ from provisioning.texts import N_
 from storage.commands.ground import Ground, WrongUse, run
 
 cli = typer.Typer(add_completion=False)
+audit = typer.Typer(help=N_("The chain of facts: hold it against every fact, or take the facts away as evidence."))
+cli.add_typer(audit, name="audit")
 
 Store = Annotated[str, typer.Option(help=N_("The store: tinydb:PATH or postgresql://…; left out: STORE_URL."))]
 Force = Annotated[bool, typer.Option("--force", help=N_("Put it in the place of a file that is there."))]
 Yes = Annotated[bool, typer.Option("--yes", help=N_("Do not ask."))]
+Heads = Annotated[
+    list[str] | None,
+    typer.Option("--head", help=N_("A head that was noted earlier: it must still stand in the chain. Repeatable.")),
+]
 CodesOnly = Annotated[
     bool,
     typer.Option(
@@ -23,7 +29,7 @@ CodesOnly = Annotated[
     ),
 ]
 
-__all__ = ["Ground", "WrongUse", "cli"]
+__all__ = ["Ground", "WrongUse", "audit", "cli"]
 
 
 def _ground(context: typer.Context) -> Ground:
@@ -67,6 +73,13 @@ def verify(context: typer.Context, store: Store = "") -> None:
     from storage.commands.safety import verify_store
 
     run(_ground(context), store, verify_store)
+
+
+@audit.command(name="verify", help=N_("Hold the chain of facts against every fact, also while the service runs."))
+def audit_verify(context: typer.Context, head: Heads = None, store: Store = "") -> None:
+    from storage.commands.tracing import trace
+
+    run(_ground(context), store, lambda _ground, url: trace(url, head or ()))
 
 
 @cli.command(help=N_("Carry everything from one store to another, empty one. The service must be stopped."))
