@@ -15,7 +15,7 @@ DEV := $(call stamp,dev,requirements-dev.txt)
 E2E := $(call stamp,e2e,requirements-e2e.txt)
 NODE := tests/e2e/node_modules/$(notdir $(call stamp,npm,tests/e2e/package-lock.json))
 
-.PHONY: help run test nightly check format e2e bench scale crash messages readme package lock install chromium node clean
+.PHONY: help run test nightly check secrets format e2e bench scale crash messages readme package lock install chromium node clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -35,11 +35,15 @@ test: $(DEV) ## run every test that needs Python alone, in two processes (ARGS="
 nightly: $(DEV) ## run the property tests with many more examples, new ones each time
 	HYPOTHESIS_PROFILE=nightly $(PY) -m pytest -q -m hypothesis -o timeout=3600 $(or $(ARGS),$(IN_TWO))
 
-check: $(DEV) ## lint, format, types and the import contract
+check: $(DEV) ## lint, format, types, the import contract, and a look for secrets
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(BIN)/lint-imports
+	$(PY) -m tests.secrets
+
+secrets: $(DEV) ## take what looks like a secret and is none as known (.secrets.baseline)
+	$(PY) -m tests.secrets --write
 
 format: $(DEV) ## let ruff put the code in order
 	$(PY) -m ruff check --fix .
