@@ -32,6 +32,13 @@ def repository(tmp_path: Path) -> Repository:
     return planted
 
 
+def test_a_password_in_a_test_is_an_example_unless_it_has_the_look_of_a_secret(repository: Repository) -> None:
+    _, address, password = PLANTED["a database with its password"]
+    assert secrets.main([], repository("tests/x.py", f'STORE = "{address.format(password).strip()}"\n')) == 0
+    _, text, secret = PLANTED["a code key"]
+    assert secrets.main([], repository("tests/y.py", f'KEY = "{secret}"\n{text}')) == 1
+
+
 @pytest.mark.parametrize("kind", PLANTED)
 def test_what_is_planted_is_found_until_it_is_known(
     kind: str, repository: Repository, capsys: pytest.CaptureFixture[str]
