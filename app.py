@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bot.audit_export import EXPORT, Evidence, export_command
 from bot.rehearsal.command import REHEARSE, Backstage, rehearse_command
 from provisioning.texts import N_, _, speak_to_operator, speech_of
 from storage.commands import Ground
+from storage.commands import audit as storage_audit
 from storage.commands import cli as storage_commands
 from storage.commands.ground import run as run_on_store
 
@@ -286,6 +288,25 @@ async def _copies(url: str, show: Callable[[str, int, int], None]) -> Callable[[
 
 
 cli.command(name="rehearse", help=REHEARSE)(rehearse_command(Backstage(_policy, _copies, _on_the_store)))
+
+
+def _evidence() -> Evidence:
+    from storage import evidence
+    from storage.transfer import open_trail
+
+    clock = SystemClock()
+    return Evidence(
+        now=clock.now,
+        trail=open_trail,
+        spoken_of=evidence.spoken_of,
+        event_of=evidence.event_of,
+        note=lambda url, event: evidence.note(url, clock, event),
+        place=lambda path, url, force: evidence.private_file(path, url, force=force),
+        guarded=_on_the_store,
+    )
+
+
+storage_audit.command(name="export", help=EXPORT)(export_command(_evidence))
 
 
 def main() -> None:

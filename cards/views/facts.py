@@ -16,9 +16,13 @@ from provisioning.model import Device
 from provisioning.rollouts import Rollout
 from provisioning.service.problems import PROBLEMS
 from provisioning.sheets.faults import sentences
-from provisioning.texts import N_, _
+from provisioning.texts import N_, _, ngettext
 
-SERVICE, DEVICE = "service", "device"  # actors that are no people
+ACTORS: Mapping[str, str] = {  # that are no people
+    "service": N_("the service"),
+    "device": N_("the device"),
+    "operator": N_("the operator, at the command line"),
+}
 MAC = 12  # digits
 
 SENTENCES: Mapping[str, str] = {
@@ -28,6 +32,7 @@ SENTENCES: Mapping[str, str] = {
     "AccessRefused": N_("Access refused"),
     "AccessRevoked": N_("Access ended: {codes} codes died, {jobs} jobs are with nobody"),
     "AccountChosen": N_("To be signed in as {account}"),
+    "AuditExported": N_("Facts exported as {form}"),
     "AddUndone": N_("Adding it at {location} was undone"),
     "ChannelConnected": N_("The channel follows {site}"),
     "ChannelDisconnected": N_("The channel does not follow {site} any more"),
@@ -63,12 +68,14 @@ SENTENCES: Mapping[str, str] = {
     "DeviceTagged": N_("Tagged {tag}"),
     "DevicesSwapped": N_("Changed places with {other}"),
     "DoubtDismissed": N_("It was not reset, somebody says"),
+    "FactsRedacted": N_("Words that led to a person who left were taken out of {rows}"),
     "ImportCancelled": N_("An import was cancelled; nobody ever saw it"),
     "ImportFinished": N_("An import added {added} and changed {changed}"),
     "ImportUndone": N_("An import was undone; {stayed} stayed"),
     "InstallConfirmed": N_("Installed"),
     "MessagesMuted": N_("Muted: {topic}"),
     "MessagesUnmuted": N_("Not muted any more: {topic}"),
+    "PersonForgotten": N_("Forgotten: nothing leads from this id to a person any more"),
     "PersonUnreachable": N_("Cannot be reached: removed or blocked the app"),
     "PhotoKept": N_("A photo of the install came"),
     "PhotoShown": N_("Its photo was shown"),
@@ -144,11 +151,9 @@ class Known:
     own: str = ""  # whose page it is, which goes without saying
 
     def who(self, id_: str) -> str:
-        if id_ == SERVICE:
-            return _("the service")
-        if id_ == DEVICE:
-            return _("the device")
-        return brief(escape(self.people.get(id_, ""))) or _("somebody who is not known any more")
+        if id_ in ACTORS:
+            return _(ACTORS[id_])
+        return brief(escape(self.people.get(id_, ""))) or former_person(id_)
 
     def what(self, id_: str) -> str:
         """Whatever an id names, in words; empty for what has none."""
@@ -167,6 +172,12 @@ class Known:
             return _("a channel that follows nothing any more")
         named = rollout.channel.name or rollout.scope
         return _("the channel {name}", name=brief(escape(named))) if named else _("the channel of all sites")
+
+
+def former_person(id_: str) -> str:
+    """Somebody who was forgotten, or never met: what is left of them is an id, of which so much tells two apart."""
+    start = escape(id_[:4])
+    return _("a former person ({start}…)", start=start) if start else _("somebody who is not known any more")
 
 
 def _codes_words(code: str) -> str:
@@ -197,6 +208,7 @@ WORDS: Mapping[str, Callable[[Any, Known], str]] = {
     "status": lambda value, known: _(STATUS[value]) if value in STATUS else "",
     "columns": lambda value, known: brief(listing([escape(each) for each in value])),
     "muted": lambda value, known: brief(listing([escape(each) for each in value])),
+    "rows": lambda value, known: ngettext("{n} fact", "{n} facts", len(value)),
     "reason": lambda value, known: _codes_words(value),
     "why": lambda value, known: _codes_words(value),
     "form": lambda value, known: escape(value.upper()),

@@ -9,7 +9,10 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """`actor` is a person id, `device` or `service`; `subject` a MAC, person id or channel id. Never a code."""
+    """`actor` is a person id, `device`, `service` or `operator`; `subject` a MAC, person id or channel id.
+
+    Never a code.
+    """
 
     at: datetime
     actor: str

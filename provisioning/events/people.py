@@ -41,3 +41,27 @@ class StoreRestored(Event):
 
     taken_at: datetime | None  # None: a database was put back by its own tools
     codes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditExported(Event):
+    """Facts were taken away as a file. The subject is the device or person they are about, or `all`."""
+
+    form: str  # "jsonl" or "csv"
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactsRedacted(Event):
+    """Words that led to a person who left were taken out of earlier facts; their digests stay, and so does the chain.
+
+    The subject is that person. `rows` are `NUMBER:DIGEST`: SHA-256 of what such a row says since, see storage/chain.py.
+    """
+
+    rows: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonForgotten(Event):
+    """Their access had ended; whatever led from the id (the subject) to the person is erased."""

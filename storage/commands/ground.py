@@ -52,7 +52,7 @@ def run(ground: Ground, url: str, command: Command) -> None:
             work = command(ground, url or ground.store_url())
             if work is not None:
                 asyncio.run(work)
-    except (typer.Exit, typer.Abort):
+    except (typer.Exit, typer.Abort, typer.BadParameter):
         raise  # it was told already
     except (WrongUse, NoSuchStore) as fault:
         raise _failed(str(fault), 2) from None
