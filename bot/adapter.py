@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import aiohttp
@@ -18,6 +17,7 @@ from aiohttp import web
 from botbuilder.core import CloudAdapterBase, InvokeResponse, TurnContext
 from botbuilder.schema import Activity, ActivityTypes, ChannelAccount, ConversationAccount
 from botframework.connector.auth import (
+    AppCredentials,
     AuthenticateRequestResult,
     AuthenticationConfiguration,
     BotFrameworkAuthentication,
@@ -25,12 +25,14 @@ from botframework.connector.auth import (
     ClaimsIdentity,
     ConnectorFactory,
     JwtTokenExtractor,
-    PasswordServiceClientCredentialFactory,
+    ServiceClientCredentialsFactory,
 )
 
 from bot.activity import CONSENT_INVOKE, SEARCH_INVOKE, Json, locale_of, tenant_of
-from bot.adapter_http import BODY_SECONDS, RefusedError, ServiceHosts, read_activity
+from bot.adapter_http import BODY_SECONDS, RefusedError, ServiceHosts, bearer, read_activity
 from bot.adapter_trust import KeysUnavailableError, ScopedToken, SigningKeys, Tokens
+from bot.clouds import PUBLIC, Cloud
+from bot.credentials import Credentials
 from bot.messenger import CALL_SECONDS, Connectors, plain
 from provisioning.delivery_errors import DeliveryError
 from provisioning.errors import ProvisioningError, Unavailable
@@ -43,32 +45,26 @@ FRAMES_LOGGED: Final = 12
 SORRY: Final = N_("That did not work; the fault is ours and has been logged. Please try again.")
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """The bot's registration. Without a `tenant_id` every tenant may write."""
-
-    app_id: str
-    password: str
-    tenant_id: str = ""
-
-    def __repr__(self) -> str:
-        return f"Credentials(app_id={self.app_id!r})"
-
-
-@dataclass(frozen=True, slots=True)
-class Cloud:
-    """Who signs inbound tokens and who gives ours; another cloud, or a local one in tests, has its own."""
-
-    issuer: str = "https://api.botframework.com"
-    openid_url: str = "https://login.botframework.com/v1/.well-known/openidconfiguration"
-    scope: str = "https://api.botframework.com"
-    token_url: str = "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token"  # noqa: S105 - an address
-
-
 class Bot(Protocol):
     """What stands behind the adapter."""
 
     async def on_turn(self, context: TurnContext, raw: Json) -> None: ...
+
+
+class _OwnId(ServiceClientCredentialsFactory):
+    """Which app id is ours. The SDK's own factories also hold the secret, which no part of the SDK needs here."""
+
+    def __init__(self, app_id: str | None) -> None:
+        self._app_id = app_id
+
+    async def is_valid_app_id(self, app_id: str) -> bool:
+        return app_id == self._app_id
+
+    async def is_authentication_disabled(self) -> bool:
+        return self._app_id is None
+
+    async def create_credentials(self, *_: Any) -> AppCredentials:
+        raise PermissionError("the SDK makes no calls of its own")
 
 
 class _Authentication(BotFrameworkAuthentication):
@@ -100,7 +96,7 @@ class Adapter(CloudAdapterBase):
         credentials: Credentials | None,
         *,
         allowed_service_hosts: Collection[str],
-        cloud: Cloud = Cloud(),
+        cloud: Cloud = PUBLIC,
         body_seconds: float = BODY_SECONDS,
     ) -> None:
         self.local = credentials is None
@@ -117,26 +113,18 @@ class Adapter(CloudAdapterBase):
         self.on_turn_error = _turn_failed
 
     def _tokens(self) -> Tokens | None:
-        if self._credentials is None:
-            return None
-        url = self._cloud.token_url.format(tenant=self._credentials.tenant_id or "botframework.com")
-        return Tokens(url, self._credentials.app_id, self._credentials.password, self.session)
+        return Tokens(self._credentials.grants(self._cloud, self.session)) if self._credentials else None
 
     def _checker(self) -> BotFrameworkAuthentication:
-        app_id, password, tenant = (
-            (self._credentials.app_id, self._credentials.password, self._credentials.tenant_id)
-            if self._credentials
-            else (None, None, None)
-        )
         return BotFrameworkAuthenticationFactory.create(
-            to_channel_from_bot_login_url="https://login.microsoftonline.com/",
+            to_channel_from_bot_login_url=self._cloud.login,
             to_channel_from_bot_oauth_scope=self._cloud.scope,
             to_bot_from_channel_token_issuer=self._cloud.issuer,
             oauth_url=self._cloud.scope,
             to_bot_from_channel_open_id_metadata_url=self._cloud.openid_url,
             # Emulators and other bots are no callers of ours: their tokens meet keys that do not know them.
             to_bot_from_emulator_open_id_metadata_url=self._cloud.openid_url,
-            credential_factory=PasswordServiceClientCredentialFactory(app_id, password, tenant),
+            credential_factory=_OwnId(self._credentials.app_id if self._credentials else None),
             auth_configuration=AuthenticationConfiguration(),
         )
 
@@ -153,16 +141,21 @@ class Adapter(CloudAdapterBase):
         return self._session
 
     async def close(self) -> None:
+        """Whoever waits for keys or a token gets none, now and from now on."""
         self._closed = True
         if self._session is not None:
             await self._session.close()
+        await self._keys.close()
+        if self.tokens is not None:
+            await self.tokens.close()
 
     async def process(self, request: web.Request, bot: Bot) -> web.Response:
         """One HTTP request of Teams: refused with 4xx, or carried out and acknowledged."""
         try:
+            header = None if self.local else bearer(request)
             raw = await read_activity(request, self._body_seconds)
             activity = _envelope(raw)
-            caller = await self._verify(raw, activity, request.headers.get("Authorization"))
+            caller = await self._verify(raw, activity, header)
         except RefusedError as refused:
             log.info("activity refused", status=refused.status, reason=str(refused))
             headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 else None
@@ -177,11 +170,9 @@ class Adapter(CloudAdapterBase):
 
     async def _verify(self, raw: Json, activity: Activity, header: str | None) -> AuthenticateRequestResult:
         """Who calls. Errors: `RefusedError` 401 (not verified), 403 (verified, not allowed), 503 (cannot tell)."""
-        if self.local:
+        if self._credentials is None:
             self._hosts.check(activity.service_url)
             return await self.bot_framework_authentication.authenticate_request(activity, None)
-        if not header:
-            raise RefusedError(401, "a token is needed")
         # The seam of the SDK for keys is a table of the class, so each adapter lays its own keys there before use.
         JwtTokenExtractor.metadataCache[self._cloud.openid_url] = self._keys
         try:
@@ -196,12 +187,12 @@ class Adapter(CloudAdapterBase):
         if not isinstance(claims.get("exp"), int | float):
             raise RefusedError(401, "the token never ends")  # PyJWT checks the end only where there is one
         # On its way for emulators and other bots the SDK checks neither who the token is from nor for which service.
-        if (claims.get("iss"), claims.get("serviceurl")) != (self._cloud.issuer, activity.service_url):
+        said = (claims.get("iss"), claims.get("aud"), claims.get("serviceurl"))
+        if said != (self._cloud.issuer, self._credentials.app_id, activity.service_url):
             raise RefusedError(401, "the token is for somebody else")
         if activity.channel_id != "msteams":
             raise RefusedError(403, "only Teams is served")
-        wanted = self._credentials.tenant_id.lower() if self._credentials else ""
-        if wanted and tenant_of(raw) != wanted:
+        if tenant_of(raw) != self._credentials.tenant_id.lower():
             raise RefusedError(403, "another organisation's bot")
         self._hosts.check(activity.service_url)
         return caller

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import aiohttp
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from bot.activity import MalformedError, check
+from bot.limits import is_json, is_loopback_name
 
 BODY_LIMIT: Final = 256 * 1024  # bytes, after decompression
 BODY_SECONDS: Final = 10.0
 DEPTH_LIMIT: Final = 64
 INTEGER_DIGITS: Final = 20
 
+_BEARER: Final = re.compile(r"Bearer [A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_SUSPECT: Final = re.compile(rb"\\u(?:[dD][89a-fA-F]|0000)")
 _URL: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~%:/-]*)?")
 
 
@@ -33,10 +35,24 @@ class RefusedError(Exception):
         self.status = status
 
 
+def bearer(request: web.Request) -> str:
+    """The Authorization header, if it can hold a signed token at all. Errors: `RefusedError` 401.
+
+    Asked before the body is read, so that nobody fills our memory without one. One header, one token of three parts in
+    plain base64url (RFC 6750, 2.1; RFC 7515, 7.1): decoders forgive more, each in its own way.
+    """
+    headers = request.headers.getall(hdrs.AUTHORIZATION, ())
+    if not headers:
+        raise RefusedError(401, "a token is needed")
+    if len(headers) > 1 or not _BEARER.fullmatch(headers[0]):
+        raise RefusedError(401, "the token is not valid")
+    return headers[0]
+
+
 async def read_activity(request: web.Request, seconds: float) -> Mapping[str, Any]:
     """The checked JSON of an activity. Errors: `RefusedError` with 400, 408, 413 or 415, never anything else."""
-    if request.content_type != "application/json":
-        raise RefusedError(415, "the body is not application/json")
+    if not is_json(request):
+        raise RefusedError(415, "the body is not application/json in UTF-8")
     body = await _read_body(request, seconds)
     try:
         return check(parse(body))
@@ -63,22 +79,53 @@ async def _read_body(request: web.Request, seconds: float) -> bytes:
 
 
 def parse(body: bytes) -> Any:
-    """Strict JSON: UTF-8, no NaN, no number beyond reason, no depth beyond reason, no half surrogates."""
+    """Strict JSON: UTF-8, each name once, no NaN, no number or depth beyond reason, no text that cannot be stored."""
     try:
         value = json.loads(
-            body.decode("utf-8-sig"), parse_constant=_refuse_constant, parse_int=_integer, parse_float=_number
+            body.decode("utf-8-sig"),
+            parse_constant=_refuse_constant,
+            parse_int=_integer,
+            parse_float=_number,
+            object_pairs_hook=_object,
         )
     except (ValueError, RecursionError):
         raise MalformedError("the body is not valid JSON") from None
-    # Counting brackets is cheap and settles nearly every body; only a suspect one is walked.
+    # Counting brackets is cheap and settles nearly every body; only a suspect one is walked. So with texts.
     if body.count(b"{") + body.count(b"[") > DEPTH_LIMIT and _deeper_than(value, DEPTH_LIMIT):
         raise MalformedError("the body is nested too deeply")
-    if b"\\ud" in body or b"\\uD" in body:
-        try:
-            json.dumps(value, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            raise MalformedError("the body holds half a surrogate pair") from None
+    if _SUSPECT.search(body) and not all(map(_storable, _texts(value))):
+        raise MalformedError("the body holds half a surrogate pair or a NUL")
     return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of a name that stands there twice, whoever looked at the body before us may have read the other one."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        raise ValueError("a name twice")
+    return value
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in it, names too. Goes as deep as the limit on depth lets it."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from value
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+
+
+def _storable(text: str) -> bool:
+    """UTF-8 has no half surrogates, and PostgreSQL's texts no NUL."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
 
 
 def _refuse_constant(name: str) -> None:
@@ -130,17 +177,8 @@ class ServiceHosts:
             host, _ = (parts.hostname or "").rstrip("."), parts.port
         except ValueError:
             raise RefusedError(403, "serviceUrl is not allowed") from None
-        loopback = is_loopback(host)
+        loopback = is_loopback_name(host)
         known = any(host == allowed or host.endswith("." + allowed) for allowed in self._allowed)
         if not (known or (self._local and loopback)) or (parts.scheme != "https" and not loopback):
             raise RefusedError(403, "serviceUrl is not allowed")
         return url.rstrip("/")
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

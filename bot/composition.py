@@ -14,8 +14,10 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from bot import doors, webhooks, workers
-from bot.adapter import Adapter, Cloud, Credentials
+from bot.adapter import Adapter
 from bot.clock_check import ClockCheck, Witness, web_server
+from bot.clouds import CLOUDS
+from bot.credentials import Credentials
 from bot.demo.provider import DEMO_CLIENT_ID, issuer
 from bot.door import Door
 from bot.file_hosts import FileHosts
@@ -32,7 +34,7 @@ from bot.operations import Check
 from bot.policy import policy_of
 from bot.problems import problems
 from bot.relay import Relay
-from bot.settings import Settings, load_keys
+from bot.settings import MANAGED_IDENTITY, Settings, load_keys
 from bot.sign_in_polls import SignInPolls
 from bot.teams_bot import TeamsBot
 from provisioning.codes import Keyring
@@ -76,15 +78,25 @@ def build_provider(settings: Settings, clock: Clock, port: int) -> OpenIdProvide
 
 def build_adapter(settings: Settings) -> Adapter:
     """Teams' door. Local mode has no credentials and checks nobody."""
-    credentials = Credentials(settings.client_id, settings.client_secret.get_secret_value(), settings.tenant_id)
-    return Adapter(None if settings.local else credentials, allowed_service_hosts=settings.allowed_service_hosts)
+    credentials = Credentials(
+        settings.client_id,
+        settings.client_secret.get_secret_value(),
+        settings.tenant_id,
+        settings.client_certificate_file,
+        managed=settings.app_type == MANAGED_IDENTITY,
+    )
+    return Adapter(
+        None if settings.local else credentials,
+        allowed_service_hosts=settings.allowed_service_hosts,
+        cloud=CLOUDS[settings.channel_service],
+    )
 
 
 def build_clock_check(settings: Settings, database: Witness, clock: Clock) -> ClockCheck:
     """This machine's clock, beside those of the database and, outside local mode, of whoever signs Teams' tokens."""
     witnesses = {_("the database"): database} if settings.store_url.startswith("postgres") else {}
     if not settings.local:
-        url = Cloud().openid_url
+        url = CLOUDS[settings.channel_service].openid_url
         witnesses[urlsplit(url).netloc] = web_server(url)
     return ClockCheck(clock, witnesses)
 

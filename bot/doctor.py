@@ -6,6 +6,7 @@ import difflib
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -37,11 +38,14 @@ if TYPE_CHECKING:
 EXIT_BAD_CONFIGURATION: Final = 2
 EXIT_NO_USE: Final = 1
 FAILURES_A_DAY: Final = 172_800  # the fleet-wide budget twice, 2 × 600 in each 10 minutes (security.md)
+CERTIFICATE_ENDS_SOON: Final = timedelta(days=30)
 SECRETS: Final = frozenset({"CLIENT_SECRET", "CODE_KEYS", "OIDC_CLIENT_SECRET", "EVENTS_TOKEN"})
 NOT_SET: Final = {
     "PUBLIC_URL": N_("links and devices cannot be told an address"),
     "OIDC_ISSUER": N_("the demo provider of local mode"),
     "OIDC_CLIENT_SECRET": N_("a public client, which needs none"),
+    "CLIENT_CERTIFICATE_FILE": N_("a secret or a managed identity says who the bot is"),
+    "ChannelService": N_("the public cloud"),
     "TENANT_ID": N_("any tenant is accepted in local mode"),
     "TRUSTED_PROXIES": N_("X-Forwarded-For is not believed"),
     "OTEL_EXPORTER_OTLP_ENDPOINT": N_("no traces are sent"),
@@ -205,6 +209,8 @@ def _hints(settings: Settings | None, environ: Mapping[str, str], env_file: Path
     if settings:
         yield from _key_hints(settings)
         yield from _store_hints(settings)
+        if settings.client_certificate_file:
+            yield from _certificate_hints(settings.client_certificate_file)
         if settings.webhooks_file:
             yield from _open_to_others(settings.webhooks_file)
         if not settings.local and not settings.public_url:
@@ -243,6 +249,16 @@ def _key_hints(settings: Settings) -> Iterator[str]:
         read_key_file(path)
     except BadKeyFile as bad:
         yield str(bad)
+
+
+def _certificate_hints(path: Path) -> Iterator[str]:
+    from bot.certificate import read_certificate  # cryptography takes its time to load
+
+    yield from _open_to_others(path)
+    now = datetime.now(UTC)
+    ends = read_certificate(path, now).ends
+    if ends - now < CERTIFICATE_ENDS_SOON:
+        yield _("{path} ends on {date}. Make a new certificate in time.", path=path, date=ends.date())
 
 
 def _open_to_others(path: Path) -> Iterator[str]:

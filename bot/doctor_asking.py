@@ -59,7 +59,8 @@ async def _token(token: ScopedToken) -> Heard:
     try:
         await token.get()
     except TokenUnavailableError as error:
-        fault = _("no token was given ({reason}). Look at CLIENT_ID, TENANT_ID and when the secret ends.", reason=error)
+        cure = _("Look at CLIENT_ID, TENANT_ID and when the secret or certificate ends.")
+        fault = _("no token was given ({reason}). {cure}", reason=error.reason, cure=cure)
         return Heard(what, faults=[fault])
     return Heard(what, _("a token was given"))
 

@@ -21,13 +21,13 @@ from bot.identity_discovery import (
     DEVICE_CODE,
     WELL_KNOWN,
     Description,
-    Kept,
     entra_tenant,
     is_guid,
     read_description,
     sound_url,
 )
 from bot.identity_tokens import Expected, PublishedKey, UnknownKey, read_keys, verified
+from bot.kept import Kept
 from provisioning.provider_errors import (
     AuthorizationPending,
     DiscoveryWrong,
@@ -71,8 +71,8 @@ class OpenIdProvider:
         self._issuer, self._client_id, self._secret = issuer, client_id, client_secret
         self._tenant, self._local, self._now = tenant, local, now
         self._asking = Asking(sessions, seconds)
-        self._description: Kept[Description] = Kept("discovery", self._fetch_description, now)
-        self._keys: Kept[Sequence[PublishedKey]] = Kept("keys", self._fetch_keys, now)
+        self._description = Kept("discovery", self._fetch_description, self._seconds, ProviderError)
+        self._keys = Kept("keys of the identity provider", self._fetch_keys, self._seconds, ProviderError)
         self._unverified: dict[bytes, str] = {}  # hash of the device code → ID token
 
     async def begin(self) -> DeviceGrant:
@@ -120,6 +120,9 @@ class OpenIdProvider:
         await self._asking.close()
         for kept in (self._description, self._keys):
             await kept.close()
+
+    def _seconds(self) -> float:
+        return self._now().timestamp()
 
     async def _ready(self) -> Description:
         """The description, with the keys at hand."""

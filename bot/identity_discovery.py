@@ -1,27 +1,17 @@
-"""What the identity provider publishes about itself, read strictly (OpenID Connect Discovery 1.0), and kept a day."""
+"""What the identity provider publishes about itself, read strictly (OpenID Connect Discovery 1.0)."""
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final
 from urllib.parse import urlsplit
-
-import structlog
 
 from bot.identity_tokens import ALGORITHMS
 from bot.limits import is_loopback_name
-from provisioning.provider_errors import DiscoveryWrong, NoDeviceFlow, ProviderError
+from provisioning.provider_errors import DiscoveryWrong, NoDeviceFlow
 
-log = structlog.get_logger(__name__)
-
-T = TypeVar("T")
-
-FRESH_FOR: Final = timedelta(hours=24)
-ASK_EVERY: Final = timedelta(minutes=1)  # whatever strangers invent, the provider is asked anew once a minute at most
 DEVICE_CODE: Final = "urn:ietf:params:oauth:grant-type:device_code"  # RFC 8628, 3.4
 WELL_KNOWN: Final = "/.well-known/openid-configuration"
 ENTRA_HOSTS: Final = frozenset(
@@ -125,62 +115,3 @@ def _words(document: Mapping[str, Any], name: str) -> list[str] | None:
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         raise DiscoveryWrong(name)
     return value
-
-
-class Kept(Generic[T]):
-    """Something the provider publishes: fetched when first needed, kept a day, served stale while it is away.
-
-    A failure is not kept. However many ask at once, one request is under way, and all of them get what it brings.
-    """
-
-    def __init__(self, what: str, fetch: Callable[[], Awaitable[T]], now: Callable[[], datetime]) -> None:
-        self._what, self._fetch, self._now = what, fetch, now
-        self._value: T | None = None
-        self._fetched_at: datetime | None = None
-        self._asked_at: datetime | None = None
-        self._flight: asyncio.Task[bool] | None = None
-
-    async def get(self) -> T:
-        """Errors: those of the fetch, where nothing is kept."""
-        if self._value is None or not self._within(FRESH_FOR, self._fetched_at):
-            await self.renew()
-        assert self._value is not None  # noqa: S101 - `renew` raises otherwise
-        return self._value
-
-    async def renew(self) -> bool:
-        """Fetch it anew, at most once a minute; whether it came. Errors: those of the fetch, where nothing is kept."""
-        if self._flight is None or self._flight.done():
-            if self._value is not None and self._within(ASK_EVERY, self._asked_at):
-                return False
-            self._flight = asyncio.create_task(self._renew())
-            self._flight.add_done_callback(lambda done: done.cancelled() or done.exception())  # has been heard
-        return await asyncio.shield(self._flight)  # whoever gives up takes it from nobody else
-
-    @property
-    def renewable_in(self) -> float:
-        """Seconds until `renew` would ask again."""
-        if self._asked_at is None or not self._within(ASK_EVERY, self._asked_at):
-            return 0.0
-        return (self._asked_at + ASK_EVERY - self._now()).total_seconds()
-
-    async def close(self) -> None:
-        """After the session was closed: what was under way has failed."""
-        if self._flight is not None:
-            await asyncio.wait({self._flight}, timeout=1)
-
-    async def _renew(self) -> bool:
-        self._asked_at = self._now()
-        try:
-            self._value = await self._fetch()
-        except ProviderError as error:
-            stale = self._value is not None
-            log.warning("identity provider published nothing usable", what=self._what, error=error.code, stale=stale)
-            if not stale:
-                raise
-            return False
-        self._fetched_at = self._now()
-        return True
-
-    def _within(self, span: timedelta, moment: datetime | None) -> bool:
-        """A moment in the future, as after a clock was set back, is none that counts."""
-        return moment is not None and timedelta(0) <= self._now() - moment < span

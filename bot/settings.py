@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
@@ -18,6 +18,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot import setting_values as read
+from bot.clouds import CLOUDS, PUBLIC
 from bot.demo.people import LOCAL_ADMIN
 from bot.key_file import BadKeyFile, ensure_key_file, read_key_file, read_keys
 from bot.limits import is_loopback_address
@@ -28,9 +29,10 @@ from provisioning.texts import N_, _
 from provisioning.webhooks import Endpoint
 
 DOTENV: Final = Path(".env")
-ENTRA: Final = "https://login.microsoftonline.com/{tenant}/v2.0"
 MANAGED_IDENTITY: Final = "UserAssignedMSI"
 
+# Names that are Microsoft's and not ours.
+MICROSOFTS: Final = {"app_type": "MicrosoftAppType", "channel_service": "ChannelService"}
 # The second spelling of a name, as Azure's bot registration has it.
 SPELLINGS: Final = {
     "MicrosoftAppId": "CLIENT_ID",
@@ -72,7 +74,10 @@ WITH_CREDENTIALS: Final = {
 # What has no default once there are credentials, and how to get it.
 REQUIRED: Final = {
     "CLIENT_ID": N_("Take the application (client) ID of the bot's app registration in Entra."),
-    "CLIENT_SECRET": N_("Make a client secret in the app registration, or set MicrosoftAppType=UserAssignedMSI."),
+    "CLIENT_SECRET": N_(
+        "Make a client secret in the app registration, or set CLIENT_CERTIFICATE_FILE or "
+        "MicrosoftAppType=UserAssignedMSI."
+    ),
     "TENANT_ID": N_("Take the directory (tenant) ID shown on the overview page of Entra."),
     "ADMINS": N_("List the Entra object ids of the first admins, separated by commas."),
     "ORGANISATION": N_("Give the tenant name that a device shall show, for example Contoso."),
@@ -95,10 +100,12 @@ class Settings(BaseSettings):
 
     client_id: str = ""
     client_secret: SecretStr = SecretStr("")
+    client_certificate_file: Path | None = None
     tenant_id: str = ""
     app_type: Annotated[
         Literal["SingleTenant", "UserAssignedMSI"], BeforeValidator(read.one_of("SingleTenant", MANAGED_IDENTITY))
     ]
+    channel_service: Annotated[str, BeforeValidator(read.one_of(*filter(None, CLOUDS)))] = ""  # empty: the public cloud
     host: Annotated[str, BeforeValidator(read.bound_host)]
     port: Annotated[int, BeforeValidator(read.whole(1, 65535))]
     public_url: Annotated[str, BeforeValidator(read.url)] = ""
@@ -158,7 +165,7 @@ class Given:
 
 def variables() -> tuple[str, ...]:
     """The name of every setting, as the environment spells it."""
-    return tuple("MicrosoftAppType" if name == "app_type" else name.upper() for name in Settings.model_fields)
+    return tuple(map(_variable, Settings.model_fields))
 
 
 def gather(environ: Mapping[str, str], env_file: Path | None = DOTENV) -> dict[str, Given]:
@@ -187,14 +194,15 @@ def read_env_file(path: Path | None) -> dict[str, str]:
 
 def is_local(words: Mapping[str, str]) -> bool:
     managed = words.get("MicrosoftAppType", "").lower() == MANAGED_IDENTITY.lower()
-    return not (words.get("CLIENT_ID") or words.get("CLIENT_SECRET") or managed)
+    return not (managed or any(words.get(f"CLIENT_{name}") for name in ("ID", "SECRET", "CERTIFICATE_FILE")))
 
 
 def _defaults(words: Mapping[str, str]) -> dict[str, str]:
     log_format = "console" if sys.stdout.isatty() else "json"
     if not is_local(words):
+        cloud = CLOUDS.get(words.get("ChannelService", ""), PUBLIC)
         own = {
-            "OIDC_ISSUER": ENTRA.format(tenant=words.get("TENANT_ID", "")),
+            "OIDC_ISSUER": cloud.oidc_issuer(words["TENANT_ID"]) if words.get("TENANT_ID") else "",
             "OIDC_CLIENT_ID": words.get("CLIENT_ID", ""),
         }
         own = {} if words.get("OIDC_ISSUER") or not all(own.values()) else own
@@ -238,13 +246,16 @@ def load_webhooks(settings: Settings) -> tuple[Endpoint, ...]:
 # ------------------------------------------------------------------ faults, each one line with its cure
 
 
+def _variable(field: str) -> str:
+    return MICROSOFTS.get(field, field.upper())
+
+
 def _field(name: str) -> str:
-    return "app_type" if name == "MicrosoftAppType" else name.lower()
+    return next((field for field, variable in MICROSOFTS.items() if variable == name), name.lower())
 
 
 def _fault(invalid: Any) -> str:
-    name = "MicrosoftAppType" if invalid["loc"][0] == "app_type" else str(invalid["loc"][0]).upper()
-    return f"{name}: {invalid.get('ctx', {}).get('error', invalid['msg'])}"
+    return f"{_variable(str(invalid['loc'][0]))}: {invalid.get('ctx', {}).get('error', invalid['msg'])}"
 
 
 def _together(words: Mapping[str, str]) -> Iterator[str]:
@@ -282,17 +293,37 @@ def _local_faults(words: Mapping[str, str]) -> Iterator[str]:
 
 
 def _credential_faults(words: Mapping[str, str]) -> Iterator[str]:
-    managed = words["MicrosoftAppType"].lower() == MANAGED_IDENTITY.lower()
+    proofs = _proofs(words)
     for name, cure in REQUIRED.items():
-        needed = not (name == "CLIENT_SECRET" and managed) and not (name == "CODE_KEYS" and "CODE_KEY_FILE" in words)
+        needed = not (name == "CLIENT_SECRET" and proofs) and not (name == "CODE_KEYS" and "CODE_KEY_FILE" in words)
         if needed and not words.get(name):
             yield _("{name}: is missing. {cure}", name=name, cure=_(cure))
+    if len(proofs) > 1:
+        yield _("{names}: only one of them can say who the bot is. Remove the others.", names=", ".join(proofs))
+    yield from _certificate_faults(words)
     for name in ("CLIENT_ID", "TENANT_ID", "ADMINS"):
         for text in read.listed(words.get(name, "")):
             if not GUID.fullmatch(text):
                 yield _('{name}: "{text}" is not an Entra id. {cure}', name=name, text=text, cure=_(REQUIRED[name]))
     if words.get("OIDC_ISSUER", "").startswith("http:"):
         yield _("OIDC_ISSUER: http works in local mode only. Give the https address of the identity provider.")
+
+
+def _proofs(words: Mapping[str, str]) -> list[str]:
+    """The settings by which the bot would show who it is."""
+    managed = words["MicrosoftAppType"].lower() == MANAGED_IDENTITY.lower()
+    files = [name for name in ("CLIENT_SECRET", "CLIENT_CERTIFICATE_FILE") if words.get(name)]
+    return [*files, *(["MicrosoftAppType"] if managed else [])]
+
+
+def _certificate_faults(words: Mapping[str, str]) -> Iterator[str]:
+    if words.get("CLIENT_CERTIFICATE_FILE"):
+        from bot.certificate import BadCertificate, read_certificate  # cryptography takes its time to load
+
+        try:
+            read_certificate(Path(words["CLIENT_CERTIFICATE_FILE"]), datetime.now(UTC))
+        except BadCertificate as bad:
+            yield f"CLIENT_CERTIFICATE_FILE: {bad}"
 
 
 def _key_file_faults(words: Mapping[str, str]) -> Iterator[str]:

@@ -27,7 +27,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
-from bot.adapter import Adapter, Bot, Cloud
+from bot.adapter import Adapter, Bot
+from bot.clouds import Cloud
 from tests.teams_limits import TeamsLimits, Weather
 
 TENANT = "6f1d1a52-3c4e-4d0b-9a51-0c7a5be0d001"
@@ -340,7 +341,7 @@ class FakeIdentity:
         app = web.Application()
         app.router.add_get("/openid", self._document)
         app.router.add_get("/keys", self._keys)
-        app.router.add_post("/token", self._token)
+        app.router.add_post(f"/{TENANT}/oauth2/v2.0/token", self._token)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -353,7 +354,7 @@ class FakeIdentity:
             await self._runner.cleanup()
 
     def cloud(self) -> Cloud:
-        return Cloud(self.issuer, f"{self.url}/openid", "https://api.example", f"{self.url}/token")
+        return Cloud(self.issuer, f"{self.url}/openid", "https://api.example", self.url)
 
     def token(self, connector: FakeConnector, *, kid: str | None = "key-1", key: Any = None, **claims: Any) -> str:
         """A token as Teams sends it to this bot; a claim given as None is left out."""

@@ -26,6 +26,7 @@ LIVES_IN = {
     "botbuilder": SDK_DOORS,
     "botframework": SDK_DOORS,
     "msrest": SDK_DOORS,
+    "msal": ("bot/managed_identity.py",),
     "tinydb": ("storage/",),
     "prometheus_client": ("bot/metrics.py",),
     "matplotlib": ("provisioning/documents/burnup.py",),  # half a second and 60 MB: a process of its own draws

@@ -20,9 +20,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bot.activity import Json
-from bot.adapter import Adapter, Bot, Credentials, answer_invoke
+from bot.adapter import Adapter, Bot, answer_invoke
 from bot.adapter_http import RefusedError, ServiceHosts
-from bot.adapter_trust import KEYS_ASK_EVERY, KEYS_FRESH_FOR, KeysUnavailableError, SigningKeys, UnknownKeyError
+from bot.adapter_trust import KeysUnavailableError, SigningKeys, UnknownKeyError
+from bot.credentials import Credentials
+from bot.kept import ASK_EVERY, PUBLISHED
 from provisioning.delivery_errors import TryAgain
 from provisioning.errors import NoAccess
 from tests.connector import (
@@ -419,7 +421,7 @@ async def test_a_verified_stranger_is_refused(connector: FakeConnector, identity
 
 async def test_the_bots_token_goes_to_allowed_hosts_only(connector: FakeConnector, identity: FakeIdentity) -> None:
     adapter = Adapter(
-        Credentials(APP_ID, APP_PASSWORD), allowed_service_hosts=("teams.example",), cloud=identity.cloud()
+        Credentials(APP_ID, APP_PASSWORD, TENANT), allowed_service_hosts=("teams.example",), cloud=identity.cloud()
     )
     async with serving(adapter, Echo()) as client:
         assert (await post(client, activity(connector), identity.token(connector))).status == 403
@@ -500,7 +502,7 @@ async def test_a_new_signing_key_is_found(connector: FakeConnector, identity: Fa
             with pytest.raises(UnknownKeyError):
                 await keys.get("invented")
         assert identity.key_fetches == 1
-        clock[0] += KEYS_ASK_EVERY
+        clock[0] += ASK_EVERY
         assert (await keys.get("key-2")).public_key == STRANGER.public_key()
         assert identity.key_fetches == 2
 
@@ -515,7 +517,7 @@ async def test_known_keys_outlive_an_outage_of_the_key_server(connector: FakeCon
             await keys.get("key-1")
         identity.down = False
         await keys.get("key-1")
-        clock[0] += KEYS_FRESH_FOR + 1
+        clock[0] += PUBLISHED.fresh + 1
         identity.down = True
         assert await keys.get("key-1")
 

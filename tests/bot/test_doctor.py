@@ -11,6 +11,7 @@ from rich.console import Console
 from bot.doctor import doctor, odds
 from bot.key_file import ensure_key_file
 from bot.settings import variables
+from tests import certificates
 
 GUID = "6f1d1a52-3c4e-4d0b-9a51-0c7a5be0d00{}".format
 TEAMS = {
@@ -113,6 +114,22 @@ def test_a_key_that_others_can_read_is_noticed(tmp_path: Path) -> None:
     assert "chmod 600" not in examine({"CODE_KEY_FILE": str(path)})[1]
     path.chmod(0o644)
     assert "chmod 600" in examine({"CODE_KEY_FILE": str(path)})[1]
+
+
+def test_a_certificate_that_others_can_read_or_that_ends_is_noticed(tmp_path: Path) -> None:
+    environ = {name: text for name, text in TEAMS.items() if name != "CLIENT_SECRET"}
+    key = certificates.rsa_key()
+    path = certificates.written(tmp_path, key, certificates.certificate_for(key, days=29))
+    environ["CLIENT_CERTIFICATE_FILE"] = str(path)
+    path.chmod(0o640)
+    code, text = examine(environ)
+    assert code == 0
+    assert f"{path} can be read by others." in text.replace("\n", "")
+    assert "Make a new certificate in time." in text
+    certificates.good(tmp_path)[0].chmod(0o600)
+    _, text = examine(environ)
+    assert "can be read by others" not in text
+    assert "in time" not in text
 
 
 def test_trusting_every_proxy_is_noticed() -> None:

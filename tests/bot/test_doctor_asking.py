@@ -11,8 +11,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 import app
-from bot.adapter import Adapter, Credentials
+from bot.adapter import Adapter
 from bot.clock_check import ClockCheck
+from bot.credentials import Credentials
 from bot.doctor_asking import Heard, ask
 from bot.identity import OpenIdProvider
 from bot.settings import load_settings

@@ -11,7 +11,8 @@ from types import MappingProxyType
 
 import pytest
 
-from bot.adapter import Adapter, Credentials
+from bot.adapter import Adapter
+from bot.credentials import Credentials
 from bot.messenger import TeamsMessenger, retry_after
 from provisioning.conversations import Conversation, ConversationKind
 from provisioning.delivery_errors import Blocked, ChatGone, DeliveryError, PostGone, Rejected, Throttled, TryAgain

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from bot.demo.people import LOCAL_ADMIN
 from bot.key_file import BadKeyFile, ensure_key_file, new_key, read_key_file, read_keys, write_keys
 from bot.settings import BadConfiguration, Settings, gather, load_keys, load_settings
+from tests import certificates
 
 GUID = "6f1d1a52-3c4e-4d0b-9a51-0c7a5be0d00{}".format
 SECRET = bytes(range(32))
@@ -82,10 +83,62 @@ def test_the_second_spelling_works_as_well() -> None:
     assert load(second | rest, CLIENT_ID=GUID(9)).client_id == GUID(9)
 
 
+WITHOUT_SECRET = {name: text for name, text in TEAMS.items() if name != "CLIENT_SECRET"}
+
+
 def test_a_managed_identity_needs_no_secret() -> None:
-    environ = {name: text for name, text in TEAMS.items() if name != "CLIENT_SECRET"}
-    assert load(environ, MicrosoftAppType="userassignedmsi").app_type == "UserAssignedMSI"
-    assert faults(environ)[0].startswith("CLIENT_SECRET: is missing.")
+    assert load(WITHOUT_SECRET, MicrosoftAppType="userassignedmsi").app_type == "UserAssignedMSI"
+    assert faults(WITHOUT_SECRET)[0].startswith("CLIENT_SECRET: is missing.")
+
+
+def test_a_certificate_needs_no_secret(tmp_path: Path) -> None:
+    path, _ = certificates.good(tmp_path)
+    settings = load(WITHOUT_SECRET, CLIENT_CERTIFICATE_FILE=str(path))
+    assert (settings.local, settings.client_certificate_file) == (False, path)
+    assert faults(CLIENT_CERTIFICATE_FILE=str(path))[0].startswith("CLIENT_ID: is missing.")  # no local mode either
+
+
+@pytest.mark.parametrize("case", certificates.BAD)
+def test_a_bad_certificate_file_is_one_line(tmp_path: Path, case: str) -> None:
+    path, said = certificates.bad(tmp_path)[case]
+    [fault] = faults(WITHOUT_SECRET, CLIENT_CERTIFICATE_FILE=str(path))
+    assert fault.startswith(f"CLIENT_CERTIFICATE_FILE: {path}")
+    assert said in fault
+
+
+@pytest.mark.parametrize(
+    "several",
+    [
+        ("CLIENT_SECRET", "CLIENT_CERTIFICATE_FILE"),
+        ("CLIENT_SECRET", "MicrosoftAppType"),
+        ("CLIENT_CERTIFICATE_FILE", "MicrosoftAppType"),
+        ("CLIENT_SECRET", "CLIENT_CERTIFICATE_FILE", "MicrosoftAppType"),
+    ],
+)
+def test_only_one_thing_says_who_the_bot_is(tmp_path: Path, several: tuple[str, ...]) -> None:
+    values = {
+        "CLIENT_SECRET": "s3cr3t-value",
+        "CLIENT_CERTIFICATE_FILE": str(certificates.good(tmp_path)[0]),
+        "MicrosoftAppType": "UserAssignedMSI",
+    }
+    [fault] = faults(WITHOUT_SECRET, **{name: values[name] for name in several})
+    assert fault == f"{', '.join(several)}: only one of them can say who the bot is. Remove the others."
+
+
+GOVERNMENT = "https://botframework.azure.us"
+
+
+def test_the_us_government_s_cloud_has_its_own_addresses() -> None:
+    settings = load(TEAMS, ChannelService=GOVERNMENT)
+    assert settings.channel_service == GOVERNMENT
+    assert settings.oidc_issuer == f"https://login.microsoftonline.us/{GUID(2)}/v2.0"
+    assert load(TEAMS).channel_service == ""
+
+
+@pytest.mark.parametrize("text", ["https://botframework.azure.cn", "botframework.azure.us", "public", "http://x"])
+def test_an_unknown_cloud_is_one_line(text: str) -> None:
+    [fault] = faults(TEAMS, ChannelService=text)
+    assert fault == f'ChannelService: "{text}" is not one of: {GOVERNMENT}.'
 
 
 def test_the_local_page_s_admin_stays_beside_configured_ones() -> None:

@@ -1,0 +1,32 @@
+"""How long the event loop is kept from its work: a beat every few milliseconds, and the longest gap between two."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Self
+
+BEAT = 0.002  # seconds
+
+
+class Stalls:
+    """async with Stalls() as stalls: …; then `stalls.longest` seconds, beyond the beat itself."""
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+        self._beating: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._beating = asyncio.create_task(self._beat())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._beating is not None
+        self._beating.cancel()
+        await asyncio.wait({self._beating})
+
+    async def _beat(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            before = loop.time()
+            await asyncio.sleep(BEAT)
+            self.longest = max(self.longest, loop.time() - before - BEAT)
