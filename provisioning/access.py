@@ -20,6 +20,7 @@ class Permission(StrEnum):
     WORK_ON_SITE = "work_on_site"  # own devices: next, code, install, problem
     FOLLOW_ROLLOUT = "follow_rollout"
     SEE_AUDIT = "see_audit"  # what happened, by whom, and whether what was told of it arrived
+    DEFEND = "defend"  # attacks on codes: which networks get through meanwhile
     RUN_WEBHOOKS = "run_webhooks"  # see where events go, and send again what did not arrive
 
 

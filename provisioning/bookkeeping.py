@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from provisioning.defence import Attack
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempts:
@@ -14,6 +16,9 @@ class Attempts:
     failures: int = 0
     since: datetime | None = None
     blocked_until: datetime | None = None
+    networks: int = 0  # of the fleet's: how many networks had a part in it
+    part_of: datetime | None = None  # of a network's: the fleet's window in which it was counted among those
+    attack: Attack | None = None  # in the slot `attack` alone
     version: int = 0
 
     @property

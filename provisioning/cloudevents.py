@@ -19,6 +19,8 @@ from provisioning.events import (
     AccessRevoked,
     AccountChosen,
     AddUndone,
+    AttackBegan,
+    AttackEnded,
     ChannelConnected,
     ChannelDisconnected,
     ChannelLost,
@@ -126,6 +128,8 @@ PUBLISHED: Final[Mapping[type[Event], tuple[str, tuple[str, ...]]]] = {
     AccessGranted: ("access.granted", ("role",)),
     AccessRevoked: ("access.revoked", ("codes", "jobs", "heir")),
     PersonUnreachable: ("person.unreachable", ()),
+    AttackBegan: ("attack.began", ("failures", "networks", "exempt")),
+    AttackEnded: ("attack.ended", ("began", "spent")),
 }
 # A fact of each of these says by `batch` that it holds only once an import is finished: ten thousands in one go.
 _OF_IMPORTS: Final = (DeviceAdded,)

@@ -334,14 +334,14 @@ class InvalidCode(DeviceRefusal):
 
 
 class SlowDown(DeviceRefusal):
-    """`retry_after` is in whole seconds, at least 1."""
+    """`retry_after` is in whole seconds, at least 1. `limit` names the one that was reached; no caller hears it."""
 
     code = "slow_down"
     message = N_("Too many wrong codes. Try again in {retry_after} seconds.")
 
-    def __init__(self, retry_after: int) -> None:
+    def __init__(self, retry_after: int, limit: str = "") -> None:
         super().__init__(retry_after=retry_after)
-        self.retry_after = retry_after
+        self.retry_after, self.limit = retry_after, limit
 
 
 class TokenRefused(DeviceRefusal):

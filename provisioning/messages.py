@@ -72,6 +72,8 @@ class MessageKind(StrEnum):
     DEVICES_STALE = "devices_stale"  # to admins: no contact for long
     CHANNEL_LOST = "channel_lost"  # to admins: a rollout's channel cannot be written to any more
     CARD_GONE = "card_gone"  # to admins: the living card was deleted twice
+    ATTACK = "attack"  # to admins: so many wrong codes that a limit of the whole fleet is reached
+    ATTACK_OVER = "attack_over"  # to admins
     DIGEST = "digest"  # to a person or into the thread: how things stand, once a day
     WEBHOOK = "webhook"  # to an endpoint: an event; it is sent as it was made
 

@@ -13,6 +13,8 @@ from provisioning.events import (
     AccessAsked,
     AccessGranted,
     AccountChosen,
+    AttackBegan,
+    AttackEnded,
     ChannelLost,
     CodeDenied,
     CodeIssued,
@@ -34,6 +36,8 @@ from provisioning.events import (
     DeviceStale,
     Event,
     InstallConfirmed,
+    NetworkAllowed,
+    NetworkDenied,
     PersonUnreachable,
     PhotoKept,
     PhotoSkipped,
@@ -55,8 +59,8 @@ PACE = timedelta(seconds=30)  # a living card in a channel is edited at most thi
 LONGEST_PAUSE = timedelta(minutes=5)
 GIVE_UP_AFTER = timedelta(hours=48)
 KEPT_TRIES = 10  # of a message; the latest ones
-# Lists that stand in chats and change with many devices: the subject of their posts.
-QUEUE, OFFLINE = "sign-ins", "offline"
+# Cards that stand in chats and change with many devices or calls: the subject of their posts.
+QUEUE, OFFLINE, ATTACK = "sign-ins", "offline", "attack"
 BOARDS: Mapping[type[Event], str] = {
     DeviceProvisioned: QUEUE,
     SignInAsked: QUEUE,
@@ -70,6 +74,10 @@ BOARDS: Mapping[type[Event], str] = {
     DeviceMoved: QUEUE,
     DeviceOffline: OFFLINE,
     DeviceOnline: OFFLINE,
+    AttackBegan: ATTACK,
+    AttackEnded: ATTACK,
+    NetworkAllowed: ATTACK,
+    NetworkDenied: ATTACK,
 }
 # What is told of many devices at once waits a little, on a lane of its own, so that it comes once.
 GATHERED: Mapping[MessageKind, timedelta] = {
@@ -201,6 +209,8 @@ TOLD: Mapping[type[Event], tuple[tuple[MessageKind, Readers], ...]] = {
     ResetDoubted: ((MessageKind.RESET_DOUBTED, _to_holder_or_admins),),
     DeviceOffline: ((MessageKind.DEVICES_OFFLINE, _to_admins), (MessageKind.DEVICES_OFFLINE, _to_channels)),
     DeviceStale: ((MessageKind.DEVICES_STALE, _to_admins),),
+    AttackBegan: ((MessageKind.ATTACK, _to_admins),),
+    AttackEnded: ((MessageKind.ATTACK_OVER, _to_admins),),
     PersonUnreachable: ((MessageKind.UNREACHABLE, _to_admins),),
     ChannelLost: ((MessageKind.CHANNEL_LOST, _to_admins),),
     ProblemReported: (

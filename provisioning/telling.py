@@ -61,7 +61,7 @@ TOPIC_OF: Mapping[MessageKind, Topic] = {
     MessageKind.DIGEST: Topic.DIGEST,
 }
 
-# Answers to what somebody asked or did, and their own access: what nobody can do without.
+# Answers to what somebody asked or did, their own access, an attack: what nobody can do without.
 ALWAYS = frozenset(
     {
         MessageKind.EDIT,
@@ -75,6 +75,8 @@ ALWAYS = frozenset(
         MessageKind.SIGN_IN_REFUSED,
         MessageKind.NEXT_SIGN_IN,
         MessageKind.COMMAND_SETTLED,
+        MessageKind.ATTACK,
+        MessageKind.ATTACK_OVER,
         MessageKind.WEBHOOK,  # to a machine
     }
 )

@@ -1,6 +1,7 @@
 """A file per feature noun; each owns a `router`. All of them together are the table of routes."""
 
 from bot.handlers import (
+    attack,
     audit,
     codes,
     commanding,
@@ -42,7 +43,7 @@ def all_routes() -> Router:
     table.include(issuing.router, codes.router, exports.router, jobs.router)
     table.include(signing.router, commanding.router, resets.router, silent.router)
     table.include(ending.router, day.router, install.router, photos.router, strays.router, offline.router)
-    table.include(problems.router, people.router, reach.router, audit.router)
+    table.include(problems.router, people.router, reach.router, audit.router, attack.router)
     table.include(webhooks.router)
     return table.include(
         rollouts.router, planning.router, rehearsal.router, pictures.router, telling.router, languages.router

@@ -54,6 +54,8 @@ KINDS: Mapping[str, str] = {
     "card_gone": N_("the channel's card was deleted"),
     "channel_lost": N_("a channel cannot be written to"),
     "codes_dying": N_("codes die"),
+    "attack": N_("an attack on codes"),
+    "attack_over": N_("an attack on codes is over"),
     "digest": N_("how things stand today"),
     "reminder": N_("a reminder"),
     "rollout_turned": N_("the rollout was paused, goes on, or ended"),

@@ -34,6 +34,8 @@ SENTENCES: Mapping[str, str] = {
     "AccountChosen": N_("To be signed in as {account}"),
     "AuditExported": N_("Facts exported as {form}"),
     "AddUndone": N_("Adding it at {location} was undone"),
+    "AttackBegan": N_("Attack on codes: {failures} wrong codes within ten minutes, from {networks} networks"),
+    "AttackEnded": N_("The attack on codes since {began} is over; the limit was reached {spent} times"),
     "ChannelConnected": N_("The channel follows {site}"),
     "ChannelDisconnected": N_("The channel does not follow {site} any more"),
     "ChannelLost": N_("The channel of {site} cannot be written to any more. {why}"),
@@ -76,6 +78,8 @@ SENTENCES: Mapping[str, str] = {
     "MessagesMuted": N_("Muted: {topic}"),
     "MessagesUnmuted": N_("Not muted any more: {topic}"),
     "PersonForgotten": N_("Forgotten: nothing leads from this id to a person any more"),
+    "NetworkAllowed": N_("The network {network} is let through for 24 hours"),
+    "NetworkDenied": N_("The network {network} is not let through for 24 hours"),
     "PersonUnreachable": N_("Cannot be reached: removed or blocked the app"),
     "PhotoKept": N_("A photo of the install came"),
     "PhotoShown": N_("Its photo was shown"),
@@ -111,6 +115,9 @@ SENTENCES: Mapping[str, str] = {
 WHERE: Mapping[str, Mapping[str, str]] = {
     "AccessRevoked": {"heir": N_("Access ended: {codes} codes died, {jobs} jobs went to {heir}")},
     "AccountChosen": {"former": N_("To be signed in as {account}, no longer as {former}")},
+    "AttackBegan": {
+        "exempt": N_("Attack on codes from known networks: {failures} wrong codes within ten minutes, from {networks}")
+    },
     "CodeIssued": {"voided": N_("Code {issue} made, valid until {expires_at}; the one before died")},
     "CodeReceived": {
         "voided": N_("Code {issue} came from the Teams admin centre, valid until {expires_at}; the one before died")

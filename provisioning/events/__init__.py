@@ -22,6 +22,12 @@ from provisioning.events.codes import (
     StrayDismissed,
     StrayFollowed,
 )
+from provisioning.events.defence import (
+    AttackBegan,
+    AttackEnded,
+    NetworkAllowed,
+    NetworkDenied,
+)
 from provisioning.events.devices import (
     AddUndone,
     DeviceAdded,
@@ -106,6 +112,8 @@ __all__ = [
     "AccessRevoked",
     "AccountChosen",
     "AddUndone",
+    "AttackBegan",
+    "AttackEnded",
     "AuditExported",
     "ChannelConnected",
     "ChannelDisconnected",
@@ -149,6 +157,8 @@ __all__ = [
     "InstallConfirmed",
     "MessagesMuted",
     "MessagesUnmuted",
+    "NetworkAllowed",
+    "NetworkDenied",
     "PersonForgotten",
     "PersonUnreachable",
     "PhotoKept",

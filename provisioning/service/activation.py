@@ -7,11 +7,9 @@ import secrets
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from typing import Any
 
 from provisioning import codes, lifecycle, remote, throttle
-from provisioning.bookkeeping import Attempts
 from provisioning.errors import (
     CodeExpired,
     CodeRefused,
@@ -23,7 +21,7 @@ from provisioning.errors import (
 from provisioning.events import CodeLocked, Event, ProvisionRefused, ProvisionRepeated
 from provisioning.mac import normalise
 from provisioning.model import Actor, Authority, Change, Device, State, stored
-from provisioning.service.unit import UseCases
+from provisioning.service.guarding import Guarding
 from provisioning.untrusted import clean
 
 RETRY_WINDOW = timedelta(minutes=10)  # how long an Idempotency-Key is remembered
@@ -76,7 +74,7 @@ class DeviceStatus:
     commands: tuple[tuple[str, str], ...] = ()  # (id, name)
 
 
-class Activation(UseCases):
+class Activation(Guarding):
     _closing: asyncio.Event | None = None
     _noticed_since = datetime.min.replace(tzinfo=UTC)
 
@@ -124,27 +122,22 @@ class Activation(UseCases):
         if device and retry and device.retry_key == retry and device.retry_until and now < device.retry_until:
             return self._repeat(device, token)
         if pause := throttle.wait(counters, now):
-            return Change(), (None, SlowDown(pause))
+            stops = throttle.stopped_by(counters, now)
+            self._turned_away(call.source, stops)
+            return Change(), (None, SlowDown(pause, stops[0].name))
         if device and right and not device.removed and device.live_code(now):
             change, answer = self._accept(device, token, retry, call)
             return change + self._remembered(known), answer
         refusal = self._refusal(device if right else None)
-        counted = tuple(throttle.failed(counter, limit, now) for counter, limit in counters)
-        return Change(puts=counted) + await self._count_against(mac, device, refusal, call), (None, refusal)
-
-    async def _attempts(self, slot: str) -> Attempts:
-        return await self.store.get(Attempts, slot) or Attempts(slot=slot)
+        counted = throttle.counted(counters, now)
+        change = Change(puts=counted) + await self._count_against(mac, device, refusal, call)
+        return change + await self._alarm(counted), (None, refusal)
 
     def _refusal(self, whose: Device | None) -> DeviceRefusal:
         """One answer for all; only whoever presents the right code, at most seven days late, hears that it ended."""
         code = whose.code if whose and not whose.removed else None
         late = code is not None and self.now() - code.expires_at < REMEMBER_EXPIRED
         return CodeExpired() if late else CodeRefused()
-
-    def _remembered(self, known: Attempts) -> Change:
-        """A device was provisioned from this network; written at most hourly, so that a busy site does not queue."""
-        fresh = known.since is not None and timedelta(0) <= self.now() - known.since < timedelta(hours=1)
-        return Change() if fresh else Change(puts=(replace(known, since=self.now()),))
 
     def _accept(
         self, device: Device, token: str, retry: str, call: ProvisionCall
@@ -184,17 +177,6 @@ class Activation(UseCases):
             return Change(puts=(replace(device, code=replace(code, failures=failures)),), events=(fact,))
         locked = CodeLocked(at=now, actor="service", subject=device.mac, issue=code.issue, failures=failures)
         return lifecycle.revoke_code(replace(device, locked_at=now), now, DEVICE, locked)
-
-    def _trusted(self, source: str, known: Attempts) -> bool:
-        """Named in TRUSTED_NETWORKS, or a device was provisioned from there in the last 24 h."""
-        if known.since and timedelta(0) <= self.now() - known.since < throttle.KNOWN_FOR:
-            return True
-        try:
-            address = ip_address(source)
-        except ValueError:
-            return False
-        address = getattr(address, "ipv4_mapped", None) or address
-        return any(address in network for network in self.policy.trusted_networks)
 
     # -------------------------------------------------------------- the token's road
 

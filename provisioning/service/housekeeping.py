@@ -105,9 +105,11 @@ class Housekeeping(Radar, Mornings, Digests, Refreshing, Presence, Activation):
         One instance at a time; what is too much for one sweep is left for the next.
         """
         await self.write_seen()
+        await self.write_turned_away()
         if not await self.holds(SWEEP, SWEEP_LEASE):
             return 0
         ended = await self._end_codes()
+        await self.watch_attack()
         await self.watch_codes()
         await self.greet()
         await self.tell_digests()

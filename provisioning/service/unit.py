@@ -165,6 +165,7 @@ class UseCases:
         self.instance = secrets.token_hex(8)  # tells this one from others on the same store
         self._slower = asyncio.Lock()
         self._seen: dict[str, datetime] = {}  # MAC → last call, not yet in the store
+        self._waiting_networks: dict[tuple[str, bool], int] = {}  # (network, exempt) → calls turned away; as above
 
     def now(self) -> datetime:
         return self.clock.now()

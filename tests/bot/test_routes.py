@@ -22,6 +22,7 @@ from provisioning.conversations import Conversation, ConversationKind
 from provisioning.errors import ProvisioningError
 from provisioning.model import Actor, Role
 from tests.bot.chat import OTHER_TENANT, House, Post, Someone, open_house
+from tests.profiles import examples
 
 ROUTES = list(all_routes().routes.values())
 A, B, C = "805EC0112233", "805EC0112234", "805EC0112235"
@@ -110,6 +111,7 @@ class Cast:
             "target": A,
             "person": sam.object_id,
             "heir": "",
+            "network": "10.1.2.0/24",
             "role": "technician",
             "language": "english",
             "mac": "805EC0119999",
@@ -312,16 +314,16 @@ async def test_forged_data_is_never_a_fault_and_never_an_effect(house: House) ->
     """Whatever a card says: no 5xx, and from whoever has no right, no effect."""
     cast = await Cast(house).enters()
     strangers = [cast.people[name][0] for name in ("stranger", "another's technician")]
-    examples: list[tuple[str, dict[str, Any]]] = []
+    gathered: list[tuple[str, dict[str, Any]]] = []
 
     @settings(max_examples=examples(80), suppress_health_check=list(HealthCheck))
     @given(VERBS, DATA)
     def gather(verb: str, data: dict[str, Any]) -> None:
-        examples.append((verb, json.loads(json.dumps(data))))
+        gathered.append((verb, json.loads(json.dumps(data))))
 
     gather()
     before = await house.everything()
-    for number, (verb, data) in enumerate(examples):
+    for number, (verb, data) in enumerate(gathered):
         someone = strangers[number % 2]
         post = Post(id=f"post-{number % 20}", conversation=someone.conversation)
         await someone.acts(post, verb, data, submit=bool(verb) and number % 3 == 0)
@@ -329,6 +331,6 @@ async def test_forged_data_is_never_a_fault_and_never_an_effect(house: House) ->
     assert {kind: before[kind] for kind in CHANGES} == {kind: after[kind] for kind in CHANGES}
 
     house.by_itself = False
-    for number, (verb, data) in enumerate(examples):
+    for number, (verb, data) in enumerate(gathered):
         await house.dana.acts(Post(id=f"post-{number % 20}", conversation=house.dana.conversation), verb, data)
     await house.settled()

@@ -47,6 +47,7 @@ from provisioning.service.reading import Part
 from provisioning.service.tags import Tagged
 from provisioning.shares import Leading
 from provisioning.texts import Speech
+from tests.cards.attack_cards import attack_cards
 from tests.cards.audit_cards import audit_cards
 from tests.cards.job_cards import job_cards
 from tests.cards.photo_cards import photo_cards
@@ -86,6 +87,7 @@ def real_cards(
     ours |= audit_cards(made.live, name, words)
     ours |= telling_cards(made.live, name)
     ours |= webhook_cards()
+    ours |= attack_cards(made.live, name)
     site = location.partition("/")[0]
     return {**ours, **sheet_cards(site, name), **job_cards(site), **picture_cards(site), **rehearsal_cards(site)}
 

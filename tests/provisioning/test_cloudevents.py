@@ -34,6 +34,8 @@ STAYS_INSIDE = {
     "MessagesMuted": "what somebody wants to hear is nobody else's business",
     "MessagesUnmuted": "so too",
     "PersonForgotten": "would tell others of whom they are to know nothing any more",
+    "NetworkAllowed": "an address that devices call from, or attackers",
+    "NetworkDenied": "so too",
     "PhotoShown": "who looked at a picture is for the audit",
     "PhotoSkipped": "of no use to others",
     "ProvisionRefused": "strangers could fill the stream with it",

@@ -11,6 +11,8 @@ from provisioning.delivery_errors import DeliveryError, PostGone, Rejected, Thro
 from provisioning.events import (
     AccessAsked,
     AccessGranted,
+    AttackBegan,
+    AttackEnded,
     ChannelLost,
     CodeDenied,
     CodeIssued,
@@ -27,6 +29,7 @@ from provisioning.events import (
     DeviceStale,
     Event,
     InstallConfirmed,
+    NetworkAllowed,
     PersonUnreachable,
     PhotoKept,
     PhotoSkipped,
@@ -93,6 +96,17 @@ CASES: list[tuple[Callable[..., Event], str, set[tuple[MessageKind, str]]]] = [
         "service",
         {(told.CHANNEL_LOST, "dana"), (told.CHANNEL_LOST, "lee")},
     ),
+    (
+        lambda **e: AttackBegan(failures=600, networks=9, **e),
+        "service",
+        {(told.ATTACK, "dana"), (told.ATTACK, "lee")},
+    ),
+    (
+        lambda **e: AttackEnded(began=NOW, spent=2, **e),
+        "service",
+        {(told.ATTACK_OVER, "dana"), (told.ATTACK_OVER, "lee")},
+    ),
+    (lambda **e: NetworkAllowed(network="10.1.2.0/24", **e), "dana", set()),
     (PersonUnreachable, "service", {(told.UNREACHABLE, "dana"), (told.UNREACHABLE, "lee")}),
     (
         lambda **e: ProblemReported(kind="broken", **e),

@@ -79,6 +79,7 @@ RIGHTS = {
     Permission.WORK_ON_SITE: {Role.TECHNICIAN},
     Permission.FOLLOW_ROLLOUT: {Role.ADMIN, Role.TECHNICIAN},
     Permission.SEE_AUDIT: {Role.ADMIN},
+    Permission.DEFEND: {Role.ADMIN},
     Permission.RUN_WEBHOOKS: {Role.ADMIN},
 }
 

@@ -146,6 +146,8 @@ ITSELF = {
     "watch_contact",
     "refresh_cards",
     "write_seen",
+    "write_turned_away",
+    "watch_attack",
 }  # unasked
 ORDERS = {"running_jobs", "carry_out"}  # in the name of whoever began it, whose rights are asked about anew
 POLLS = {"count_sign_ins", "live_sign_ins", "ask_provider", "take_answer"}  # so too
