@@ -15,10 +15,10 @@ DEV := $(call stamp,dev,requirements-dev.txt)
 E2E := $(call stamp,e2e,requirements-e2e.txt)
 NODE := tests/e2e/node_modules/$(notdir $(call stamp,npm,tests/e2e/package-lock.json))
 
-.PHONY: help run test nightly check secrets format e2e bench scale crash messages readme package lock install chromium node clean
+.PHONY: help run test nightly check secrets advisories format e2e bench scale crash messages readme package lock install chromium node clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 run: $(RUNTIME) ## start the service (FRESH=1 empties var/ first)
 ifneq ($(filter-out 0 no false,$(FRESH)),)
@@ -44,6 +44,9 @@ check: $(DEV) ## lint, format, types, the import contract, and a look for secret
 
 secrets: $(DEV) ## take what looks like a secret and is none as known (.secrets.baseline)
 	$(PY) -m tests.secrets --write
+
+advisories: $(DEV) ## ask whether a pinned requirement has a known vulnerability (exit code 75: nobody could be asked)
+	$(PY) -m tests.advisories
 
 format: $(DEV) ## let ruff put the code in order
 	$(PY) -m ruff check --fix .

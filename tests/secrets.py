@@ -44,9 +44,9 @@ FILTERS: Final = [
         "heuristic.is_templated_secret",
     )
 ]
-# What follows the name of a password, or stands before the host of an address, is an example in a test; one that is a
-# secret all the same has the look of one, or a form of its own.
-EXAMPLES_IN_TESTS: Final = ("Secret Keyword", "Basic Auth Credentials")
+# What follows the name of a password, stands before the host of an address, or is an id in hex digits, is an example in
+# a test or a text. What opens something (an Entra secret, a code key, a token, a private key) has another form.
+EXAMPLES: Final = ("Basic Auth Credentials", "Hex High Entropy String", "Secret Keyword")
 # Checksums of packages, and what is no text.
 LOCKS: Final = ("requirements.txt", "requirements-dev.txt", "requirements-e2e.txt", "tests/e2e/package-lock.json")
 NO_TEXT: Final = (".gz", ".png", ".mo", ".zip", ".ttf", ".pdf", ".xlsx")
@@ -80,7 +80,7 @@ def scan(house: Path, files: Sequence[str]) -> dict[Found, int]:
     return {
         one: line
         for one, line in found.items()
-        if not (one.file.startswith("tests/") and one.kind in EXAMPLES_IN_TESTS)
+        if not (one.kind in EXAMPLES and (one.file.startswith("tests/") or one.file.endswith(".md")))
     }
 
 

@@ -36,7 +36,7 @@ def test_what_can_be_run_is_there() -> None:
     targets = set(re.findall(r"^([a-z0-9]+):", (HOUSE / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     named = set(re.findall(r"`?make ([a-z0-9]+)", README))
     assert {"run", "test"} <= named & targets
-    assert {name for name in named if f"`make {name}" in README} <= targets
+    assert set(re.findall(r"`make ([a-z0-9]+)", README)) <= targets
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))

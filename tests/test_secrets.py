@@ -13,7 +13,7 @@ from tests import secrets
 PLANTED = {
     "a client secret": ("bot/x.py", 'CLIENT_SECRET = "{}"\n', "hJ8Q~" + "pX2vT9wLr4mKz7cNbY6sQdFg3eRaU1oW"),
     "a code key": ("deploy/x.yaml", "  code_key: '{}'\n", "kJ3vR8xQ2mZ7tB5wN9cL" + "4pY6sD1fG0hA3eU8iO2rT5k="),
-    "a database with its password": ("docs/x.md", "postgresql://bot:{}@db.example/provisioning\n", "Tr0ub4dor"),
+    "a database with its password": ("deploy/x.yaml", "postgresql://bot:{}@db.example/provisioning\n", "Tr0ub4dor"),
     "a private key": ("deploy/x.key", "-----BEGIN {} KEY-----\nMIIEvQ\n", "PRIVATE"),
     "a token": ("tests/x.py", 'HEADER = "Bearer {}"\n', "eyJhbGciOiJIUzI1NiJ9" + ".eyJzdWIiOiIxIn0." + "c2ln" * 8),
 }
@@ -32,8 +32,9 @@ def repository(tmp_path: Path) -> Repository:
     return planted
 
 
-def test_a_password_in_a_test_is_an_example_unless_it_has_the_look_of_a_secret(repository: Repository) -> None:
+def test_a_password_in_a_test_or_text_is_an_example_unless_it_has_the_look_of_a_secret(repository: Repository) -> None:
     _, address, password = PLANTED["a database with its password"]
+    repository("README.md", address.format(password))
     assert secrets.main([], repository("tests/x.py", f'STORE = "{address.format(password).strip()}"\n')) == 0
     _, text, secret = PLANTED["a code key"]
     assert secrets.main([], repository("tests/y.py", f'KEY = "{secret}"\n{text}')) == 1
