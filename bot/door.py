@@ -105,9 +105,8 @@ class Door:
     async def _meet(self, incoming: Incoming, chat: Chat) -> tuple[Person, bool]:
         """The person as known from now on, and whether this is the first word in their own chat."""
         # A search may be typed into a chat of two other people: it is nobody's way to be reached.
-        here = (
-            incoming.conversation if incoming.conversation.personal and incoming.trigger is not Trigger.SEARCH else None
-        )
+        own = incoming.conversation.personal and incoming.trigger is not Trigger.SEARCH
+        here = incoming.conversation if own else None
         if not incoming.sender.object_id:  # Teams itself adds the bot to a team or takes it out: nobody to be known
             return Person(id="", tenant=incoming.sender.tenant), False
         known = await self._provisioning.who(incoming.sender.object_id)
@@ -115,17 +114,18 @@ class Door:
         return await self._provisioning.encounter(member, here, incoming.locale, incoming.timezone)
 
     async def _member(self, incoming: Incoming, chat: Chat, known: Person | None) -> Member:
-        """Teams is asked once for the name and the UPN; what it vouched for before is not asked again."""
-        sender = incoming.sender
-        if known and known.upn and known.teams_id == sender.teams_id:
+        """Teams is asked once for name and UPN, of a guest each time: they stay one until it says otherwise."""
+        sender, guest = incoming.sender, known is not None and known.guest
+        if known and known.upn and known.teams_id == sender.teams_id and not guest:
             return Member(sender.object_id, sender.teams_id, known.name, known.upn, sender.tenant)
+        bare = Member(sender.object_id, sender.teams_id, sender.name, "", sender.tenant, guest)
         if incoming.trigger is Trigger.LEFT:
-            return Member(sender.object_id, sender.teams_id, sender.name, "", sender.tenant)
+            return bare
         try:
             found = await chat.member()
         except DeliveryError as error:
             log.warning("member call failed", reason=error.code)
-            return Member(sender.object_id, sender.teams_id, sender.name, "", sender.tenant)
+            return bare
         return replace(found, id=sender.object_id, tenant=sender.tenant, name=found.name or sender.name)
 
     def _turn(self, incoming: Incoming, person: Person) -> Turn:
