@@ -15,6 +15,7 @@ class Cloud:
     openid_url: str  # where that issuer says which keys it signs with
     scope: str  # of the connector that the bot sends to
     login: str  # Entra's address
+    graph: str = ""  # of Microsoft Graph, which knows who is in which group
 
     def token_url(self, tenant: str) -> str:
         return f"{self.login}/{tenant}/oauth2/v2.0/token"
@@ -29,12 +30,14 @@ PUBLIC: Final = Cloud(
     openid_url="https://login.botframework.com/v1/.well-known/openidconfiguration",
     scope="https://api.botframework.com",
     login="https://login.microsoftonline.com",
+    graph="https://graph.microsoft.com",
 )
 US_GOVERNMENT: Final = Cloud(  # GCC High and DoD; GCC lives in the public cloud
     issuer="https://api.botframework.us",
     openid_url="https://login.botframework.azure.us/v1/.well-known/openidconfiguration",
     scope="https://api.botframework.us",
     login="https://login.microsoftonline.us",
+    graph="https://graph.microsoft.us",  # of GCC High
 )
 
 # By the name that the Bot Framework's setting ChannelService has for it; the public one has none.

@@ -15,10 +15,12 @@ from aiohttp.typedefs import Middleware
 
 from bot import doors, webhooks, workers
 from bot.adapter import Adapter
+from bot.adapter_trust import ScopedToken
 from bot.clock_check import ClockCheck, Witness, web_server
 from bot.clouds import CLOUDS
 from bot.credentials import Credentials
 from bot.demo.provider import DEMO_CLIENT_ID, issuer
+from bot.directory import GraphDirectory
 from bot.door import Door
 from bot.file_hosts import FileHosts
 from bot.files import Files
@@ -101,9 +103,18 @@ def build_clock_check(settings: Settings, database: Witness, clock: Clock) -> Cl
     return ClockCheck(clock, witnesses)
 
 
+def build_directory(settings: Settings, adapter: Adapter) -> GraphDirectory | None:
+    """Whom roles by Entra groups are asked of; nobody in local mode, which has no credentials."""
+    if adapter.tokens is None:
+        return None
+    url = CLOUDS[settings.channel_service].graph
+    return GraphDirectory(url, ScopedToken(adapter.tokens, url), adapter.session)
+
+
 def compose(settings: Settings, provisioning: Provisioning, port: int, checks: Sequence[Check] = ()) -> web.Application:
     """Every door on one application; `port` is the one it is served on. `checks`: what else has to be well."""
     adapter, pacing, measures = build_adapter(settings), build_pacing(settings), Measures(provisioning)
+    provisioning.directory = build_directory(settings, adapter) or provisioning.directory
     teams, routes, files = TeamsMessenger(adapter.connectors, pacing), all_routes(), build_files(settings, adapter)
     messenger, jobs = measures.in_turn(teams), Jobs(provisioning, files, settings.store_url)
     door = Door(provisioning, messenger, routes, jobs, Handing(messenger, files))

@@ -52,6 +52,8 @@ NOT_SET: Final = {
     "CODE_KEYS": N_("CODE_KEY_FILE counts"),
     "CODE_KEY_FILE": N_("CODE_KEYS counts"),
     "WEBHOOKS_FILE": N_("events are sent nowhere"),
+    "ADMIN_GROUPS": N_("no group makes anybody an admin"),
+    "TECHNICIAN_GROUPS": N_("no group makes anybody a technician"),
     "EVENTS_TOKEN": N_("nobody may read /api/v1/events"),
 }
 
@@ -89,7 +91,7 @@ def doctor(
     if settings:
         console.print(odds(settings.code_digits))
         console.print(_files(settings), highlight=False)
-        for line in _webhooks(settings):
+        for line in (*_webhooks(settings), *_groups(settings)):
             console.print(escape(line), highlight=False)
     if local:
         console.print(_("To connect it to Teams:"))
@@ -195,6 +197,17 @@ def _webhooks(settings: Settings) -> Iterator[str]:
     for endpoint in load_webhooks(settings):
         wanted = ", ".join(endpoint.types) or _("all events")
         yield _("Webhook {name}: {host}, {events}.", name=endpoint.name, host=endpoint.host, events=wanted)
+
+
+def _groups(settings: Settings) -> Iterator[str]:
+    """What an operator grants outside of this service."""
+    if settings.admin_groups or settings.technician_groups:
+        yield _(
+            "Entra groups: {admins} of admins, {technicians} of technicians. The app registration needs the "
+            "application permissions User.Read.All and GroupMember.Read.All of Microsoft Graph, with admin consent.",
+            admins=len(settings.admin_groups),
+            technicians=len(settings.technician_groups),
+        )
 
 
 def _round(number: float) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from bot.following import Place
+from bot.group_questions import with_groups
 from bot.handing import Handing
 from bot.handlers import exports, general, photos, uploads
 from bot.handlers.search import search
@@ -111,7 +112,8 @@ class Door:
             return Person(id="", tenant=incoming.sender.tenant), False
         known = await self._provisioning.who(incoming.sender.object_id)
         member = await self._member(incoming, chat, known)
-        return await self._provisioning.encounter(member, here, incoming.locale, incoming.timezone)
+        person, new = await self._provisioning.encounter(member, here, incoming.locale, incoming.timezone)
+        return await with_groups(self._provisioning, self._jobs, person), new
 
     async def _member(self, incoming: Incoming, chat: Chat, known: Person | None) -> Member:
         """Teams is asked once for name and UPN, of a guest each time: they stay one until it says otherwise."""

@@ -33,4 +33,6 @@ def policy_of(settings: Settings) -> Policy:
         invite_link="" if settings.local else f"https://teams.microsoft.com/l/app/{settings.client_id}",
         chat_link="" if settings.local else f"https://teams.microsoft.com/l/chat/0/0?users=28:{settings.client_id}",
         webhooks=load_webhooks(settings),
+        admin_groups=frozenset(settings.admin_groups),
+        technician_groups=frozenset(settings.technician_groups),
     )

@@ -28,6 +28,7 @@ FOREVER, NEVER = "forever", "never"
 SHORTEST_SILENCE, LONGEST_SILENCE = timedelta(minutes=5), timedelta(days=365)
 LONGEST_KEPT: Final = 3650  # days
 SHORTEST_TOKEN: Final = 32  # characters
+MOST_GROUPS: Final = 50  # of one role: three calls about one person
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:
@@ -132,6 +133,17 @@ def listed(text: str) -> list[str]:
 
 def people(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part.lower() if GUID.fullmatch(part) else part for part in listed(text)))
+
+
+def groups(text: str) -> tuple[str, ...]:
+    """Object ids, in lower case as Graph writes them."""
+    ids = tuple(dict.fromkeys(part.lower() for part in listed(text)))
+    for part in ids:
+        if not GUID.fullmatch(part):
+            raise ValueError(_('"{text}" is not the object id of a group. Take it from the group in Entra.', text=part))
+    if len(ids) > MOST_GROUPS:
+        raise ValueError(_("These are more than {most} groups. Put them into one group.", most=MOST_GROUPS))
+    return ids
 
 
 def networks(text: str) -> tuple[Network, ...]:

@@ -112,6 +112,8 @@ class Settings(BaseSettings):
     store_url: Annotated[str, BeforeValidator(read.store_url), Field(repr=False)]
     organisation: Annotated[str, BeforeValidator(read.organisation)]
     admins: Annotated[tuple[str, ...], BeforeValidator(read.people)]
+    admin_groups: Annotated[tuple[str, ...], BeforeValidator(read.groups)] = ()
+    technician_groups: Annotated[tuple[str, ...], BeforeValidator(read.groups)] = ()
     code_keys: Annotated[tuple[Key, ...], BeforeValidator(read_keys), Field(repr=False)] = ()
     code_key_file: Path | None = None
     code_digits: Annotated[int, BeforeValidator(read.whole(8, 16))]
@@ -284,6 +286,9 @@ def _silence_faults(words: Mapping[str, str]) -> Iterator[str]:
 
 
 def _local_faults(words: Mapping[str, str]) -> Iterator[str]:
+    for name in ("ADMIN_GROUPS", "TECHNICIAN_GROUPS"):
+        if words.get(name):
+            yield _("{name}: groups are looked up with the bot's credentials. Set them, or remove it.", name=name)
     if read.is_host(words["HOST"]) and not is_loopback_address(words["HOST"]):
         yield _(
             'HOST: "{host}" is open to others, and without credentials nobody is checked. '

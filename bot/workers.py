@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
+from bot.group_questions import look_again
 from bot.jobs import Jobs
 from bot.operations import STORE, StoreState
 from bot.relay import Relay
@@ -103,5 +104,6 @@ def of(provisioning: Provisioning, relay: Relay, jobs: Jobs, polls: SignInPolls,
             hooks,
             lambda: sweep(provisioning, state),
             lambda: verify(provisioning, state),
+            lambda: look_again(provisioning),
         ),
     ]

@@ -54,6 +54,7 @@ class MessageKind(StrEnum):
     ROOM_DIFFERS = "room_differs"  # to admins: it hangs elsewhere than the list says
     PROBLEM_ANSWERED = "problem_answered"  # to the technician
     UNREACHABLE = "unreachable"  # to admins: somebody's chat answered 403
+    LEFT_GROUP = "left_group"  # to admins: somebody's access ended with their Entra group
     ROLLOUT_STARTED = "rollout_started"  # thread
     MILESTONE = "milestone"  # thread
     CODES_ENDING = "codes_ending"  # to a technician: theirs end within the hour

@@ -13,6 +13,7 @@ from provisioning.bookkeeping import Attempts, Lease, Operation, Segment
 from provisioning.commands import DeviceCommand
 from provisioning.conversations import Conversation
 from provisioning.jobs import Job
+from provisioning.memberships import Membership
 from provisioning.messages import OutboxMessage, Post
 from provisioning.onsite import CodeRequest, Installation, Problem, Stray
 from provisioning.photos import Photo
@@ -236,11 +237,17 @@ class Person:
     access_ended_at: datetime | None = None
     telling: Telling = EVERYTHING_TOLD  # what they want to hear about, and when
     digested_on: str = ""  # the day, on their own calendar, whose digest was looked at last (ISO 8601)
+    membership: Membership | None = None  # what Entra groups give them, as the directory said last
     version: int = 0
 
     @property
     def key(self) -> str:
         return self.id
+
+    def listed_as(self, role: Role) -> bool:
+        """Whether to look for them among those with this role; whether they have it now, `roles_of` knows."""
+        known = self.membership
+        return role in self.roles or (known is not None and (role in known.roles or known.ending))
 
 
 def stored(record: R) -> R:

@@ -35,6 +35,7 @@ from provisioning.events import (
     DevicesSwapped,
     DeviceStale,
     Event,
+    GroupLeft,
     InstallConfirmed,
     NetworkAllowed,
     NetworkDenied,
@@ -134,6 +135,12 @@ def _to_admins_of_another_room(event: Event, audience: Audience) -> Iterator[str
     return _to_admins(event, audience) if isinstance(event, InstallConfirmed) and event.room else iter(())
 
 
+def _to_admins_of_an_end(event: Event, audience: Audience) -> Iterator[str]:
+    """Whose last role went with a group: what they had in hand is nobody's now."""
+    ended = isinstance(event, GroupLeft) and event.ended
+    return (admin for admin in audience.admins if ended and admin != event.subject)
+
+
 def _to_subject(event: Event, audience: Audience) -> Iterator[str]:
     return iter((event.subject,))
 
@@ -211,6 +218,7 @@ TOLD: Mapping[type[Event], tuple[tuple[MessageKind, Readers], ...]] = {
     DeviceStale: ((MessageKind.DEVICES_STALE, _to_admins),),
     AttackBegan: ((MessageKind.ATTACK, _to_admins),),
     AttackEnded: ((MessageKind.ATTACK_OVER, _to_admins),),
+    GroupLeft: ((MessageKind.LEFT_GROUP, _to_admins_of_an_end),),
     PersonUnreachable: ((MessageKind.UNREACHABLE, _to_admins),),
     ChannelLost: ((MessageKind.CHANNEL_LOST, _to_admins),),
     ProblemReported: (

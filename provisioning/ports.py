@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -375,5 +375,16 @@ class IdentityProvider(Protocol):
 
         `AuthorizationPending` and `PollSlower` while nobody did. Access tokens are dropped unread: a device acts on
         its sign-in by itself. A code is redeemed once: whoever got its account must save it, or begin anew.
+        """
+        ...
+
+
+class Directory(Protocol):
+    """The organisation's own list of people and groups."""
+
+    async def groups_of(self, person_id: str, among: Collection[str]) -> frozenset[str]:
+        """Those of these groups (object ids, lower case) that this account is in, directly or through other groups.
+
+        None for an account that does not exist any more. Errors: `DirectoryAway`, within some seconds.
         """
         ...

@@ -53,6 +53,7 @@ TOPIC_OF: Mapping[MessageKind, Topic] = {
     MessageKind.DEVICES_STALE: Topic.DEVICES,
     MessageKind.ACCESS_ASKED: Topic.PEOPLE,
     MessageKind.UNREACHABLE: Topic.PEOPLE,
+    MessageKind.LEFT_GROUP: Topic.PEOPLE,
     MessageKind.ROLLOUT_STARTED: Topic.PROGRESS,
     MessageKind.MILESTONE: Topic.PROGRESS,
     MessageKind.ROLLOUT_TURNED: Topic.PROGRESS,
@@ -108,6 +109,7 @@ WAITS_IF_CHOSEN = frozenset(
     {
         MessageKind.ACCESS_ASKED,
         MessageKind.UNREACHABLE,
+        MessageKind.LEFT_GROUP,
         MessageKind.ROOM_DIFFERS,
         MessageKind.SIGN_INS_WAITING,
         MessageKind.DEVICES_OFFLINE,

@@ -16,7 +16,7 @@ from provisioning.errors import TextTooLong
 from provisioning.jobs import Job
 from provisioning.mac import vendor
 from provisioning.messages import OutboxMessage, Post
-from provisioning.model import Device, Person
+from provisioning.model import Device, Person, Role
 from provisioning.photos import Photo
 from provisioning.ports import IndexValue, Span, TallyRow
 from provisioning.rollouts import Rollout
@@ -142,8 +142,8 @@ _KINDS = (
             "name": lambda person: person.name.casefold(),
             "upn": lambda person: person.upn.casefold() or None,
             "teams_id": lambda person: person.teams_id or None,
-            "admin": lambda person: "admin" in person.roles,
-            "technician": lambda person: "technician" in person.roles,
+            "admin": lambda person: person.listed_as(Role.ADMIN),
+            "technician": lambda person: person.listed_as(Role.TECHNICIAN),
             "asked": lambda person: person.asked_at is not None,
             "text": lambda person: f"{person.name}\n{person.upn}".casefold(),
         },

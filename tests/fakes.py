@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import deque
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
+from provisioning.directory_errors import DirectoryAway
 from provisioning.provider_errors import AuthorizationPending, ProviderError
 from provisioning.signin import Account, DeviceGrant
 
@@ -83,3 +85,18 @@ class FakeProvider:
         bare = user_code.replace(" ", "").replace("-", "")
         grant = next(grant for grant in self.grants if grant.user_code == bare)
         self._says.setdefault(grant.device_code, deque()).extend(answers)
+
+
+class FakeDirectory:
+    """The `Directory`: who is in which group is what the test says."""
+
+    def __init__(self) -> None:
+        self.groups: dict[str, set[str]] = {}  # account → its groups, through other groups as well
+        self.away: DirectoryAway | None = None
+        self.asked: list[str] = []
+
+    async def groups_of(self, person_id: str, among: Collection[str]) -> frozenset[str]:
+        self.asked.append(person_id)
+        if self.away:
+            raise self.away
+        return frozenset(self.groups.get(person_id, set()) & set(among))

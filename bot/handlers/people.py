@@ -40,7 +40,8 @@ async def whoami(turn: Turn) -> Reply:
     muted = ""
     if turn.actor.roles:
         muted = whoami_words(await turn.provisioning.telling_of(turn.actor), turn.now)
-    return Reply(card=cards.whoami(person, turn.actor.roles, muted), private=True)
+    by_group = turn.provisioning.by_group_alone(person)
+    return Reply(card=cards.whoami(person, turn.actor.roles, muted, by_group), private=True)
 
 
 @router.action("ask_access")
@@ -76,7 +77,9 @@ async def access_asked_again(turn: Turn, person: str) -> Reply | None:
 async def _answered(turn: Turn, person: Person) -> Reply:
     """The role somebody has, by whom and since when."""
     by = await turn.provisioning.who(person.granted_by) if person.roles else None
-    return Reply(card=cards.access_answered(person, by.name if by else "", person.granted_at or turn.now))
+    roles, alone = turn.provisioning.roles_of(person), turn.provisioning.by_group_alone(person)
+    at = person.granted_at or turn.now
+    return Reply(card=cards.access_answered(person, by.name if by else "", at, roles, alone))
 
 
 @router.command("grant <person> <role>", needs=PEOPLE)
@@ -114,7 +117,7 @@ async def access_granted(turn: Turn, subject: str) -> Reply | None:
 async def refuse_access(turn: Turn, person: str) -> Reply:
     """Give no access."""
     refused = await turn.provisioning.refuse(turn.actor, person)
-    return Reply(card=cards.access_answered(refused, turn.actor.name, turn.now))
+    return Reply(card=cards.access_answered(refused, turn.actor.name, turn.now, refused.roles))
 
 
 @router.command("people", needs=PEOPLE)
@@ -123,14 +126,15 @@ async def people(turn: Turn, after: str | None = None, first: int = 1) -> Reply:
     """List everybody I know, with their roles."""
     roster = await turn.provisioning.roster(turn.actor, after=after, first=first)
     roles = {person.id: turn.provisioning.roles_of(person) for person in roster.people}
-    return Reply(card=cards.roster_card(roster, roles), private=True)
+    by_group = {person.id: turn.provisioning.by_group_alone(person) for person in roster.people}
+    return Reply(card=cards.roster_card(roster, roles, by_group), private=True)
 
 
 @router.command("revoke access <person> [to <heir>]", needs=PEOPLE)
 @router.action("revoke_access")
 async def revoke_access(turn: Turn, person: str, heir: str = "", fault: BadInput | None = None) -> Reply:
     """End somebody's access; their codes die and their jobs go to somebody else."""
-    work = await turn.provisioning.workload(turn.actor, _mentioned(turn, person))
+    work = await turn.provisioning.revocable(turn.actor, _mentioned(turn, person))
     successor = (await turn.provisioning.heir_of(work.person, heir)).id if chosen(heir) else "-"
     heirs = await turn.provisioning.technicians()
     return Reply(card=cards.revoke_form(work, heirs, turn.now, successor, fault.sentence if fault else ""))
@@ -152,8 +156,18 @@ async def unreachable(turn: Turn, subject: str) -> Reply | None:
         return None
     if work.person.reachable:
         return None
+    if await turn.provisioning.ended_by_group(work.person):
+        return None  # told already
     if ended := await turn.provisioning.ended_by_itself(work.person):
         return Reply(card=cards.left_card(ended))
     if not (work.live or work.open):
         return None
     return Reply(card=cards.unreachable_card(work.person, work))
+
+
+@router.notice(MessageKind.LEFT_GROUP)
+async def left_group(turn: Turn, subject: str) -> Reply | None:
+    """Somebody's access ended with their Entra group."""
+    person = await turn.provisioning.who(subject)
+    ended = await turn.provisioning.ended_by_group(person) if person and turn.actor.is_admin else None
+    return Reply(card=cards.left_group_card(ended)) if ended else None

@@ -37,6 +37,7 @@ KINDS: Mapping[str, str] = {
     "problem_reported": N_("a problem"),
     "room_differs": N_("it hangs elsewhere"),
     "problem_answered": N_("a problem was answered"),
+    "left_group": N_("somebody left an Entra group"),
     "unreachable": N_("somebody cannot be reached"),
     "rollout_started": N_("the rollout begins"),
     "milestone": N_("a milestone"),

@@ -71,6 +71,8 @@ SENTENCES: Mapping[str, str] = {
     "DevicesSwapped": N_("Changed places with {other}"),
     "DoubtDismissed": N_("It was not reset, somebody says"),
     "FactsRedacted": N_("Words that led to a person who left were taken out of {rows}"),
+    "GroupJoined": N_("Made {role} through an Entra group"),
+    "GroupLeft": N_("No longer {role}: not in the Entra group any more"),
     "ImportCancelled": N_("An import was cancelled; nobody ever saw it"),
     "ImportFinished": N_("An import added {added} and changed {changed}"),
     "ImportUndone": N_("An import was undone; {stayed} stayed"),
@@ -124,6 +126,9 @@ WHERE: Mapping[str, Mapping[str, str]] = {
     },
     "DeviceAssigned": {"former": N_("Given to {technician}, before with {former}")},
     "DeviceTagged": {"removed": N_("Tag {tag} taken away")},
+    "GroupLeft": {
+        "unconfirmed": N_("No longer {role}: for a day Microsoft Graph did not say who is in the Entra group")
+    },
     "InstallConfirmed": {
         "room": N_("Installed in {room}, which is another room than the list says"),
         "mounting_only": N_("Mounted"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from cards.view import Button, ChoiceInput, Fact, FormCard, ListCard, Notice, Row, Style, Tone
@@ -15,8 +15,12 @@ from provisioning.texts import N_, _, ngettext
 ROLES = {Role.ADMIN: N_("Admin"), Role.TECHNICIAN: N_("Technician")}
 
 
-def role_words(roles: frozenset[Role]) -> str:
-    return listing([_(ROLES[role]) for role in Role if role in roles]) if roles else _("no access")
+def role_words(roles: frozenset[Role], by_group: frozenset[Role] = frozenset()) -> str:
+    """Names of roles; of those that come from a group alone, that as well."""
+    if not roles:
+        return _("no access")
+    through = {role: _("{role} through an Entra group", role=_(ROLES[role])) for role in by_group}
+    return listing([through.get(role, _(ROLES[role])) for role in Role if role in roles])
 
 
 def welcome_admin(name: str, organisation: str, *, configured: bool, devices: int) -> Notice:
@@ -79,12 +83,14 @@ def access_asked(person: Person) -> Notice:
     )
 
 
-def access_answered(person: Person, by: str, at: datetime) -> Notice:
+def access_answered(
+    person: Person, by: str, at: datetime, roles: frozenset[Role], by_group: frozenset[Role] = frozenset()
+) -> Notice:
     """What the asking card becomes once somebody answered."""
     name = escape(person.name or person.upn)
-    said = role_words(person.roles)
+    said = role_words(roles, by_group)
     line = _("{role}, by {by} {time}", role=said, by=escape(by), time=clock(at)) if by else said
-    return Notice(title=name, tone=Tone.GOOD if person.roles else Tone.PLAIN, lines=(line,))
+    return Notice(title=name, tone=Tone.GOOD if roles else Tone.PLAIN, lines=(line,))
 
 
 def access_ended(by: str = "") -> Notice:
@@ -93,13 +99,15 @@ def access_ended(by: str = "") -> Notice:
     )
 
 
-def roster_card(roster: Roster, roles: dict[str, frozenset[Role]]) -> ListCard:
+def roster_card(
+    roster: Roster, roles: Mapping[str, frozenset[Role]], by_group: Mapping[str, frozenset[Role]]
+) -> ListCard:
     rows = tuple(
         Row(
             title=escape(person.name or person.upn or person.id),
             detail=_(
                 "{role}{upn}{asks}",
-                role=role_words(roles[person.id]),
+                role=role_words(roles[person.id], by_group.get(person.id, frozenset())),
                 upn=f", {escape(person.upn)}" if person.upn else "",
                 asks=_(", asks for access") if person.asked_at else "",
             ),
@@ -115,11 +123,11 @@ def roster_card(roster: Roster, roles: dict[str, frozenset[Role]]) -> ListCard:
     )
 
 
-def whoami(person: Person, roles: frozenset[Role], muted: str = "") -> Notice:
+def whoami(person: Person, roles: frozenset[Role], muted: str = "", by_group: frozenset[Role] = frozenset()) -> Notice:
     facts = (
         (_("Name"), escape(person.name)),
         (_("Account"), escape(person.upn)),
-        (_("Role"), role_words(roles)),
+        (_("Role"), role_words(roles, by_group)),
         (_("Object id"), escape(person.id)),
         (_("Muted"), muted),
     )
@@ -190,6 +198,19 @@ def left_card(ended: Ended) -> Notice:
             _("They removed or blocked the app, and this deployment ends such an access by itself."),
             *(card.lines if card else ()),
         ),
+        buttons=(Button("people", _("People")),),
+        small=(_("Or type: assign …, grant {name} technician", name=name),),
+    )
+
+
+def left_group_card(ended: Ended) -> Notice:
+    """To admins: somebody's last role went with an Entra group."""
+    card = ended_card(ended, ended.person.access_ended_at) if ended.person.access_ended_at else None
+    name = escape(ended.person.name or ended.person.upn)
+    return Notice(
+        title=_("{name} left the Entra group: access ended", name=name),
+        tone=Tone.WARNING,
+        lines=card.lines if card else (),
         buttons=(Button("people", _("People")),),
         small=(_("Or type: assign …, grant {name} technician", name=name),),
     )

@@ -31,6 +31,22 @@ class AccessRevoked(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupJoined(Event):
+    """Somebody has a role because the directory says that they are in one of its groups."""
+
+    role: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupLeft(Event):
+    """A role that came from a group is gone."""
+
+    role: str
+    unconfirmed: bool = False  # the directory did not say so: it could not be asked for too long
+    ended: bool = False  # it was their last one: what they had in hand was taken back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PersonUnreachable(Event):
     why: str = ""  # code of the delivery error; empty: they removed the app
 

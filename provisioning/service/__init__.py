@@ -4,6 +4,7 @@ from provisioning.service.burnups import BurnUps
 from provisioning.service.commanding import Commanding
 from provisioning.service.devices import Devices
 from provisioning.service.exporting import Exporting
+from provisioning.service.groups import Groups
 from provisioning.service.installing import Installing
 from provisioning.service.ledger import Auditing
 from provisioning.service.offline import Offline
@@ -38,5 +39,6 @@ class Provisioning(
     Auditing,
     Webhooks,
     Streaming,
+    Groups,
 ):
     """Everything the product can do; the doors call nothing else."""

@@ -144,7 +144,8 @@ class Handover(Following):
             raise NotATechnician(name=person.name or person.upn)
 
     async def technicians(self) -> Sequence[Person]:
-        return (await self.store.find(Person, technician=True, limit=1000)).rows
+        listed = (await self.store.find(Person, technician=True, limit=1000)).rows
+        return [person for person in listed if Role.TECHNICIAN in self.roles_of(person)]
 
     # -------------------------------------------------------------- one code at a time
 

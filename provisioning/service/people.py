@@ -102,7 +102,7 @@ class People(Handover):
                 timezone=timezone or known.timezone,
             )
             if fresh.guest:
-                fresh = replace(fresh, roles=frozenset())
+                fresh = replace(fresh, roles=frozenset(), membership=None)
             bound = await self._waiting_grant(fresh)
             if bound:
                 fresh, change = self._bound(fresh, bound)
@@ -301,10 +301,14 @@ class People(Handover):
         except AlreadyDone:
             if person.roles:  # granted anew since
                 raise
-        left = {device.mac: None for device in (*await self.live_of(person.id), *await self.jobs_of(person.id))}
-        await self.in_parts(actor, list(left), lambda chunk: self._decide_pass_on(actor, chunk, person, successor))
+        await self._pass_all_on(actor, person, successor)
         ended = [r.event for r in (await self.store.history(person.id)).rows if isinstance(r.event, AccessRevoked)]
         return Ended(await self.store.get(Person, person.id) or person, ended[0].codes, ended[0].jobs, successor)
+
+    async def _pass_all_on(self, actor: Actor, former: Person, heir: Person | None) -> None:
+        """Their live codes die and their open jobs go to the heir with new ones, or to nobody, in parts."""
+        left = {device.mac: None for device in (*await self.live_of(former.id), *await self.jobs_of(former.id))}
+        await self.in_parts(actor, list(left), lambda chunk: self._decide_pass_on(actor, chunk, former, heir))
 
     async def handed_on(self, person_id: str, heir: str) -> int:
         """How many jobs this person left to the heir when their access ended; 0 where it did not."""

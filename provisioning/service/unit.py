@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
 from random import random
 from typing import TypeVar
@@ -56,10 +57,11 @@ from provisioning.events import (
     TellingChosen,
 )
 from provisioning.hours import Hours
+from provisioning.memberships import mapping_of
 from provisioning.messages import MessageKind, OutboxMessage, Post
 from provisioning.model import Actor, Change, Device, Person, Record, Role, site_of
 from provisioning.notifications import held_back
-from provisioning.ports import Clock, IdentityProvider, Store
+from provisioning.ports import Clock, Directory, IdentityProvider, Store
 from provisioning.rollouts import Rollout
 from provisioning.telling import CAN_WAIT, WAITS_IF_CHOSEN, Telling
 from provisioning.texts import Speech
@@ -119,7 +121,7 @@ MOVING = (
 )  # facts that change what a rollout's card says
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Policy:
     """What a deployment decides."""
 
@@ -143,6 +145,17 @@ class Policy:
     invite_link: str = ""  # where somebody installs the app for themselves; empty in local mode
     chat_link: str = ""  # opens the chat with the bot; `&message=` types something there; empty in local mode
     webhooks: tuple[Endpoint, ...] = ()  # who else is told of facts
+    admin_groups: frozenset[str] = frozenset()  # object ids of Entra groups whose members have this role
+    technician_groups: frozenset[str] = frozenset()
+
+    @property
+    def groups(self) -> Mapping[Role, frozenset[str]]:
+        return {Role.ADMIN: self.admin_groups, Role.TECHNICIAN: self.technician_groups}
+
+    @cached_property
+    def mapping(self) -> str:
+        """Names this choice of groups; empty where there are none."""
+        return mapping_of({role.value: ids for role, ids in self.groups.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +175,7 @@ class UseCases:
         """provider: for remote sign-in; without one it is refused in words."""
         self.store, self.clock, self.keys, self.policy = store, clock, keys, policy
         self.provider = provider
+        self.directory: Directory | None = None  # asked for groups; without one they give nobody a role
         self.instance = secrets.token_hex(8)  # tells this one from others on the same store
         self._slower = asyncio.Lock()
         self._seen: dict[str, datetime] = {}  # MAC → last call, not yet in the store
@@ -183,17 +197,26 @@ class UseCases:
         return []
 
     def roles_of(self, person: Person) -> frozenset[Role]:
-        """Granted roles, and admin for those named in the configuration; none for guests."""
+        """Granted roles, those of groups, and admin for those named in the configuration; none for guests."""
         if person.guest:
             return frozenset()
-        return person.roles | ({Role.ADMIN} if person.id in self.policy.admins else frozenset())
+        configured = {Role.ADMIN} if person.id in self.policy.admins else frozenset()
+        return person.roles | configured | self.group_roles_of(person)
+
+    def group_roles_of(self, person: Person) -> frozenset[Role]:
+        """What the directory vouches for now; nothing where it has been silent for too long."""
+        known = person.membership
+        if known is None or person.guest or not known.counts(self.now(), self.policy.mapping):
+            return frozenset()
+        return frozenset(map(Role, known.roles))
 
     def actor_of(self, person: Person) -> Actor:
         return Actor(id=person.id, name=person.name, tenant=person.tenant, roles=self.roles_of(person))
 
     async def admins(self) -> list[Person]:
-        """Everybody who is an admin now, by grant or by configuration, as far as they are known."""
-        granted = (await self.store.find(Person, admin=True, limit=200)).rows
+        """Everybody who is an admin now, by grant, group or configuration, as far as they are known."""
+        listed = (await self.store.find(Person, admin=True, limit=200)).rows
+        granted = [person for person in listed if Role.ADMIN in self.roles_of(person)]
         configured = [await self.store.get(Person, id_) for id_ in sorted(self.policy.admins)]
         known = {person.id: person for person in (*configured, *granted) if person}
         return list(known.values())

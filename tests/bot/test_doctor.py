@@ -132,6 +132,13 @@ def test_a_certificate_that_others_can_read_or_that_ends_is_noticed(tmp_path: Pa
     assert "in time" not in text
 
 
+def test_what_groups_need_is_told() -> None:
+    _, text = examine(TEAMS | {"ADMIN_GROUPS": f"{GUID(7)},{GUID(8)}"})
+    assert "Entra groups: 2 of admins, 0 of technicians." in text and "GroupMember.Read.All" in text
+    assert "no group makes anybody a technician" in row(text, "TECHNICIAN_GROUPS")
+    assert "GroupMember" not in examine(TEAMS)[1]
+
+
 def test_trusting_every_proxy_is_noticed() -> None:
     assert "trusts everybody" in examine({"TRUSTED_PROXIES": "0.0.0.0/0"})[1]
 

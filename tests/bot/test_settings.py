@@ -145,6 +145,18 @@ def test_the_local_page_s_admin_stays_beside_configured_ones() -> None:
     assert load(ADMINS="user-1, user-2,user-1").admins == (LOCAL_ADMIN.aad_object_id, "user-1", "user-2")
 
 
+def test_groups_are_object_ids_and_need_credentials() -> None:
+    settings = load(TEAMS, ADMIN_GROUPS=f"{GUID(7).upper()}, {GUID(8)},{GUID(7)}", TECHNICIAN_GROUPS=GUID(9))
+    assert (settings.admin_groups, settings.technician_groups) == ((GUID(7), GUID(8)), (GUID(9),))
+    assert load(TEAMS).admin_groups == load().technician_groups == ()
+    assert faults(TEAMS, TECHNICIAN_GROUPS="Fitters") == [
+        'TECHNICIAN_GROUPS: "fitters" is not the object id of a group. Take it from the group in Entra.'
+    ]
+    many = ",".join(f"6f1d1a52-3c4e-4d0b-9a51-{n:012d}" for n in range(51))
+    assert faults(TEAMS, ADMIN_GROUPS=many) == ["ADMIN_GROUPS: These are more than 50 groups. Put them into one group."]
+    assert faults(ADMIN_GROUPS=GUID(7))[0].startswith("ADMIN_GROUPS: groups are looked up with the bot's credentials.")
+
+
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError):
         load().port = 1  # type: ignore[misc]

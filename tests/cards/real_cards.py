@@ -383,17 +383,19 @@ class _Cards:
             "no-access": people.no_access((DANA, KIM), asked=False),
             "no-access-asked": people.no_access((DANA,), asked=True),
             "access-asked": people.access_asked(asking),
-            "access-granted": people.access_answered(self.sam, "Dana Admin", NOW),
-            "access-refused": people.access_answered(KIM, "", NOW),
+            "access-granted": people.access_answered(self.sam, "Dana Admin", NOW, TECHNICIAN),
+            "access-refused": people.access_answered(KIM, "", NOW, frozenset()),
             "access-ended": people.access_ended(),
-            "people": people.roster_card(roster, roles),
+            "people": people.roster_card(roster, roles, {"sam": TECHNICIAN}),
             "whoami": people.whoami(self.sam, TECHNICIAN),
+            "whoami-by-group": people.whoami(self.sam, TECHNICIAN, "", TECHNICIAN),
             "revoke-access": people.revoke_form(work, (self.sam, KIM), NOW),
             "revoke-access-alone": people.revoke_form(
                 replace(work, reached=Delivery(self.sam, NOW, NOW)), (self.sam,), NOW
             ),
             "access-revoked": people.ended_card(Ended(self.sam, 12, 9, KIM), NOW),
             "access-ended-by-itself": people.left_card(Ended(replace(self.sam, access_ended_at=NOW), 12, 9, None)),
+            "left-group": people.left_group_card(Ended(replace(self.sam, access_ended_at=NOW), 12, 9, None)),
             "access-revoked-nobody": people.ended_card(Ended(self.sam, 12, 9, None), NOW),
             "unreachable": people.unreachable_card(self.sam, work),
         }

@@ -28,6 +28,7 @@ from provisioning.events import (
     DevicesSwapped,
     DeviceStale,
     Event,
+    GroupLeft,
     InstallConfirmed,
     NetworkAllowed,
     PersonUnreachable,
@@ -107,6 +108,12 @@ CASES: list[tuple[Callable[..., Event], str, set[tuple[MessageKind, str]]]] = [
         {(told.ATTACK_OVER, "dana"), (told.ATTACK_OVER, "lee")},
     ),
     (lambda **e: NetworkAllowed(network="10.1.2.0/24", **e), "dana", set()),
+    (lambda **e: GroupLeft(role="admin", **e), "service", set()),
+    (
+        lambda **e: GroupLeft(role="admin", ended=True, **e),
+        "service",
+        {(told.LEFT_GROUP, "dana"), (told.LEFT_GROUP, "lee")},
+    ),
     (PersonUnreachable, "service", {(told.UNREACHABLE, "dana"), (told.UNREACHABLE, "lee")}),
     (
         lambda **e: ProblemReported(kind="broken", **e),

@@ -49,6 +49,8 @@ PARTS = {
     "require_technician",
     "departed",
     "roles_of",
+    "group_roles_of",
+    "by_group_alone",
     "actor_of",
     "now",
 }
@@ -109,6 +111,10 @@ DOORS_OWN = {
     "followers",
     "channel_speech",
     "thread_of",
+    "question_about",
+    "look_up",
+    "welcome",
+    "ended_by_group",
 }
 RELAY = {
     "claim",
@@ -148,6 +154,7 @@ ITSELF = {
     "write_seen",
     "write_turned_away",
     "watch_attack",
+    "look_again",
 }  # unasked
 ORDERS = {"running_jobs", "carry_out"}  # in the name of whoever began it, whose rights are asked about anew
 POLLS = {"count_sign_ins", "live_sign_ins", "ask_provider", "take_answer"}  # so too
