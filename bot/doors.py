@@ -23,7 +23,8 @@ def add_to(
     """Device API, events, health, version, metrics. The service is ready where none of `checks` finds a fault."""
     app[DIAGNOSES] = Diagnoses(provisioning.diagnose)
     app.on_cleanup.append(app[DIAGNOSES].close)
-    app.add_routes(device_api.routes(provisioning, trusted_proxies=settings.trusted_proxies, diagnoses=app[DIAGNOSES]))
+    devices = measures.devices(provisioning)
+    app.add_routes(device_api.routes(devices, trusted_proxies=settings.trusted_proxies, diagnoses=app[DIAGNOSES]))
     app.add_routes(event_feed.routes(provisioning, settings.events_token.get_secret_value()))
     app.add_routes(operations.routes(operations.every(checks), operations.project_version()))
     app.router.add_get("/metrics", measures.page(settings.trusted_networks, settings.trusted_proxies).answer)

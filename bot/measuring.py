@@ -10,14 +10,25 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
 from bot.limits import Network
-from bot.metrics import Call, Metrics, Origin, Outcome, Page, Result
+from bot.metrics import Call, Heard, Metrics, Origin, Outcome, Page, Result
 from bot.turn import Answer, Chat, Incoming, Receiver
 from provisioning.conversations import Conversation
 from provisioning.delivery_errors import DeliveryError, PostGone, Rejected, Throttled, TryAgain, Unreachable
+from provisioning.errors import (
+    CodeExpired,
+    CodeRefused,
+    DeviceResetRequired,
+    InvalidCode,
+    InvalidMac,
+    ProvisioningError,
+    SlowDown,
+)
+from provisioning.events import CodeLocked, DeviceProvisioned, Event, ProvisionRepeated
 from provisioning.messages import MessageKind, MessageStatus, OutboxMessage
 from provisioning.model import Change
 from provisioning.ports import Member, Message, Messenger, Store
 from provisioning.service import Provisioning
+from provisioning.service.activation import ProvisionCall, Provisioned
 
 T = TypeVar("T")
 Now = Callable[[], float]
@@ -36,9 +47,18 @@ RESULTS: Mapping[type[DeliveryError], Result] = {
     TryAgain: Result.TRY_AGAIN,
 }
 
+HEARD: Mapping[type[Event], Heard] = {DeviceProvisioned: Heard.ACCEPTED, ProvisionRepeated: Heard.REPEATED}
+REFUSALS: Mapping[type[ProvisioningError], Heard] = {
+    CodeRefused: Heard.REFUSED,
+    CodeExpired: Heard.EXPIRED,
+    InvalidMac: Heard.INVALID,
+    InvalidCode: Heard.INVALID,
+    DeviceResetRequired: Heard.RESET_REQUIRED,
+}
+
 
 class CountingStore:
-    """A store that tells what becomes of messages, once it is saved. Everything else passes through."""
+    """A store that tells what becomes of messages and codes, once it is saved. Everything else passes through."""
 
     def __init__(self, store: Store, metrics: Metrics) -> None:
         self._store, self._metrics = store, metrics
@@ -52,6 +72,11 @@ class CountingStore:
         for record in change.puts:
             if isinstance(record, OutboxMessage) and (outcome := self._outcome(record)):
                 self._metrics.became(record, outcome)
+        for event in change.events:
+            if heard := HEARD.get(type(event)):
+                self._metrics.count("provision_calls_total", heard=heard)
+            elif isinstance(event, CodeLocked):
+                self._metrics.count("codes_locked_total")
 
     async def claim(self, now: datetime, lease: timedelta, limit: int) -> Sequence[OutboxMessage]:
         claimed = await self._store.claim(now, lease, limit)
@@ -143,6 +168,29 @@ class TimedReceiver:
             self._metrics.observe("turn_seconds", self._now() - began, trigger=trigger)
 
 
+class CountedDevices:
+    """The part of the business that devices reach; what was refused is counted here, what was accepted by the store."""
+
+    def __init__(self, provisioning: Provisioning, metrics: Metrics) -> None:
+        self._provisioning, self._metrics = provisioning, metrics
+        self.device_status = provisioning.device_status
+        self.settle_command = provisioning.settle_command
+        self.report_reset = provisioning.report_reset
+
+    async def provision(self, call: ProvisionCall) -> Provisioned:
+        try:
+            return await self._provisioning.provision(call)
+        except Exception as refusal:
+            self._metrics.count("provision_calls_total", heard=_heard(refusal))
+            raise
+
+
+def _heard(refusal: Exception) -> Heard:
+    if isinstance(refusal, SlowDown):
+        return Heard(f"slowed_{refusal.limit}")
+    return next((heard for kind, heard in REFUSALS.items() if isinstance(refusal, kind)), Heard.FAULT)
+
+
 class Measures:
     """One service's metrics, and what they are taken from. From here on its store tells of messages."""
 
@@ -158,6 +206,9 @@ class Measures:
     def in_the_outbox(self, messenger: Messenger) -> Messenger:
         """For the relay."""
         return TimedMessenger(messenger, self.metrics, Origin.OUTBOX)
+
+    def devices(self, provisioning: Provisioning) -> CountedDevices:
+        return CountedDevices(provisioning, self.metrics)
 
     def door(self, receiver: Receiver) -> Receiver:
         return TimedReceiver(receiver, self.metrics)

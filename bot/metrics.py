@@ -27,10 +27,12 @@ from prometheus_client import (
 from prometheus_client.exposition import choose_encoder
 
 from bot.limits import Network, caller, parse_address
+from provisioning.bookkeeping import Attempts
 from provisioning.errors import StoreError
 from provisioning.messages import MessageKind, MessageStatus, OutboxMessage
 from provisioning.ports import Clock, Store
 from provisioning.texts import _
+from provisioning.throttle import ATTACK_SLOT, EXEMPT, EXEMPT_SLOT, FLEET, FLEET_SLOT, used
 
 log = structlog.get_logger(__name__)
 
@@ -100,6 +102,29 @@ class Ways(StrEnum):
     SEARCH = "search"
 
 
+class Heard(StrEnum):
+    """What came of a device's MAC and code."""
+
+    ACCEPTED = "accepted"
+    REPEATED = "repeated"  # the same call again, answered again
+    REFUSED = "refused"
+    EXPIRED = "expired"  # the right code, too late
+    INVALID = "invalid"  # no MAC or no complete code: costs no try
+    RESET_REQUIRED = "reset_required"
+    SLOWED_PAIR = "slowed_pair"  # told to wait, by the limit of its MAC and network
+    SLOWED_NETWORK = "slowed_network"
+    SLOWED_FLEET = "slowed_fleet"
+    SLOWED_EXEMPT = "slowed_exempt"  # by the second limit of the fleet
+    FAULT = "fault"  # the store was away, or a fault of ours
+
+
+class Budget(StrEnum):
+    """The limits of the whole fleet."""
+
+    FLEET = FLEET.name
+    EXEMPT = EXEMPT.name  # of networks that the first one does not concern
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """One row: its name without the prefix, its help, its labels, and of a histogram the upper bounds."""
@@ -120,6 +145,8 @@ LABELS: Final[Mapping[str, frozenset[str]]] = {
     "origin": frozenset(Origin),
     "result": frozenset(Result),
     "trigger": frozenset(Ways),
+    "heard": frozenset(Heard),
+    "budget": frozenset(Budget),
 }
 CALLS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # a call takes ten seconds at most
 WAITS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 43200.0)
@@ -144,6 +171,13 @@ METRICS: Final = (
     Metric("turn_seconds", "What people said, pressed and opened, until it was answered.", Histogram, ("trigger",),
            CALLS),
     Metric("turn_faults_total", "Turns that ended with a fault of ours or of the store.", Counter, ("trigger",)),
+    Metric("provision_calls_total", "MACs and codes that devices presented, by what came of them.", Counter,
+           ("heard",)),
+    Metric("codes_locked_total", "Codes that were revoked after too many wrong ones.", Counter),
+    Metric("code_budget_used_ratio", "How much of the wrong codes that the whole fleet may present in ten minutes was "
+           "presented. From 1 on, its networks wait.", Gauge, ("budget",)),
+    Metric("attack_began_timestamp_seconds", "Since when codes are being tried all over the fleet; 0 while they are "
+           "not.", Gauge),
 )  # fmt: skip
 
 
@@ -200,6 +234,18 @@ class Metrics:
             self.gauge("outbox_oldest_waiting_seconds", max((0.0, *ages)), lane=lane)
         self.gauge("outbox_read_timestamp_seconds", now.timestamp())
 
+    # -------------------------------------------------------------- codes
+
+    def defends(self, rows: Mapping[str, Attempts]) -> None:
+        """How the limits of the fleet stand, by the slots of their counters."""
+        now = self._clock.now()
+        for budget, slot, limit in ((Budget.FLEET, FLEET_SLOT, FLEET), (Budget.EXEMPT, EXEMPT_SLOT, EXEMPT)):
+            row = rows.get(slot)
+            self.gauge("code_budget_used_ratio", used(row, limit, now) / limit.free if row else 0, budget=budget)
+        attack = rows[ATTACK_SLOT].attack if ATTACK_SLOT in rows else None
+        began = attack.began if attack and attack.on else None
+        self.gauge("attack_began_timestamp_seconds", began.timestamp() if began else 0)
+
 
 def lane_of(message: OutboxMessage) -> Lane:
     """By what it is and whom it is for: in Teams, ids of channels and group chats begin with 19:, people's do not."""
@@ -248,7 +294,9 @@ class Page:
                         total += await self._store.count(OutboxMessage, status=status.value)
                         page = await self._store.find(OutboxMessage, limit=READ_ROWS, status=status.value)
                         oldest += page.rows
+                    counters = await self._store.get_many(Attempts, (FLEET_SLOT, EXEMPT_SLOT, ATTACK_SLOT))
             except (TimeoutError, StoreError) as error:
                 log.info("metrics show what was read before", reason=type(error).__name__)
                 return
             self._metrics.waits(total, oldest)
+            self._metrics.defends(counters)

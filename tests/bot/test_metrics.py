@@ -62,7 +62,7 @@ def test_a_metric_is_named_as_prometheus_wants(metric) -> None:
     if metric.kind is Histogram:
         assert metric.name.endswith("_seconds") and list(metric.bounds) == sorted(set(metric.bounds))
     if metric.kind is Gauge:
-        assert metric.name.endswith(("_seconds", "_messages", "_bytes"))
+        assert metric.name.endswith(("_seconds", "_messages", "_bytes", "_ratio"))
     assert metric.help.endswith(".")
 
 
