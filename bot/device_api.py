@@ -13,7 +13,7 @@ from aiohttp import HttpVersion11, hdrs, web
 
 from bot.diagnosing import Diagnoses
 from bot.limits import BODY_SECONDS, Network, caller, is_json, read_body
-from bot.openapi import DEVICE_TYPES, document
+from bot.openapi import DEVICE_TYPES, UNSEEN, document
 from bot.problems import (
     ExpectationFailed,
     FieldInvalid,
@@ -38,8 +38,7 @@ OUTCOMES: Final = ("done", "failed")  # of a command
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]{1,512}=*)", re.IGNORECASE)  # RFC 6750, 2.1
 _RETRY_KEY: Final = re.compile(r"[\x21-\x7e]{22,128}")  # 22 base64 digits hold 128 bits
 _REVISION: Final = re.compile(r"[0-9]{1,18}")
-_SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
-_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, bidi, half a character, line breaks
+_SECONDS: Final = re.compile(r"[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")  # a number as JSON writes it
 
 
 class DeviceDoor(Protocol):
@@ -222,7 +221,7 @@ def read_outcome(body: dict[str, Any]) -> tuple[bool, str]:
 
 
 def _require_plain(name: str, value: str, limit: int) -> None:
-    if len(value) > limit or any(unicodedata.category(sign) in _UNSEEN for sign in value):
+    if len(value) > limit or any(unicodedata.category(sign) in UNSEEN for sign in value):
         wanted = _("a text of at most {limit} characters, without control characters", limit=limit)
         raise FieldInvalid(field=name, wanted=wanted)
 

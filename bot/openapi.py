@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+from itertools import groupby
 from typing import Any, Final
 
 from bot.problems import PROBLEM_JSON, STATUS_BY_ERROR, TITLES, TYPE_PREFIX
@@ -15,12 +17,24 @@ Json = dict[str, Any]
 DEVICE_TYPES: Final = ("phone", "display", "panel", "room", "sip")
 MAC: Final = "805EC0112233"
 TOKEN: Final = "cGx1bXMgYXJlIGJsdWUgYW5kIHZpb2xldHMgdG9vLi4"  # noqa: S105 - an example
+UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, bidi, half a character, line breaks
 SCHEMAS: Final = "#/components/schemas/"
 EXAMPLES: Final = "#/components/examples/"
 
 
 def _text(description: str, **more: Any) -> Json:
     return {"type": "string", "description": description, **more}
+
+
+def _seen() -> str:
+    """A pattern for text without what nobody sees; on signs beyond 16 bits engines of patterns do not agree."""
+    marked = [(number, unicodedata.category(chr(number)) in UNSEEN - {"Cs"}) for number in range(0x10000)]
+    runs = [list(run) for unseen, run in groupby(marked, key=lambda each: each[1]) if unseen]
+    return "^[^" + "".join(f"\\u{run[0][0]:04x}-\\u{run[-1][0]:04x}" for run in runs) + "]*$"
+
+
+def _plain(description: str, limit: int, **more: Any) -> Json:
+    return _text(f"{description} Without control characters.", maxLength=limit, pattern=_seen(), **more)
 
 
 def _object(properties: Json, optional: tuple[str, ...] = (), **more: Any) -> Json:
@@ -36,6 +50,7 @@ def _ref(name: str, section: str = SCHEMAS) -> Json:
     return {"$ref": section + name}
 
 
+REVISION: Final = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
 STATES: Final = {
     State.WAITING_FOR_ACTIVATION: "listed, has not called in during this life",
     State.WAITING_FOR_SIGN_IN: "provisioned, show the tenant's name",
@@ -62,9 +77,9 @@ SCHEMA: Final[Json] = {
                 examples=["4829 1376 0257", "*55*482913760257"],
             ),
             "type": {"type": "string", "enum": list(DEVICE_TYPES), "description": "What kind of device this is."},
-            "model": _text("Model name.", maxLength=200, examples=["MP56"]),
-            "serial": _text("Serial number.", maxLength=200),
-            "software": _text("Software version.", maxLength=200, examples=["122.15.0.36"]),
+            "model": _plain("Model name.", 200, examples=["MP56"]),
+            "serial": _plain("Serial number.", 200),
+            "software": _plain("Software version.", 200, examples=["122.15.0.36"]),
         },
         optional=("type", "model", "serial", "software"),
         description="Unknown names are ignored.",
@@ -85,7 +100,7 @@ SCHEMA: Final[Json] = {
     ),
     "DeviceStatus": _object(
         {
-            "revision": {"type": "integer", "minimum": 0, "description": "Send it back as `since`."},
+            "revision": {**REVISION, "description": "Send it back as `since`."},
             "state": _ref("State"),
             "tenant": _ref("Tenant"),
             "location": _text("Where it stands; `/` separates levels."),
@@ -106,7 +121,7 @@ SCHEMA: Final[Json] = {
     "CommandResult": _object(
         {
             "status": {"type": "string", "enum": ["done", "failed"]},
-            "detail": _text("What came of it, for people: one line.", maxLength=DETAIL_LIMIT),
+            "detail": _plain("What came of it, for people: one line.", DETAIL_LIMIT),
         },
         optional=("detail",),
         description="Unknown names are ignored.",
@@ -286,7 +301,9 @@ def _device_status() -> Json:
             "device and call `factory-reset`, then ask for a new code."
         ),
         "parameters": [
-            _parameter("since", "query", "The revision last seen.", {"type": "integer", "minimum": 0}),
+            _parameter(
+                "since", "query", "The revision last seen.", {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
+            ),
             _parameter("wait", "query", "Seconds; more than 30 are 30.", {"type": "number", "minimum": 0}),
         ],
         "responses": _answers(

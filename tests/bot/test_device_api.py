@@ -494,6 +494,8 @@ async def test_the_scheme_of_a_token_is_case_insensitive(client: Client) -> None
         ("since=2&wait=31", (2, 30.0)),
         ("wait=999999999", (None, 30.0)),
         ("wait=2.5", (None, 2.5)),
+        ("wait=2.5e-1", (None, 0.25)),
+        ("wait=1e999", (None, 30.0)),
         ("since=2&wait=0&other=1", (2, 0.0)),
     ],
 )
@@ -513,7 +515,7 @@ BAD_QUERIES = [
         "since=" + "9" * 19,
         "since=0x1",
     ),
-    *("wait=", "wait=-1", "wait=nan", "wait=inf", "wait=1e9", "wait=1&wait=2", "wait=%2B1", "wait=1s", "wait=.5"),
+    *("wait=", "wait=-1", "wait=nan", "wait=inf", "wait=1e", "wait=1e9999", "wait=1&wait=2", "wait=%2B1", "wait=1s", "wait=.5"),
 ]
 
 
