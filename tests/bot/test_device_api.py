@@ -515,7 +515,18 @@ BAD_QUERIES = [
         "since=" + "9" * 19,
         "since=0x1",
     ),
-    *("wait=", "wait=-1", "wait=nan", "wait=inf", "wait=1e", "wait=1e9999", "wait=1&wait=2", "wait=%2B1", "wait=1s", "wait=.5"),
+    *(
+        "wait=",
+        "wait=-1",
+        "wait=nan",
+        "wait=inf",
+        "wait=1e",
+        "wait=1e9999",
+        "wait=1&wait=2",
+        "wait=%2B1",
+        "wait=1s",
+        "wait=.5",
+    ),
 ]
 
 
