@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
 from provisioning.conversations import Conversation
-from provisioning.events import Event
+from provisioning.events import Event, FactsRedacted
 from provisioning.messages import OutboxMessage
 from provisioning.model import Change, Record, State
 from provisioning.signin import Account, DeviceGrant
@@ -184,6 +184,14 @@ class Store(Protocol):
         """Drops the rows of the oldest segment that has any, if all are from before `before`; returns how many.
 
         Its head stays. Segments go in the order they came, so one that is kept keeps all that came after it.
+        """
+        ...
+
+    async def redact(self, numbers: Sequence[int], words: Callable[[str], str], fact: FactsRedacted) -> int:
+        """In one unit, each text of these facts becomes what `words` says of it, and `fact` is added, which names them.
+
+        Their digests stay, so the chain does. What changes nothing, and what is not there any more, is passed over; no
+        fact is added where nothing is left. Returns how many facts it names. `words` changes nothing twice.
         """
         ...
 

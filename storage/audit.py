@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from provisioning.bookkeeping import Segment
 from provisioning.texts import to_operator
-from storage.records import from_micros, micros
+from storage.records import Plain, from_micros, micros
+
+Words = Callable[[str], str]
 
 _CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 _BEFORE_THE_FIRST = "0" * 64
 BEFORE_ALL = -(2**62)  # below the number of any row, also of one that somebody else numbered
 _BEHIND_ALL = 2**62
+_FIXED = {"event", "at", "original"}  # what a fact is and when it happened
 ORIGINAL = "original"  # of a fact that was redacted: the digest of what it said when it was told
 
 
@@ -35,6 +38,26 @@ def digest(plain: Mapping[str, Any]) -> str:
 def own_digest(plain: Mapping[str, Any]) -> str:
     """SHA-256 of a document as it stands, in canonical form (sorted keys, no spaces, UTF-8), hex."""
     return hashlib.sha256(_CANONICAL.encode(plain).encode()).hexdigest()
+
+
+def redacted(plain: Mapping[str, Any], words: Words) -> Plain | None:
+    """The document with each of its texts as `words` says it, and the digest of what it said when it was told.
+
+    None where nothing of it changes.
+    """
+    said = {name: value if name in _FIXED else _through(value, words) for name, value in plain.items()}
+    return None if said == plain else {**said, ORIGINAL: digest(plain)}
+
+
+def _through(value: Any, words: Words) -> Any:
+    if isinstance(value, str):
+        return words(value)
+    return [_through(each, words) for each in value] if isinstance(value, list) else value
+
+
+def named(number: int, plain: Mapping[str, Any]) -> str:
+    """How `FactsRedacted` names a row and what it says since."""
+    return f"{number}:{own_digest(plain)}"
 
 
 def head(former: str, segment: Segment, digests: Iterable[str]) -> str:

@@ -115,8 +115,3 @@ def _named_in(plain: Mapping[str, Any], behind: int) -> dict[int, str]:
     rows = plain.get("rows")
     named = (_NAMED.fullmatch(str(each)) for each in (rows if isinstance(rows, list) else ()))
     return {int(each[1]): each[2] for each in named if each and int(each[1]) < behind}
-
-
-def named(number: int, plain: Mapping[str, Any]) -> str:
-    """How `FactsRedacted` names a row and what it says since."""
-    return f"{number}:{own_digest(plain)}"

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import count
+from itertools import starmap
 from typing import Any, TypeVar
 
 from provisioning.batches import Batch
 from provisioning.bookkeeping import Segment
 from provisioning.errors import Conflict, Duplicate
-from provisioning.events import Event
+from provisioning.events import Event, FactsRedacted
 from provisioning.messages import MessageStatus, OutboxMessage
 from provisioning.model import Change, Device, Record
 from provisioning.ports import AuditRow, IndexValue, Page, Span, TallyRow, TimelineRow, Watch
 from storage import calls, timelines
-from storage.audit import Unsealed, digest, next_segment, without_rows
+from storage.audit import Unsealed, Words, digest, named, next_segment, redacted, without_rows
 from storage.kinds import (
     KINDS,
-    Kind,
     check_keys,
     check_question,
     columns_of,
@@ -32,7 +31,8 @@ from storage.kinds import (
     sees_hidden,
     sum_tally,
 )
-from storage.records import check_text, encode, encode_event, micros, record_json
+from storage.memory_rows import Row, Table
+from storage.records import check_text, decode_event, encode, encode_event, micros, record_json
 from storage.watch import Topics
 
 R = TypeVar("R", bound=Record)
@@ -40,86 +40,11 @@ R = TypeVar("R", bound=Record)
 WAITING = MessageStatus.WAITING.value
 
 
-@dataclass(slots=True)
-class _Row:
-    record: Any
-    place: str
-    values: dict[str, Any]  # by index; of a list, its values as a tuple
-
-
-class _Table:
-    """The rows of one kind, and for every value of an index the keys that have it."""
-
-    def __init__(self, kind: Kind) -> None:
-        self.kind = kind
-        self.rows: dict[str, _Row] = {}
-        self._by: dict[str, defaultdict[Any, dict[str, None]]] = {
-            name: defaultdict(dict) for name in (*kind.indexes, *kind.lists) if name not in ("text", *kind.times)
-        }
-        self._times: dict[str, list[tuple[int, str]]] = {name: [] for name in kind.times}  # in their order
-        self._numbers = count(1)
-
-    def row_of(self, record: Any, former: _Row | None) -> _Row:
-        values: dict[str, Any] = {name: index(record) for name, index in self.kind.indexes.items()}
-        values |= {name: several(record) for name, several in self.kind.lists.items()}
-        if self.kind.order:
-            return _Row(record, self.kind.order(record), values)
-        return _Row(record, former.place if former else "", values)
-
-    def put(self, row: _Row) -> None:
-        self.take(row.record.key)
-        row.place = row.place or f"{next(self._numbers):018d}"
-        self.rows[row.record.key] = row
-        for name, value in self._values(row):
-            self._by[name][value][row.record.key] = None
-        for name, times in self._times.items():
-            if (at := row.values[name]) is not None:
-                insort(times, (at, row.record.key))
-
-    def take(self, key: str) -> None:
-        former = self.rows.pop(key, None)
-        if former is None:
-            return
-        for name, value in self._values(former):
-            del self._by[name][value][key]
-        for name, times in self._times.items():
-            if (at := former.values[name]) is not None:
-                del times[bisect_left(times, (at, key))]
-
-    def _values(self, row: _Row) -> Iterator[tuple[str, Any]]:
-        for name, value in row.values.items():
-            if name in self.kind.lists:
-                yield from ((name, each) for each in value)
-            elif name in self._by:
-                yield name, value
-
-    def having(self, equals: Mapping[str, IndexValue], span: Span | None = None) -> list[_Row]:
-        """Rows whose indexes have these values, and whose indexed time lies in the span."""
-        wanted = {n: str(value).casefold() if n in self.kind.lists else value for n, value in equals.items()}
-        sets: list[Collection[str]] = [self._by[n].get(value, {}) for n, value in wanted.items() if n in self._by]
-        if span:
-            sets.append(self._within(span))
-        keys = min(sets, key=len) if sets else self.rows
-        within = frozenset(sets[-1]) if span and keys is not sets[-1] else None
-        rows = (self.rows[key] for key in keys if within is None or key in within)
-        return [row for row in rows if all(self._holds(row, name, value) for name, value in wanted.items())]
-
-    def _within(self, span: Span) -> list[str]:
-        times = self._times[span.index]
-        begin = bisect_left(times, (micros(span.after) + 1, "")) if span.after else 0
-        end = bisect_left(times, (micros(span.until) + 1, "")) if span.until else len(times)
-        return [key for _at, key in times[begin:end]]
-
-    def _holds(self, row: _Row, name: str, value: Any) -> bool:
-        found = row.values[name]
-        return value in found if name in self.kind.lists else found == value
-
-
 class MemoryStore:
     """As the port says. Belongs to one event loop, and does whatever it is asked at once."""
 
     def __init__(self) -> None:
-        self._tables = {cls: _Table(kind) for cls, kind in KINDS.items()}
+        self._tables = {cls: Table(kind) for cls, kind in KINDS.items()}
         self._audit: list[Event] = []
         self._about: defaultdict[str, list[int]] = defaultdict(list)  # subject → numbers of its facts
         self._sealed = self._dropped = 0  # how many facts, from the first
@@ -144,7 +69,7 @@ class MemoryStore:
         rows = self._tables[kind].rows
         return {key: rows[key].record for key in keys if key in rows and (hidden or not self._hidden(rows[key]))}
 
-    def _hidden(self, row: _Row) -> bool:
+    def _hidden(self, row: Row) -> bool:
         if not isinstance(row.record, Device) or not row.record.batch:
             return False
         batch = self._tables[Batch].rows.get(row.record.batch)
@@ -183,7 +108,7 @@ class MemoryStore:
 
     def _matching(
         self, kind: type[Any], contains: str | None, span: Span | None, equals: Mapping[str, IndexValue]
-    ) -> list[_Row]:
+    ) -> list[Row]:
         for text in (contains, *equals.values()):
             if isinstance(text, str):
                 check_text(text)
@@ -261,9 +186,9 @@ class MemoryStore:
         woken = {record.key for record in change.puts}
         self._topics.wake(woken | {"outbox"} if any(isinstance(p, OutboxMessage) for p in change.puts) else woken)
 
-    def _checked(self, records: Sequence[Record], gone: set[tuple[type[Record], str]]) -> list[_Row]:
+    def _checked(self, records: Sequence[Record], gone: set[tuple[type[Record], str]]) -> list[Row]:
         """The rows as they will stand. A unit may put one record twice, each upon the one before."""
-        rows = dict[tuple[type[Record], str], _Row]()
+        rows = dict[tuple[type[Record], str], Row]()
         for record in records:
             kind, key = type(record), record.key
             record_json(encode(record))
@@ -282,7 +207,7 @@ class MemoryStore:
     def _waits_already(
         self,
         message: OutboxMessage,
-        coming: Mapping[tuple[type[Record], str], _Row],
+        coming: Mapping[tuple[type[Record], str], Row],
         gone: set[tuple[type[Record], str]],
     ) -> bool:
         """Whether one with the same unique word will wait when this unit is saved."""
@@ -315,14 +240,28 @@ class MemoryStore:
         self._dropped = dropped.last
         return dropped.count
 
+    async def redact(self, numbers: Sequence[int], words: Words, fact: FactsRedacted) -> int:
+        there = [number for number in numbers if self._dropped < number <= len(self._audit)]
+        plains = {number: redacted(encode_event(self._audit[number - 1]), words) for number in there}
+        said = {number: plain for number, plain in plains.items() if plain is not None}
+        for plain in said.values():
+            record_json(plain)
+        for number, plain in said.items():
+            self._about[self._audit[number - 1].subject].remove(number)
+            self._audit[number - 1] = decode_event(plain)
+            insort(self._about[plain["subject"]], number)
+        if said:
+            await self.save(Change(events=(replace(fact, rows=tuple(starmap(named, said.items()))),)))
+        return len(said)
+
     def _segments(self) -> list[Segment]:
         return [row.record for row in self._tables[Segment].rows.values()]
 
     # ------------------------------------------------------------------ the outbox
 
-    def _heads(self) -> list[_Row]:
+    def _heads(self) -> list[Row]:
         waiting = self._tables[OutboxMessage].having({"status": WAITING})
-        heads: dict[str, _Row] = {}
+        heads: dict[str, Row] = {}
         for row in sorted(waiting, key=lambda row: row.place):
             heads.setdefault(row.record.lane, row)
         return list(heads.values())

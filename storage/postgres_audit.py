@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from psycopg import AsyncConnection
 
 from provisioning.bookkeeping import Segment
-from storage.audit import Unsealed, next_segment, without_rows
+from provisioning.events import FactsRedacted
+from storage.audit import Unsealed, Words, named, next_segment, redacted, without_rows
 from storage.postgres_connection import at_one_go
 from storage.postgres_sql import about, parameters, queries
-from storage.records import decode
+from storage.postgres_unit import facts
+from storage.records import decode, record_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,22 @@ async def drop(connection: AsyncConnection[Any], before: datetime, now: datetime
         await connection.execute(about(Segment).replace, parameters(dropped))
         cursor = await connection.execute(queries()["drop_facts"], (dropped.first, dropped.last))
     return cursor.rowcount
+
+
+async def redact(connection: AsyncConnection[Any], numbers: Sequence[int], words: Words, fact: FactsRedacted) -> int:
+    """As `Store.redact`. The rows are held until it is committed, so that two at once redact one after the other."""
+    async with connection.transaction():
+        await connection.execute(queries()["begin_unit"])
+        found = await (await connection.execute(queries()["facts_to_redact"], (list(numbers),))).fetchall()
+        plains = [(number, plain) for number, doc in found if (plain := redacted(doc, words)) is not None]
+        for number, plain in plains:
+            said = record_json(plain), plain["subject"], number
+            await connection.execute(queries()["say_otherwise"], said)
+        if plains:
+            rows = tuple(named(number, plain) for number, plain in plains)
+            for statement, values in facts((replace(fact, rows=rows),)):
+                await connection.execute(statement, values)
+    return len(plains)
 
 
 async def _segment(connection: AsyncConnection[Any], question: str) -> Segment | None:

@@ -11,15 +11,16 @@ from typing import Any, TypeVar
 import psycopg
 
 from provisioning.errors import Conflict, Duplicate, Unavailable
+from provisioning.events import FactsRedacted
 from provisioning.messages import OutboxMessage
 from provisioning.model import Change, Device, Record, State
 from provisioning.ports import AuditRow, IndexValue, Page, Span, TallyRow, TimelineRow, Watch
 from provisioning.texts import to_operator
 from storage import calls, timelines
-from storage.audit import bounded
+from storage.audit import Words, bounded
 from storage.kinds import KINDS, Kind, check_keys, check_question, is_tallied, names_asked, numbered, sum_tally
 from storage.loop import off_the_loop
-from storage.postgres_audit import Settled, drop, seal
+from storage.postgres_audit import Settled, drop, redact, seal
 from storage.postgres_connection import (
     ANSWER_SECONDS,
     ConnectionLost,
@@ -247,6 +248,13 @@ class PostgresStore:
             async with self._connections.take() as connection:
                 return await drop(connection, before, now)
         return 0
+
+    async def redact(self, numbers: Sequence[int], words: Words, fact: FactsRedacted) -> int:
+        try:
+            async with self._connections.take(writing=True) as connection:
+                return await redact(connection, numbers, words, fact)
+        finally:
+            self._wakes.wake({"facts"})
 
     # ------------------------------------------------------------------ the rest
 

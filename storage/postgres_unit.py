@@ -37,7 +37,7 @@ class Unit:
             topics.add("outbox")
         if change.events:
             topics.add("facts")
-        return cls((*_records(change), *_facts(change.events)), frozenset(topics))
+        return cls((*_records(change), *facts(change.events)), frozenset(topics))
 
     async def write(self, connection: AsyncConnection[Any]) -> None:
         async with at_one_go(connection):
@@ -84,7 +84,8 @@ def _delete(record: Record) -> Step:
     return about(type(record)).delete, {"key": record.key, "version": record.version}
 
 
-def _facts(events: Sequence[Event]) -> Iterator[Step]:
+def facts(events: Sequence[Event]) -> Iterator[Step]:
+    """What adds these to the audit."""
     if events:
         plains = [encode_event(event) for event in events]
         docs = [record_json(plain) for plain in plains]  # first, for it refuses what cannot be digested

@@ -115,6 +115,12 @@ SELECT id, at, digest FROM audit WHERE id > %s AND id <= %s ORDER BY id LIMIT %s
 -- name: drop_facts
 DELETE FROM audit WHERE id BETWEEN %s AND %s
 
+-- name: facts_to_redact
+SELECT id, doc FROM audit WHERE id = ANY(%s) ORDER BY id FOR UPDATE
+
+-- name: say_otherwise
+UPDATE audit SET doc = %s::jsonb, subject = %s WHERE id = %s
+
 -- name: segments
 SELECT doc FROM segments ORDER BY ord
 

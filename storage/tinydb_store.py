@@ -14,16 +14,17 @@ from typing import Any, TypeVar
 
 from provisioning.bookkeeping import Segment
 from provisioning.errors import Unavailable
+from provisioning.events import FactsRedacted
 from provisioning.messages import OutboxMessage
 from provisioning.model import Change, Device, Record, State
 from provisioning.ports import AuditRow, Clock, IndexValue, Page, Span, TallyRow, TimelineRow, Watch
 from provisioning.texts import N_, to_operator
 from storage import calls, timelines, tinydb_restore
-from storage.audit import bounded
+from storage.audit import Words, bounded
 from storage.kinds import KINDS, check_keys, check_question, holds, is_tallied, names_asked, numbered, sum_tally
 from storage.loop import off_the_loop
 from storage.records import check_text, decode, decode_event
-from storage.tinydb_audit import drop, seal
+from storage.tinydb_audit import drop, redact, seal
 from storage.tinydb_backup import FileFault
 from storage.tinydb_engine import RowDB, RowTable
 from storage.tinydb_file import LONG_READS, ROOM
@@ -240,6 +241,9 @@ class TinyStore:
     async def drop_audit(self, before: datetime, now: datetime) -> int:
         segments = self._tables[Segment]
         return await self._commit(lambda connection: drop(connection, segments, before, now))
+
+    async def redact(self, numbers: Sequence[int], words: Words, fact: FactsRedacted) -> int:
+        return await self._commit(lambda connection: redact(connection, self._audit, numbers, words, fact), {"facts"})
 
     async def claim(self, now: datetime, lease: timedelta, limit: int) -> Sequence[OutboxMessage]:
         table = self._tables[OutboxMessage]

@@ -9,12 +9,11 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from provisioning.events import Event
 from provisioning.messages import MessageStatus, OutboxMessage
 from provisioning.model import Change, Record
-from storage.audit import digest
 from storage.kinds import KINDS
-from storage.records import Plain, encode, encode_event, micros, record_json, time_text, to_json
+from storage.records import Plain, encode, micros, record_json, time_text, to_json
+from storage.tinydb_audit import fact_written
 from storage.tinydb_engine import RowTable
 from storage.tinydb_layout import values_of
 
@@ -48,7 +47,7 @@ class Unit:
         return cls(
             tuple(_put(record, tables[type(record)]) for record in change.puts),
             tuple((tables[type(record)], record.key, record.version) for record in change.deletes),
-            tuple(map(_fact, change.events)),
+            tuple(map(fact_written, change.events)),
             audit,
             frozenset(topics),
         )
@@ -81,11 +80,6 @@ def _put(record: Record, table: RowTable) -> _Put:
     adding = isinstance(record, OutboxMessage) and record.version == 0
     unique = record.unique if adding and isinstance(record, OutboxMessage) else ""
     return _Put(table, record_json(plain), values_of(KINDS[type(record)], record, version), unique)
-
-
-def _fact(event: Event) -> tuple[str, tuple[Any, ...]]:
-    plain = encode_event(event)
-    return record_json(plain), (event.subject, micros(event.at), digest(plain))
 
 
 def _waits_already(connection: sqlite3.Connection, unique: str) -> bool:

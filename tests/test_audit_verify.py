@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 import app
-from provisioning.events import DeviceAdded
+from provisioning.events import DeviceAdded, FactsRedacted
 from provisioning.model import Change
 from storage import open_store
 from storage.audit import digest
@@ -255,6 +255,40 @@ def test_where_no_store_is_none_is_made(tmp_path, monkeypatch):
     assert not (tmp_path / "nowhere").exists()
 
 
+# ------------------------------------------------------------------ what was redacted
+
+
+async def redact(url, number=6):
+    """One fact is redacted as the service does it."""
+    store = await open_store(url, clock=FakeClock())
+    order = FactsRedacted(at=LATE, actor="dana", subject="sam", rows=())
+    assert await store.redact([number], lambda text: text.replace("Oslo", "…"), order) == 1
+    await store.seal(LATE)
+    await store.close()
+
+
+async def test_what_the_service_redacted_is_well_and_counted(kept):
+    noted = head_of((await asyncio.to_thread(verifies))[1])
+    await redact(kept.url)
+    status, said, faults = await asyncio.to_thread(verifies, "--head", noted)
+    assert (status, faults, "Redacted, each named by a later fact: 1." in said) == (0, [], True)
+
+
+async def test_a_redacted_fact_is_no_cover_for_other_words(kept):
+    await redact(kept.url)
+    kept.put("audit", 6, actor="mallory")  # its digest of what it said at first stays
+    status, _, faults = await asyncio.to_thread(verifies)
+    assert (status, faults[0]) == (1, "row 6 of the audit was redacted, and no fact behind it says so")
+
+
+async def test_a_redaction_is_not_named_by_a_fact_before_it(kept):
+    await redact(kept.url)
+    kept.put("audit", 18, **{"event": "FactsRedacted", "rows": [f"19:{'ab' * 32}"]})
+    kept.put("audit", 19, original="ab" * 32)
+    status, _, faults = await asyncio.to_thread(verifies)
+    assert (status, "row 19 of the audit was redacted, and no fact behind it says so" in faults) == (1, True)
+
+
 # ------------------------------------------------------------------ after retention, wherever the audit is carried
 
 
@@ -289,11 +323,14 @@ def put_back(kept, folder):
 
 
 @pytest.mark.parametrize("carried", [carried_to_a_file, carried_to_a_database, through_json, put_back])
-def test_what_retention_left_is_verified_wherever_it_is_carried(kept, tmp_path, carried):
-    noted = head_of(verifies()[1])
-    status, said, faults = verifies("--head", noted, "--store", carried(kept, tmp_path / "new"))
-    assert (status, faults, head_of(said)) == (0, [], noted)
+async def test_what_retention_and_redaction_left_is_verified_wherever_it_is_carried(kept, tmp_path, carried):
+    noted = head_of((await asyncio.to_thread(verifies))[1])
+    await redact(kept.url)
+    url = await asyncio.to_thread(carried, kept, tmp_path / "new")
+    status, said, faults = await asyncio.to_thread(verifies, "--head", noted, "--store", url)
+    assert (status, faults) == (0, [])
     assert "segments 1 to 1, 4 facts" in said
+    assert "Redacted, each named by a later fact: 1." in said
 
 
 async def test_retention_goes_on_and_the_noted_head_stays(kept):

@@ -10,6 +10,7 @@ from bot.handlers import (
     ending,
     exports,
     finding,
+    forgetting,
     install,
     issuing,
     jobs,
@@ -43,7 +44,7 @@ def all_routes() -> Router:
     table.include(issuing.router, codes.router, exports.router, jobs.router)
     table.include(signing.router, commanding.router, resets.router, silent.router)
     table.include(ending.router, day.router, install.router, photos.router, strays.router, offline.router)
-    table.include(problems.router, people.router, reach.router, audit.router, attack.router)
+    table.include(problems.router, people.router, forgetting.router, reach.router, audit.router, attack.router)
     table.include(webhooks.router)
     return table.include(
         rollouts.router, planning.router, rehearsal.router, pictures.router, telling.router, languages.router

@@ -22,6 +22,7 @@ from provisioning.ports import Page, Span
 from provisioning.service.activation import Activation
 from provisioning.service.digests import Digests
 from provisioning.service.extending import ENDING
+from provisioning.service.forgetting import Forgetting
 from provisioning.service.mornings import Mornings
 from provisioning.service.offline import SHEET
 from provisioning.service.people import SERVICE
@@ -58,7 +59,7 @@ BELIEVED = timedelta(days=2)  # how far a clock may have gone on since a moment 
 VERIFY_LEASE = timedelta(hours=20)  # whoever verified spares the others that day
 
 
-class Housekeeping(Radar, Mornings, Digests, Refreshing, Presence, Activation):
+class Housekeeping(Radar, Mornings, Digests, Refreshing, Presence, Forgetting, Activation):
     _cared_at: datetime | None = None  # when this instance last had nothing left to seal or to drop
     _looked_through_at: datetime | None = None  # when batches were last looked through
     _more = False  # there was too much for one sweep
@@ -120,6 +121,7 @@ class Housekeeping(Radar, Mornings, Digests, Refreshing, Presence, Activation):
         await self._forget_uploads()
         await self._forget_jobs()
         await self._forget_batches()
+        await self.erase_forgotten(lambda: self.holds(SWEEP, SWEEP_LEASE))
         await self._care_for_audit()
         return ended
 

@@ -14,6 +14,7 @@ from cards.views import (
     devices,
     ending,
     finding,
+    forgetting,
     general,
     install,
     issuing,
@@ -398,4 +399,6 @@ class _Cards:
             "left-group": people.left_group_card(Ended(replace(self.sam, access_ended_at=NOW), 12, 9, None)),
             "access-revoked-nobody": people.ended_card(Ended(self.sam, 12, 9, None), NOW),
             "unreachable": people.unreachable_card(self.sam, work),
+            "forget": forgetting.forget_question(self.sam),
+            "forgotten": forgetting.forgotten(self.sam),
         }

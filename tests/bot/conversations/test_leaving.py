@@ -164,3 +164,28 @@ async def test_whoever_never_opened_a_chat_has_not_left(house: House, dana: Some
     assert "access ended" not in " ".join(dana.titles)
     await zoe.says("hi")
     assert "No devices today" in (await zoe.says("next")).all
+
+
+async def test_somebody_who_left_is_forgotten_after_a_question(house: House, dana: Someone, sam: Someone) -> None:
+    await dana.says(f"add {A} Oslo/2/2.14")
+    await dana.says("issue oslo to Sam")
+    assert "still has access" in (await dana.says("forget Sam")).all
+    await dana.says("revoke access Sam")
+    await dana.presses("Revoke now")
+    question = await dana.says("forget Sam")
+    assert question.title == "Forget Sam?"
+    assert "This cannot be undone." in question.all
+    done = await dana.presses("Forget")
+    mark = f"a former person ({sam.object_id[:4]}…)"
+    assert (done.title, "Sam" in done.all) == (f"Forgotten: {mark}", False)
+    await house.passes(minutes=1)
+    ledger = await dana.says("audit")
+    assert "Sam" not in ledger.all
+    assert mark in (await dana.says(f"audit {A}")).all
+    assert (await dana.says("forget Sam")).title != "Forget Sam?"
+    assert (await sam.says("hi")).title == "You have no access yet."
+
+
+async def test_only_an_admin_forgets(house: House, dana: Someone, sam: Someone) -> None:
+    kim = await house.technician("Kim")
+    assert "Only admins" in (await kim.says("forget Sam")).all

@@ -139,6 +139,7 @@ TOKEN = {"events_after"}  # whoever asks showed the token of the stream
 HOOKS = {"next_events", "serves", "leave_endpoint", "event_taken", "event_not_taken", "abandon_events"}
 ITSELF = {
     "sweep",
+    "erase_forgotten",
     "holds",
     "let_go",
     "rest",
@@ -229,6 +230,8 @@ async def test_somebody_without_a_role_is_refused(world: World, name: str) -> No
         "topics": (),
         "digest": None,
         "quiet": None,
+        "person_id": SAM,
+        "revision": 1,
         "channel_id": channel().id,
         "rollout": Rollout(
             channel=channel(), site="Oslo", connected_by=DANA, connected_by_name="", started_at=world.clock.now()
