@@ -172,10 +172,12 @@ def without_command(context: typer.Context) -> None:
 def serve() -> None:
     from bot import logs
     from bot.composition import CannotStart
+    from bot.redaction import secrets_of
     from provisioning.errors import Unavailable
 
     settings = _settings()
-    logs.configure(settings.log_format, settings.log_level)
+    logs.configure(settings.log_format, settings.log_level, settings.code_digits)
+    logs.keep_out(*secrets_of(settings))
     try:
         asyncio.run(_serve(settings))
     except Unavailable as fault:

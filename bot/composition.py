@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from bot import doors, webhooks, workers
+from bot import correlation, doors, logs, webhooks, workers
 from bot.adapter import Adapter
 from bot.adapter_trust import ScopedToken
 from bot.clock_check import ClockCheck, Witness, web_server
@@ -32,9 +32,10 @@ from bot.key_file import BadKeyFile
 from bot.limits import local_guard
 from bot.measuring import Measures
 from bot.messenger import TeamsMessenger
-from bot.operations import Check
+from bot.operations import Check, project_version
 from bot.policy import policy_of
 from bot.problems import problems
+from bot.redaction import secrets_of
 from bot.relay import Relay
 from bot.settings import MANAGED_IDENTITY, Settings, load_keys
 from bot.sign_in_polls import SignInPolls
@@ -59,10 +60,12 @@ def build_provisioning(
 ) -> Provisioning:
     """The business. Errors: `CannotStart` where its keys cannot be read."""
     try:
-        keys = Keyring(load_keys(settings))
+        loaded = load_keys(settings)
     except (BadKeyFile, OSError) as fault:
         raise CannotStart(f"CODE_KEY_FILE: {fault}") from None
-    return Provisioning(store, clock, keys, policy_of(settings), provider)
+    policy = policy_of(settings)
+    logs.keep_out(*secrets_of(settings, loaded, policy.webhooks))
+    return Provisioning(store, clock, Keyring(loaded), policy, provider)
 
 
 def build_provider(settings: Settings, clock: Clock, port: int) -> OpenIdProvider:
@@ -113,14 +116,16 @@ def build_directory(settings: Settings, adapter: Adapter) -> GraphDirectory | No
 
 def compose(settings: Settings, provisioning: Provisioning, port: int, checks: Sequence[Check] = ()) -> web.Application:
     """Every door on one application; `port` is the one it is served on. `checks`: what else has to be well."""
-    adapter, pacing, measures = build_adapter(settings), build_pacing(settings), Measures(provisioning)
+    adapter, pacing = build_adapter(settings), build_pacing(settings)
+    measures = Measures(provisioning, about(settings))
     provisioning.directory = build_directory(settings, adapter) or provisioning.directory
     teams, routes, files = TeamsMessenger(adapter.connectors, pacing), all_routes(), build_files(settings, adapter)
     messenger, jobs = measures.in_turn(teams), Jobs(provisioning, files, settings.store_url)
     door = Door(provisioning, messenger, routes, jobs, Handing(messenger, files))
     bot = TeamsBot(measures.door(door), messenger, local=settings.local)
 
-    app = web.Application(middlewares=middlewares(settings, port), client_max_size=BODY_LIMIT)
+    app = web.Application(middlewares=middlewares(settings, port, measures), client_max_size=BODY_LIMIT)
+    app.on_response_prepare.append(correlation.told)
     app[JOBS] = jobs
     app.on_cleanup.append(jobs.drawings.close)
     app.router.add_post("/api/messages", activities(adapter, bot))
@@ -131,13 +136,23 @@ def compose(settings: Settings, provisioning: Provisioning, port: int, checks: S
         local.add_to(app, settings, provisioning, port)
     relay = Relay(provisioning, measures.in_the_outbox(teams), routes, pacing, drawings=jobs.drawings)
     loops = workers.of(provisioning, relay, jobs, SignInPolls(provisioning), webhooks.add_to(app, provisioning))
-    app.cleanup_ctx.extend([open_until_the_end(adapter), *loops])
+    app.cleanup_ctx.extend([open_until_the_end(adapter), *loops, workers.beside(loop_lag=measures.loop_lag)])
     return app
 
 
-def middlewares(settings: Settings, port: int) -> list[Middleware]:
+def middlewares(settings: Settings, port: int, measures: Measures) -> list[Middleware]:
     """What every request passes, from the outside in."""
-    return [*([local_guard(port)] if settings.local else []), problems]
+    counted = correlation.correlated(measures.metrics, settings.trusted_proxies)
+    return [counted, *([local_guard(port)] if settings.local else []), problems]
+
+
+def about(settings: Settings) -> dict[str, str]:
+    """What runs here, for `build_info`."""
+    return {
+        "version": project_version(),
+        "store": settings.store_url.partition(":")[0],
+        "mode": "local" if settings.local else "teams",
+    }
 
 
 def build_pacing(settings: Settings) -> Pacing:

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bot.key_file import BadKeyFile, read_key_file
+from bot.policy import chance_a_day
 from bot.settings import (
     DOTENV,
     REQUIRED,
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 EXIT_BAD_CONFIGURATION: Final = 2
 EXIT_NO_USE: Final = 1
-FAILURES_A_DAY: Final = 172_800  # the fleet-wide budget twice, 2 × 600 in each 10 minutes (security.md)
 CERTIFICATE_ENDS_SOON: Final = timedelta(days=30)
 SECRETS: Final = frozenset({"CLIENT_SECRET", "CODE_KEYS", "OIDC_CLIENT_SECRET", "EVENTS_TOKEN"})
 NOT_SET: Final = {
@@ -171,12 +171,9 @@ def _state(name: str, found: Given | None, faults: list[str], local: bool) -> st
 
 
 def odds(digits: int) -> str:
-    """How likely guessing succeeds within a day at the very most: the bound of security.md for this length.
-
-    The last digit is a check digit, so `digits - 1` are random; every network and both budgets are counted.
-    """
-    one_in = 10 ** (digits - 1) / FAILURES_A_DAY
-    if one_in < 1:
+    """How likely guessing succeeds within a day at the very most: the bound of security.md for this length."""
+    one_in = 1 / chance_a_day(digits)
+    if one_in <= 1:
         return _("Codes of {digits} digits: could be guessed within a day. Take more digits.", digits=digits)
     text = _(
         "Codes of {digits} digits: guessed within a day at most once in {count}.", digits=digits, count=_round(one_in)

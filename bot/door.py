@@ -186,7 +186,7 @@ class Door:
             raise WrongPlace
         if turn.pressed and route.fresh and (subject := str(turn.data.get("subject", ""))):
             await self._provisioning.require_as_shown(subject, turn.data.get("rev"), turn.data.get("issue"))
-        reply = await route.handler(turn, **route.arguments(values))
+        reply = await route.run(turn, values)
         return reply or Reply(card=note(_("There is nothing to show any more.")))
 
     async def _unmatched(self, turn: Turn, text: str) -> Reply:

@@ -26,5 +26,6 @@ def add_to(
     devices = measures.devices(provisioning)
     app.add_routes(device_api.routes(devices, trusted_proxies=settings.trusted_proxies, diagnoses=app[DIAGNOSES]))
     app.add_routes(event_feed.routes(provisioning, settings.events_token.get_secret_value()))
-    app.add_routes(operations.routes(operations.every(checks), operations.project_version()))
-    app.router.add_get("/metrics", measures.page(settings.trusted_networks, settings.trusted_proxies).answer)
+    ready = operations.every(checks)
+    app.add_routes(operations.routes(ready, operations.project_version()))
+    app.router.add_get("/metrics", measures.page(settings.trusted_networks, settings.trusted_proxies, ready).answer)

@@ -2,37 +2,56 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
 from bot.limits import Network
-from bot.metrics import Call, Heard, Metrics, Origin, Outcome, Page, Result
+from bot.metric_labels import BEGUN, LABELS, OTHER, Call, Heard, Origin, Outcome, Result, Saved
+from bot.metrics import NOTHING, Metrics
+from bot.metrics_page import Page
+from bot.operations import Check
+from bot.policy import chance_a_day, chance_a_try
 from bot.turn import Answer, Chat, Incoming, Receiver
 from provisioning.conversations import Conversation
 from provisioning.delivery_errors import DeliveryError, PostGone, Rejected, Throttled, TryAgain, Unreachable
 from provisioning.errors import (
     CodeExpired,
     CodeRefused,
+    Conflict,
     DeviceResetRequired,
+    Duplicate,
     InvalidCode,
     InvalidMac,
     ProvisioningError,
     SlowDown,
+    StoreError,
+    Unavailable,
 )
-from provisioning.events import CodeLocked, DeviceProvisioned, Event, ProvisionRepeated
+from provisioning.events import (
+    CodeLocked,
+    DeviceProvisioned,
+    DeviceSignedIn,
+    Event,
+    ProvisionRepeated,
+    SignInAsked,
+    SignInEnded,
+)
 from provisioning.messages import MessageKind, MessageStatus, OutboxMessage
-from provisioning.model import Change
+from provisioning.model import Change, Device
 from provisioning.ports import Member, Message, Messenger, Store
 from provisioning.service import Provisioning
 from provisioning.service.activation import ProvisionCall, Provisioned
+from provisioning.signin import Stage
 
 T = TypeVar("T")
 Now = Callable[[], float]
 
+LAG_EVERY = 0.5  # seconds
 MOST = 1000  # messages under way that are remembered
 SETTLED: Mapping[MessageStatus, Outcome] = {
     MessageStatus.SENT: Outcome.SENT,
@@ -57,26 +76,64 @@ REFUSALS: Mapping[type[ProvisioningError], Heard] = {
 }
 
 
-class CountingStore:
-    """A store that tells what becomes of messages and codes, once it is saved. Everything else passes through."""
+SAVED: Mapping[type[StoreError], Saved] = {
+    Conflict: Saved.CONFLICT,
+    Duplicate: Saved.CONFLICT,
+    Unavailable: Saved.UNAVAILABLE,
+}
 
-    def __init__(self, store: Store, metrics: Metrics) -> None:
-        self._store, self._metrics = store, metrics
+
+class CountingStore:
+    """A store that tells what becomes of messages, and of facts, once they are saved. All else passes through."""
+
+    def __init__(self, store: Store, metrics: Metrics, now: Now = time.perf_counter) -> None:
+        self._store, self._metrics, self._now = store, metrics, now
         self._tried: OrderedDict[str, int] = OrderedDict()  # claimed here, not settled yet → tries before
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
     async def save(self, change: Change) -> None:
-        await self._store.save(change)
+        await self._timed(change)
         for record in change.puts:
             if isinstance(record, OutboxMessage) and (outcome := self._outcome(record)):
                 self._metrics.became(record, outcome)
+        for fact, amount in Counter(event.name for event in change.events).items():
+            self._metrics.count("facts_total", amount, fact=fact)
         for event in change.events:
             if heard := HEARD.get(type(event)):
                 self._metrics.count("provision_calls_total", heard=heard)
             elif isinstance(event, CodeLocked):
                 self._metrics.count("codes_locked_total")
+            elif isinstance(event, SignInAsked | SignInEnded | DeviceSignedIn):
+                self._signing(event, change)
+
+    async def _timed(self, change: Change) -> None:
+        began, saved = self._now(), Saved.OTHER
+        try:
+            await self._store.save(change)
+            saved = Saved.OK
+        except StoreError as error:
+            saved = next((result for kind, result in SAVED.items() if isinstance(error, kind)), Saved.OTHER)
+            raise
+        finally:
+            self._metrics.observe("store_save_seconds", self._now() - began, saved=saved)
+
+    def _signing(self, event: SignInAsked | SignInEnded | DeviceSignedIn, change: Change) -> None:
+        """One sign-in began or is over."""
+        if isinstance(event, SignInAsked):
+            self._metrics.count("sign_ins_total", flow=BEGUN)
+            return
+        stage = event.stage if isinstance(event, SignInEnded) else Stage.SIGNED_IN.value
+        self._metrics.count("sign_ins_total", flow=stage)
+        if isinstance(event, SignInEnded) and stage != Stage.CANCELLED:
+            why = event.why if event.why in LABELS["reason"] else OTHER
+            self._metrics.count("sign_in_failures_total", reason=why)
+        devices = (record for record in change.puts if isinstance(record, Device) and record.mac == event.subject)
+        device = next(devices, None)
+        if device and (flow := device.sign_in) and flow.ended_at:
+            took = (flow.ended_at - flow.asked_at).total_seconds()
+            self._metrics.observe("sign_in_seconds", max(took, 0.0), stage=stage)
 
     async def claim(self, now: datetime, lease: timedelta, limit: int) -> Sequence[OutboxMessage]:
         claimed = await self._store.claim(now, lease, limit)
@@ -192,11 +249,15 @@ def _heard(refusal: Exception) -> Heard:
 
 
 class Measures:
-    """One service's metrics, and what they are taken from. From here on its store tells of messages."""
+    """One service's metrics, and what they are taken from. From here on its store tells of messages and facts."""
 
-    def __init__(self, provisioning: Provisioning) -> None:
-        self.metrics = Metrics(provisioning.clock)
-        self._store = provisioning.store
+    def __init__(self, provisioning: Provisioning, about: Mapping[str, str] = NOTHING) -> None:
+        """about: as for `Metrics`, without the process."""
+        own = {**about, "process": provisioning.instance} if about else about
+        self.metrics = Metrics(provisioning.clock, own)
+        self.metrics.gauge("guess_day_bound_ratio", chance_a_day(provisioning.policy.code_digits))
+        self.metrics.gauge("guess_try_ratio", chance_a_try(provisioning.policy.code_digits))
+        self._store, self._clock = provisioning.store, provisioning.clock
         provisioning.store = cast(Store, CountingStore(provisioning.store, self.metrics))
 
     def in_turn(self, messenger: Messenger) -> Messenger:
@@ -213,5 +274,13 @@ class Measures:
     def door(self, receiver: Receiver) -> Receiver:
         return TimedReceiver(receiver, self.metrics)
 
-    def page(self, trusted: Sequence[Network], proxies: Sequence[Network]) -> Page:
-        return Page(self.metrics, self._store, trusted, proxies)
+    def page(self, trusted: Sequence[Network], proxies: Sequence[Network], check: Check) -> Page:
+        return Page(self.metrics, self._store, trusted, proxies, clock=self._clock, check=check)
+
+    async def loop_lag(self, every: float = LAG_EVERY) -> None:
+        """Until cancelled: how late the event loop comes back, as whoever waits for it feels it."""
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            await asyncio.sleep(every)
+            self.metrics.observe("event_loop_lag_seconds", max(loop.time() - began - every, 0.0))

@@ -1,20 +1,18 @@
-"""What the service counts, as Prometheus reads it: one table of metrics, one registry, one page for trusted networks.
+"""What the service counts, as Prometheus reads it: one table of metrics, one registry.
 
 A new metric is a row of `METRICS`, and one line where it is counted. Labels hold kinds and classes, never a person, a
-MAC, a conversation: their values are few, and known beforehand.
+MAC, a conversation: their values are few, and known beforehand (bot/metric_labels.py).
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from itertools import product
+from types import MappingProxyType
 from typing import Final, TypeVar
 
-import structlog
-from aiohttp import hdrs, web
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -26,103 +24,18 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import choose_encoder
 
-from bot.limits import Network, caller, parse_address
+from bot.metric_labels import LABELS, OWN, Budget, Lane, Outcome
 from provisioning.bookkeeping import Attempts
-from provisioning.errors import StoreError
-from provisioning.messages import MessageKind, MessageStatus, OutboxMessage
-from provisioning.ports import Clock, Store
-from provisioning.texts import _
+from provisioning.messages import MessageKind, OutboxMessage
+from provisioning.model import State
+from provisioning.ports import Clock, TallyRow
 from provisioning.throttle import ATTACK_SLOT, EXEMPT, EXEMPT_SLOT, FLEET, FLEET_SLOT, used
-
-log = structlog.get_logger(__name__)
 
 M = TypeVar("M", Counter, Gauge, Histogram)
 
 PREFIX: Final = "provisioning_"
-READ_SECONDS: Final = 0.1  # how long a page waits for the store
-READ_EVERY: Final = 5.0  # seconds for which what was read is good enough
-READ_ROWS: Final = 250  # of the waiting messages, the oldest, are told apart by lane
-
-
-class Outcome(StrEnum):
-    """What became of a message in the outbox."""
-
-    QUEUED = "queued"  # asked for, also where one that says the same waits already and is enough
-    TAKEN = "taken"  # its turn came for the first time
-    SENT = "sent"
-    EDITED = "edited"  # a card that stands in a chat was drawn anew
-    RETRIED = "retried"  # did not get through, comes again
-    DROPPED = "dropped"  # nothing to say any more when its turn came
-    UNDELIVERABLE = "undeliverable"
-
-
-class Lane(StrEnum):
-    """Whose turn a message waits for."""
-
-    CHAT = "chat"
-    CHANNEL = "channel"
-    CARD = "card"
-    WEBHOOK = "webhook"
-    BEYOND = "beyond"  # waits behind the rows that were told apart
-
-
-class Call(StrEnum):
-    SEND = "send"
-    UPDATE = "update"
-    DELETE = "delete"
-    OPEN_CHAT = "open_chat"
-    MEMBER = "member"
-    MEMBERS = "members"
-
-
-class Origin(StrEnum):
-    TURN = "turn"  # an answer to what somebody said or pressed, in the same call
-    OUTBOX = "outbox"
-
-
-class Result(StrEnum):
-    OK = "ok"
-    THROTTLED = "throttled"  # 429 and 412
-    UNREACHABLE = "unreachable"  # 403 and 404
-    POST_GONE = "post_gone"
-    REJECTED = "rejected"
-    TRY_AGAIN = "try_again"  # 5xx, a time-out, a network fault
-    OTHER = "other"
-
-
-class Ways(StrEnum):
-    """What a turn began with."""
-
-    MESSAGE = "message"
-    PRESS = "press"
-    REFRESH = "refresh"
-    JOINED = "joined"
-    LEFT = "left"
-    CONSENT = "consent"
-    SEARCH = "search"
-
-
-class Heard(StrEnum):
-    """What came of a device's MAC and code."""
-
-    ACCEPTED = "accepted"
-    REPEATED = "repeated"  # the same call again, answered again
-    REFUSED = "refused"
-    EXPIRED = "expired"  # the right code, too late
-    INVALID = "invalid"  # no MAC or no complete code: costs no try
-    RESET_REQUIRED = "reset_required"
-    SLOWED_PAIR = "slowed_pair"  # told to wait, by the limit of its MAC and network
-    SLOWED_NETWORK = "slowed_network"
-    SLOWED_FLEET = "slowed_fleet"
-    SLOWED_EXEMPT = "slowed_exempt"  # by the second limit of the fleet
-    FAULT = "fault"  # the store was away, or a fault of ours
-
-
-class Budget(StrEnum):
-    """The limits of the whole fleet."""
-
-    FLEET = FLEET.name
-    EXEMPT = EXEMPT.name  # of networks that the first one does not concern
+FEW: Final = 150  # series
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,18 +49,8 @@ class Metric:
     bounds: tuple[float, ...] = ()
 
 
-# What a label may hold: all of it, known beforehand.
-LABELS: Final[Mapping[str, frozenset[str]]] = {
-    "kind": frozenset(MessageKind),
-    "outcome": frozenset(Outcome),
-    "lane": frozenset(Lane),
-    "call": frozenset(Call),
-    "origin": frozenset(Origin),
-    "result": frozenset(Result),
-    "trigger": frozenset(Ways),
-    "heard": frozenset(Heard),
-    "budget": frozenset(Budget),
-}
+QUICK: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+FLOWS: Final = (5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0)  # a code of a provider ends after 15 min
 CALLS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # a call takes ten seconds at most
 WAITS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 43200.0)
 
@@ -178,15 +81,49 @@ METRICS: Final = (
            "presented. From 1 on, its networks wait.", Gauge, ("budget",)),
     Metric("attack_began_timestamp_seconds", "Since when codes are being tried all over the fleet; 0 while they are "
            "not.", Gauge),
+    Metric("http_requests_total", "Requests by the pattern of their address, method and class of status.", Counter,
+           ("route", "method", "status")),
+    Metric("http_request_seconds", "Requests until they were answered, without those that ask to wait.", Histogram,
+           ("route",), CALLS),
+    Metric("http_open_polls", "Requests that wait for something to happen.", Gauge, ("poll",)),
+    Metric("listed_devices", "Devices on the list by state, in the store: the same on every instance.", Gauge,
+           ("state",)),
+    Metric("installed_devices", "Devices that somebody confirmed as installed.", Gauge),
+    Metric("problem_devices", "Devices with a problem that is not solved.", Gauge),
+    Metric("live_codes", "Codes that could be used now.", Gauge),
+    Metric("open_sign_ins", "Sign-ins that are under way.", Gauge),
+    Metric("store_read_timestamp_seconds", "When the gauges of devices, codes and sign-ins were read.", Gauge),
+    Metric("facts_total", "Facts that were saved, by kind: what happened to devices, codes and people.", Counter,
+           ("fact",)),
+    Metric("sign_ins_total", "Remote sign-ins that began, and by how they ended.", Counter, ("flow",)),
+    Metric("sign_in_failures_total", "Remote sign-ins that ended without the account, by why.", Counter, ("reason",)),
+    Metric("sign_in_seconds", "Remote sign-ins from the request to their end, by how they ended.", Histogram,
+           ("stage",), FLOWS),
+    Metric("guess_day_bound_ratio", "Chance at most that a code is guessed within a day, all budgets used up.", Gauge),
+    Metric("guess_try_ratio", "Chance of one try at a device with a live code.", Gauge),
+    Metric("store_save_seconds", "Units of work by what became of them; a conflict is tried again.", Histogram,
+           ("saved",), QUICK),
+    Metric("store_verified_timestamp_seconds", "When all of the store was last found in order; 0: not yet.", Gauge),
+    Metric("swept_timestamp_seconds", "When codes that ended were last looked for; 0: not yet.", Gauge),
+    Metric("clock_timestamp_seconds", "What time it is by the service's clock.", Gauge),
+    Metric("readiness_faults", "What /readyz complains of: 0 is ready.", Gauge),
+    Metric("event_loop_lag_seconds", "How much later than due the event loop comes back.", Histogram, (), QUICK),
+    Metric("build_info", "1, and what runs here.", Gauge, ("version", "store", "mode", "process")),
 )  # fmt: skip
 
 
 class Metrics:
     """The counters of one service, in a registry of its own."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, about: Mapping[str, str] = NOTHING) -> None:
+        """about: the values of the labels that are `OWN`."""
         self.registry, self._clock = CollectorRegistry(), clock
+        self._about = about
         self._made = {metric.name: self._make(metric) for metric in METRICS}
+        for metric in METRICS:
+            self._begin(metric)
+        if about:
+            self.gauge("build_info", 1, **about)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
@@ -197,23 +134,54 @@ class Metrics:
             return Histogram(name, metric.help, metric.labels, buckets=metric.bounds, registry=self.registry)
         return metric.kind(name, metric.help, metric.labels, registry=self.registry)
 
+    def _begin(self, metric: Metric) -> None:
+        """Counters of few series begin with 0: what first happens later is an increase, not a beginning."""
+        values = [sorted(LABELS.get(label, ())) for label in metric.labels]
+        if metric.kind is Counter and metric.labels and math.prod(map(len, values)) <= FEW:
+            for labels in product(*values):
+                self._made[metric.name].labels(*labels)
+
     def count(self, name: str, amount: float = 1, **labels: str) -> None:
         self._of(Counter, name, labels).inc(amount)
 
     def gauge(self, name: str, value: float, **labels: str) -> None:
         self._of(Gauge, name, labels).set(value)
 
+    def change(self, name: str, by: float, **labels: str) -> None:
+        """A gauge, by so much up or down."""
+        self._of(Gauge, name, labels).inc(by)
+
     def observe(self, name: str, value: float, **labels: str) -> None:
         self._of(Histogram, name, labels).observe(value)
 
     def _of(self, kind: type[M], name: str, labels: Mapping[str, str]) -> M:
         """ValueError, a fault in the caller, for a label that holds what was not known beforehand."""
-        if unknown := [label for label, value in labels.items() if value not in LABELS[label]]:
+        if unknown := [label for label, value in labels.items() if value not in self._known(label)]:
             raise ValueError(f"{name}: {', '.join(unknown)}")
         made = self._made[name]
         if not isinstance(made, kind):
             raise ValueError(f"{name} is no {kind.__name__}")
         return made.labels(**labels) if labels else made
+
+    def _known(self, label: str) -> Collection[str]:
+        return (self._about[label],) if label in OWN else LABELS[label]
+
+    def page(self, accept: str) -> tuple[bytes, str]:
+        """All of it and its media type, in the form that an `Accept` header asks for."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
+
+    # -------------------------------------------------------------- the store
+
+    def holds(self, tally: Sequence[TallyRow], codes: int, sign_ins: int) -> None:
+        """What the store holds, as it was just read."""
+        for state in State:
+            self.gauge("listed_devices", sum(row.count for row in tally if row.state is state), state=state)
+        self.gauge("installed_devices", sum(row.count for row in tally if row.installed))
+        self.gauge("problem_devices", sum(row.count for row in tally if row.problem))
+        self.gauge("live_codes", codes)
+        self.gauge("open_sign_ins", sign_ins)
+        self.gauge("store_read_timestamp_seconds", self._clock.now().timestamp())
 
     # -------------------------------------------------------------- messages
 
@@ -254,49 +222,3 @@ def lane_of(message: OutboxMessage) -> Lane:
     if message.kind.value.startswith("webhook"):
         return Lane.WEBHOOK
     return Lane.CHANNEL if message.recipient.startswith("19:") else Lane.CHAT
-
-
-class Page:
-    """`/metrics`. What waits in the outbox is read when the page is, with a bound, and kept for some seconds."""
-
-    def __init__(
-        self,
-        metrics: Metrics,
-        store: Store,
-        trusted: Sequence[Network],
-        proxies: Sequence[Network],
-        now: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._metrics, self._store, self._trusted, self._proxies, self._now = metrics, store, trusted, proxies, now
-        self._read_at = float("-inf")
-        self._reading = asyncio.Lock()
-
-    async def answer(self, request: web.Request) -> web.Response:
-        """403 for whoever does not ask from a trusted network, as far as trusted proxies tell where that is."""
-        address = parse_address(caller(request, self._proxies))
-        if address is None or not any(address in network for network in self._trusted):
-            return web.Response(status=403, text=_("Only trusted networks (TRUSTED_NETWORKS) may read this."))
-        await self._read()
-        encode, content_type = choose_encoder(request.headers.get(hdrs.ACCEPT, ""))
-        headers = {hdrs.CONTENT_TYPE: content_type, hdrs.CACHE_CONTROL: "no-store"}
-        return web.Response(body=encode(self._metrics.registry), headers=headers)
-
-    async def _read(self) -> None:
-        """Where the store is away or slow, the page shows what it last read, and since when."""
-        async with self._reading:
-            if self._now() - self._read_at < READ_EVERY:
-                return
-            self._read_at = self._now()
-            total, oldest = 0, list[OutboxMessage]()
-            try:
-                async with asyncio.timeout(READ_SECONDS):
-                    for status in (MessageStatus.WAITING, MessageStatus.OUTGOING):
-                        total += await self._store.count(OutboxMessage, status=status.value)
-                        page = await self._store.find(OutboxMessage, limit=READ_ROWS, status=status.value)
-                        oldest += page.rows
-                    counters = await self._store.get_many(Attempts, (FLEET_SLOT, EXEMPT_SLOT, ATTACK_SLOT))
-            except (TimeoutError, StoreError) as error:
-                log.info("metrics show what was read before", reason=type(error).__name__)
-                return
-            self._metrics.waits(total, oldest)
-            self._metrics.defends(counters)

@@ -31,6 +31,7 @@ class StoreState:
     """What is known of the store between two questions. The operator is told of trouble once, and once when it ends."""
 
     verified_at: datetime | None = None  # when all of it was last found in order
+    swept_at: datetime | None = None  # when codes that ended were last looked for
     reason: str = ""
 
     def trouble(self, reason: str) -> None:

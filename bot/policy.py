@@ -12,6 +12,18 @@ from provisioning.service.unit import SAMPLES, Policy
 
 LOCAL_PLACES: Final = ("Oslo/2/2.14", "Oslo/2/2.16", "Oslo/3/3.01")  # where the local page's devices stand as samples
 
+FAILURES_A_DAY: Final = 172_800  # the fleet-wide budget twice, 2 × 600 in each 10 minutes (security.md)
+
+
+def chance_a_try(digits: int) -> float:
+    """How likely one try hits a code of this length: the last digit is a check digit, the others are random."""
+    return float(10 ** (1 - digits))
+
+
+def chance_a_day(digits: int) -> float:
+    """How likely guessing succeeds within a day at the very most: every network and both budgets are counted."""
+    return min(FAILURES_A_DAY * chance_a_try(digits), 1.0)
+
 
 def policy_of(settings: Settings) -> Policy:
     return Policy(

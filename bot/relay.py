@@ -185,12 +185,13 @@ class Relay:
         """While the store is away a message keeps its lease and comes again. One that cannot be drawn counts as failed:
         it comes again later and later and is given up in the end, so that it does not block its lane for ever.
         """
+        structlog.contextvars.bind_contextvars(message=message.id, kind=message.kind.value)  # a task of its own
         try:
             await self.deliver(message)
         except StoreError as error:
-            log.warning("a message waits for the store", kind=message.kind, message=message.id, reason=str(error))
+            log.warning("a message waits for the store", reason=str(error))
         except Exception:
-            log.exception("a message could not be drawn", kind=message.kind, message=message.id)
+            log.exception("a message could not be drawn")
             with contextlib.suppress(StoreError):
                 await self._provisioning.failed(message, TryAgain(), self._jitter())
 
@@ -206,7 +207,7 @@ class Relay:
             await self._provisioning.dropped(message, nothing.why)
         except DeliveryError as error:
             fate = await self._provisioning.failed(message, error, self._jitter())
-            log.info("delivery failed", kind=message.kind, reason=error.code, attempts=fate.attempts, fate=fate.status)
+            log.info("delivery failed", reason=error.code, attempts=fate.attempts, fate=fate.status)
 
     async def _send(self, message: OutboxMessage) -> None:
         if not await self._provisioning.wanted(message):

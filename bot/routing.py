@@ -11,6 +11,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
+import structlog
 from rapidfuzz import fuzz, process
 
 from bot.turn import Reply, Turn
@@ -65,6 +66,11 @@ class Route:
     form: Handler | None = None  # comes back, filled in, when the input was wrong
     shown: bool = True  # listed by help
     fresh: bool = False  # changes what its card shows: a press on an old card is answered with the fresh one
+
+    async def run(self, turn: Turn, values: Mapping[str, Any]) -> Reply | None:
+        """The handler, whose name stands in every line that is logged from here on in this turn."""
+        structlog.contextvars.bind_contextvars(route=self.name)
+        return await self.handler(turn, **self.arguments(values))
 
     def arguments(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The handler's arguments from a match or from a card's data. Errors: `OutOfDate` where one is missing."""

@@ -130,6 +130,7 @@ class Hooks:
 
     async def _deliver(self, endpoint: Endpoint, message: OutboxMessage) -> bool:
         """One attempt, and what becomes of the event; False: it is to come again."""
+        structlog.contextvars.bind_contextvars(message=message.id, endpoint=endpoint.name)  # a task of its own
         failure = await self._attempt(endpoint, message)
         if failure is None:
             self._gone.pop(endpoint.name, None)
@@ -138,7 +139,7 @@ class Hooks:
         if failure.why == GONE:
             self._gone[endpoint.name] = self._provisioning.now()
         fate = await self._provisioning.event_not_taken(message, failure, self._jitter())
-        log.info("an endpoint did not take an event", endpoint=endpoint.name, reason=failure.word, fate=fate.status)
+        log.info("an endpoint did not take an event", reason=failure.word, fate=fate.status)
         return fate.status is not MessageStatus.OUTGOING
 
     async def _attempt(self, endpoint: Endpoint, message: OutboxMessage) -> Failure | None:

@@ -36,6 +36,7 @@ async def sweep(provisioning: Provisioning, state: StoreState, every: float = SW
         while True:
             try:
                 await provisioning.sweep()
+                state.swept_at = provisioning.now()
                 await provisioning.store.check()  # the few bytes of a sweep find room where nothing else does
                 state.well()
             except Unavailable as fault:
@@ -66,11 +67,14 @@ async def verify(provisioning: Provisioning, state: StoreState) -> None:
         await provisioning.clock.sleep(pause)
 
 
-def beside(*loops: Loop) -> Context:
-    """Loops for `app.cleanup_ctx`: begin with the service and after a fault anew, and end with it, all at once."""
+def beside(**loops: Loop) -> Context:
+    """Loops for `app.cleanup_ctx`: begin with the service and after a fault anew, and end with it, all at once.
+
+    Their names stand in what they log.
+    """
 
     async def context(_app: web.Application) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(_without_end(loop)) for loop in loops]
+        tasks = [asyncio.create_task(_without_end(name, loop)) for name, loop in loops.items()]
         yield
         for task in tasks:
             task.cancel()
@@ -79,7 +83,8 @@ def beside(*loops: Loop) -> Context:
     return context
 
 
-async def _without_end(loop: Loop) -> None:
+async def _without_end(name: str, loop: Loop) -> None:
+    structlog.contextvars.bind_contextvars(worker=name)  # a task has a context of its own
     while True:
         try:
             await loop()
@@ -98,12 +103,12 @@ def of(provisioning: Provisioning, relay: Relay, jobs: Jobs, polls: SignInPolls,
     return [
         known,
         beside(
-            relay.run,
-            jobs.run,
-            polls.run,
-            hooks,
-            lambda: sweep(provisioning, state),
-            lambda: verify(provisioning, state),
-            lambda: look_again(provisioning),
+            relay=relay.run,
+            jobs=jobs.run,
+            polls=polls.run,
+            webhooks=hooks,
+            sweep=lambda: sweep(provisioning, state),
+            verify=lambda: verify(provisioning, state),
+            groups=lambda: look_again(provisioning),
         ),
     ]

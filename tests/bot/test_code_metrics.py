@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.measuring import _heard
-from bot.metrics import Heard
+from bot.metric_labels import Heard
 from provisioning import throttle
 from provisioning.bookkeeping import Attempts
 from provisioning.errors import CodeRefused, SlowDown, Unavailable

@@ -1,10 +1,14 @@
 """The metrics: their names, their labels, who may read them, and that they count right."""
 
+import asyncio
+import math
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -16,36 +20,27 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from bot.limits import Network
-from bot.measuring import RESULTS, CountingStore, TimedMessenger, TimedReceiver
-from bot.metrics import (
-    LABELS,
-    METRICS,
-    PREFIX,
-    READ_EVERY,
-    READ_ROWS,
-    Call,
-    Lane,
-    Metrics,
-    Origin,
-    Outcome,
-    Page,
-    Result,
-    Ways,
-)
+from bot.measuring import RESULTS, CountingStore, Measures, TimedMessenger, TimedReceiver
+from bot.metric_labels import LABELS, OWN, Call, Lane, Origin, Outcome, Result, Ways
+from bot.metrics import METRICS, PREFIX, Metrics
+from bot.metrics_page import READ_EVERY, READ_ROWS, Page
 from bot.turn import Answer, Chat, Incoming, Sender, Trigger
 from provisioning.conversations import Conversation
 from provisioning.delivery_errors import Blocked, DeliveryError, Throttled
-from provisioning.errors import Unavailable
+from provisioning.errors import Conflict, Duplicate, StoreError, Unavailable
 from provisioning.messages import MessageKind, MessageStatus, OutboxMessage
 from provisioning.model import Change
 from provisioning.notifications import tell
 from provisioning.ports import Message, Messenger, Store
 from provisioning.ports import Page as Rows
+from provisioning.provider_errors import AuthorizationDeclined
+from provisioning.service import Provisioning
 from storage.memory_store import MemoryStore
 from tests.bot.chat import House, open_house
 from tests.connector import Fault
 from tests.fakes import FakeClock
-from tests.provisioning.world import SAM, chat_of
+from tests.provisioning.world import KEYS, POLICY, SAM, chat_of
+from tests.readme import README
 
 A, B = "80-5E-C0-11-22-33", "80-5E-C0-11-22-34"
 Client = TestClient[web.Request, web.Application]
@@ -62,16 +57,15 @@ def test_a_metric_is_named_as_prometheus_wants(metric) -> None:
     if metric.kind is Histogram:
         assert metric.name.endswith("_seconds") and list(metric.bounds) == sorted(set(metric.bounds))
     if metric.kind is Gauge:
-        assert metric.name.endswith(("_seconds", "_messages", "_bytes", "_ratio"))
+        units = ("_seconds", "_messages", "_bytes", "_devices", "_codes", "_polls", "_sign_ins", "_faults", "_ratio")
+        assert metric.name.endswith((*units, "_info"))
     assert metric.help.endswith(".")
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
 def test_its_labels_hold_few_values_all_known_beforehand(metric) -> None:
-    assert set(metric.labels) <= LABELS.keys()
-    series = 1
-    for label in metric.labels:
-        series *= len(LABELS[label])
+    assert set(metric.labels) <= LABELS.keys() | OWN
+    series = math.prod(len(LABELS.get(label, ["one"])) for label in metric.labels)
     assert series * (len(metric.bounds) + 2 if metric.kind is Histogram else 1) <= 1500
 
 
@@ -98,9 +92,21 @@ class Deployment:
     def __init__(self, start: Callable[[web.Application], Awaitable[Client]]) -> None:
         self.clock, self.store, self._start, self.seconds = FakeClock(), MemoryStore(), start, 0.0
         self.metrics = Metrics(self.clock)
+        self.faults: list[str] = []
+
+    async def check(self) -> Sequence[str]:
+        return self.faults
 
     async def client(self, trusted: Sequence[Network] = LOOPBACK, proxies: Sequence[Network] = ()) -> Client:
-        page = Page(self.metrics, self.store, trusted, proxies, now=lambda: self.seconds)
+        page = Page(
+            self.metrics,
+            self.store,
+            trusted,
+            proxies,
+            clock=self.clock,
+            check=self.check,
+            now=lambda: self.seconds,
+        )
         app = web.Application()
         app.router.add_get("/metrics", page.answer)
         return await self._start(app)
@@ -368,3 +374,121 @@ async def test_a_turn_that_ends_with_a_fault_is_counted(deployment: Deployment) 
     now = await scraped(await deployment.client())
     assert now["turn_faults_total{press}"] == 1
     assert now["turn_seconds_sum{press}"] == pytest.approx(0.3)
+
+
+# ------------------------------------------------------------------ the store, devices, sign-ins
+
+
+async def test_what_the_store_holds_and_whether_the_service_is_ready(deployment: Deployment) -> None:
+    deployment.faults = ["The disk is full.", "The clock is off."]
+    page = await scraped(await deployment.client())
+    assert (page["listed_devices{signed_in}"], page["live_codes{}"], page["open_sign_ins{}"]) == (0, 0, 0)
+    assert page["readiness_faults{}"] == 2
+    assert page["store_read_timestamp_seconds{}"] == deployment.clock.now().timestamp()
+    assert (page["store_verified_timestamp_seconds{}"], page["swept_timestamp_seconds{}"]) == (0, 0)
+
+
+async def test_a_check_that_breaks_is_a_fault(deployment: Deployment) -> None:
+    async def breaks() -> Sequence[str]:
+        raise OSError
+
+    deployment.check = breaks  # type: ignore[method-assign]
+    assert (await scraped(await deployment.client()))["readiness_faults{}"] == 1
+
+
+async def test_counters_of_few_series_begin_with_0(deployment: Deployment) -> None:
+    page = await scraped(await deployment.client())
+    assert page["turn_faults_total{press}"] == page["facts_total{DeviceProvisioned}"] == 0
+    assert page["sign_ins_total{begun}"] == page["sign_in_failures_total{wrong_account}"] == 0
+
+
+async def test_the_page_says_what_runs_here(tmp_path: Path) -> None:
+    async with open_house(tmp_path, CODE_DIGITS="8") as house:
+        text = await (await house.http.get(f"{house.url}/metrics")).text()
+        page = await of(house)
+    (info,) = [line for line in text.splitlines() if line.startswith("provisioning_build_info{")]
+    assert f'process="{house.provisioning.instance}"' in info and 'mode="local"' in info
+    assert page["guess_try_ratio{}"] == pytest.approx(1e-7)
+    assert page["guess_day_bound_ratio{}"] == pytest.approx(172_800 / 1e7)
+
+
+async def test_devices_codes_and_facts_are_counted(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        await house.dana.says("hi")
+        await house.technician("Sam")
+        await house.dana.says(f"add {A} Oslo/2/2.14\n{B} Oslo/2/2.16")
+        await house.dana.says("issue oslo to Sam")
+        code = (await house.dana.says(f"code {A}")).code
+        assert (await house.device(A).provision(code)).status == 200
+        assert (await house.device(B).provision("123456789010")).status in (403, 422)
+        page = await of(house)
+    assert page["listed_devices{waiting_for_activation}"] == page["listed_devices{waiting_for_sign_in}"] == 1
+    assert (page["live_codes{}"], page["problem_devices{}"], page["installed_devices{}"]) == (1, 0, 0)
+    assert [page[f"facts_total{{{fact}}}"] for fact in ("DeviceAdded", "CodeIssued", "DeviceProvisioned")] == [2, 2, 1]
+    assert page["store_save_seconds_count{ok}"] > 5
+
+
+async def test_sign_ins_are_counted_from_their_beginning_to_their_end(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        await house.dana.says("hi")
+        await house.dana.says(f"add {A} Oslo/2/2.14")
+        await house.dana.says(f"issue {A}")
+        code = (await house.dana.says(f"code {A}")).code
+        await house.device(A).provision(code)
+        await house.dana.says("sign in 2.14 as room-2.14@contoso.com")
+        house.provider.answers(house.user_codes[-1], AuthorizationDeclined())
+        assert (await of(house))["open_sign_ins{}"] == 1
+        house.clock.advance(timedelta(seconds=20))
+        await house.polls()
+        await house.dana.says("sign in 2.14 as room-2.14@contoso.com")
+        house.provider.approved(house.user_codes[-1], "room-2.14@contoso.com")
+        house.clock.advance(timedelta(seconds=40))
+        await house.polls()
+        page = await of(house)
+    assert [page[f"sign_ins_total{{{flow}}}"] for flow in ("begun", "declined", "signed_in")] == [2, 1, 1]
+    assert page["sign_in_failures_total{access_denied}"] == 1
+    assert (page["sign_in_seconds_sum{declined}"], page["sign_in_seconds_sum{signed_in}"]) == (20, 40)
+
+
+class Beaten(MemoryStore):
+    def __init__(self, *faults: StoreError) -> None:
+        super().__init__()
+        self.faults = list(faults)
+
+    async def save(self, change: Change) -> None:
+        if self.faults:
+            raise self.faults.pop(0)
+        await super().save(change)
+
+
+async def test_units_are_timed_by_what_became_of_them(deployment: Deployment) -> None:
+    times = iter([0.0, 0.1, 1.0, 1.2, 2.0, 2.3, 3.0, 3.4])
+    beaten = Beaten(Conflict(), Duplicate("unique", "x"), Unavailable("gone"))
+    store = CountingStore(beaten, deployment.metrics, now=lambda: next(times))
+    for _ in range(3):
+        with pytest.raises(StoreError):
+            await store.save(Change())
+    await store.save(Change())
+    page = await scraped(await deployment.client())
+    assert page["store_save_seconds_sum{conflict}"] == pytest.approx(0.3)
+    assert page["store_save_seconds_sum{unavailable}"] == pytest.approx(0.3)
+    assert page["store_save_seconds_sum{ok}"] == pytest.approx(0.4)
+
+
+async def test_the_event_loop_s_lag_is_felt(deployment: Deployment) -> None:
+    core = Provisioning(deployment.store, deployment.clock, KEYS, POLICY)
+    measures = Measures(core)
+    watching = asyncio.create_task(measures.loop_lag(0.01))
+    await asyncio.sleep(0)
+    await asyncio.to_thread(time.sleep, 0.05)
+    time.sleep(0.1)  # noqa: ASYNC251 - the loop is kept from others, which is what is measured
+    await asyncio.sleep(0.02)
+    watching.cancel()
+    page = values(measures.metrics.page("")[0].decode())
+    assert 0.05 < page["event_loop_lag_seconds_sum{}"] < 5
+
+
+def test_readme_lists_every_metric() -> None:
+    part = README.read_text(encoding="utf-8").partition("### Metrics and the ledger")[2].partition("\n### ")[0]
+    rows = [re.findall(r"`(\w+)`", row.split("|")[1]) for row in part.splitlines() if row.startswith("| `")]
+    assert sorted(chain(*rows)) == sorted(metric.name for metric in METRICS)
