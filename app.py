@@ -75,6 +75,7 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     from aiohttp import web
 
     from bot.composition import build_clock_check, build_provider, build_provisioning, compose
+    from bot.listening import Listener, patience
     from storage import open_store
 
     given, clock = clock, clock or SystemClock()
@@ -93,7 +94,7 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         app = compose(settings, provisioning, port, checks)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=DRAIN_SECONDS)
         await runner.setup()
-        await web.SockSite(runner, listener).start()
+        await Listener(runner, listener, patience()).start()
         try:
             yield Service(f"http://{_shown(settings.host)}:{port}", provisioning, app)
         finally:
@@ -187,6 +188,9 @@ def serve() -> None:
 
 
 async def _serve(settings: Settings) -> None:
+    from bot.listening import raise_handles
+
+    raise_handles()
     end = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):

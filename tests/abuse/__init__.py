@@ -1,0 +1,1 @@
+"""Attacks on a running service, measured: `python -m tests.abuse slow` and `python -m tests.abuse timing`."""
