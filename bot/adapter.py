@@ -7,6 +7,7 @@ REST clients and asks for a token on every turn. Its public seams let all of tha
 from __future__ import annotations
 
 import json
+import time
 import traceback
 from collections.abc import Collection
 from typing import Any, Final, Protocol
@@ -30,7 +31,7 @@ from botframework.connector.auth import (
 
 from bot.activity import CONSENT_INVOKE, SEARCH_INVOKE, Json, locale_of, tenant_of
 from bot.adapter_http import BODY_SECONDS, RefusedError, ServiceHosts, bearer, read_activity
-from bot.adapter_trust import KeysUnavailableError, ScopedToken, SigningKeys, Tokens
+from bot.adapter_trust import KeysUnavailableError, Now, ScopedToken, SigningKeys, Tokens
 from bot.clouds import PUBLIC, Cloud
 from bot.credentials import Credentials
 from bot.messenger import CALL_SECONDS, Connectors, plain
@@ -98,22 +99,22 @@ class Adapter(CloudAdapterBase):
         allowed_service_hosts: Collection[str],
         cloud: Cloud = PUBLIC,
         body_seconds: float = BODY_SECONDS,
+        now: Now = time.monotonic,
     ) -> None:
+        """`now`: seconds, by which keys and tokens grow old."""
         self.local = credentials is None
         self._credentials, self._cloud, self._body_seconds = credentials, cloud, body_seconds
         self._hosts = ServiceHosts(allowed_service_hosts, local=self.local)
-        self._keys = SigningKeys(cloud.openid_url, self.session)
+        self._keys = SigningKeys(cloud.openid_url, self.session, now)
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
-        self.tokens = self._tokens()  # None in local mode
+        # None in local mode
+        self.tokens = Tokens(credentials.grants(cloud, self.session), now) if credentials else None
         self.connectors = Connectors(self.session, self._hosts, self.tokens, cloud.scope)
         # for pictures, which the SDK cannot fetch
         self.token = ScopedToken(self.tokens, cloud.scope) if self.tokens else None
         super().__init__(_Authentication(self._checker(), self.connectors))
         self.on_turn_error = _turn_failed
-
-    def _tokens(self) -> Tokens | None:
-        return Tokens(self._credentials.grants(self._cloud, self.session)) if self._credentials else None
 
     def _checker(self) -> BotFrameworkAuthentication:
         return BotFrameworkAuthenticationFactory.create(
@@ -184,8 +185,9 @@ class Adapter(CloudAdapterBase):
             log.info("token refused", error=type(error).__name__)
             raise RefusedError(401, "the token is not valid") from None
         claims = caller.claims_identity.claims
-        if not isinstance(claims.get("exp"), int | float):
-            raise RefusedError(401, "the token never ends")  # PyJWT checks the end only where there is one
+        # PyJWT checks times only where there are any, and takes "12" and false for numbers.
+        if not _is_number(claims.get("exp")) or not _is_number(claims.get("nbf", 0)):
+            raise RefusedError(401, "the token has no end or no beginning")
         # On its way for emulators and other bots the SDK checks neither who the token is from nor for which service.
         said = (claims.get("iss"), claims.get("aud"), claims.get("serviceurl"))
         if said != (self._cloud.issuer, self._credentials.app_id, activity.service_url):
@@ -196,6 +198,10 @@ class Adapter(CloudAdapterBase):
             raise RefusedError(403, "another organisation's bot")
         self._hosts.check(activity.service_url)
         return caller
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _envelope(raw: Json) -> Activity:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import time
-from base64 import urlsafe_b64encode
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,12 +19,14 @@ from structlog.testing import capture_logs
 
 from bot.adapter import Adapter
 from bot.adapter_trust import Granted, ScopedToken, Tokens, TokenUnavailableError
-from bot.certificate import BadCertificate, read_certificate
-from bot.clouds import Cloud
+from bot.certificate import BadCertificate, CertificateProof, read_certificate
+from bot.clouds import PUBLIC, US_GOVERNMENT, Cloud
+from bot.composition import build_adapter
 from bot.credentials import Credentials
+from bot.settings import load_settings
 from tests import certificates
+from tests.bot.echo import Echo, post
 from tests.bot.stalls import Stalls
-from tests.bot.test_adapter import Echo, post
 from tests.connector import APP_ID, APP_PASSWORD, TENANT, FakeConnector, FakeIdentity, Fault, activity, serving
 
 SCOPE = "https://api.example"
@@ -42,6 +44,7 @@ class TokenServer:
         self.asked: list[Mapping[str, str]] = []
         self.refusals: list[tuple[int, str]] = []
         self.seconds = 3600
+        self.scope = SCOPE
         self.ids: set[str] = set()
         self.free = asyncio.Event()
         self.free.set()
@@ -108,7 +111,7 @@ class TokenServer:
             return fault
         if request.headers.get("X-IDENTITY-HEADER") != IDENTITY_HEADER or request.query.get("client_id") != APP_ID:
             return web.json_response({"statusCode": 400, "message": "No User Assigned identity found"}, status=400)
-        assert (request.query["api-version"], request.query["resource"]) == ("2019-08-01", SCOPE)
+        assert (request.query["api-version"], request.query["resource"]) == ("2019-08-01", self.scope)
         return web.json_response({**self._token(), "expires_on": str(int(time.time()) + self.seconds)})
 
     async def _by_metadata(self, request: web.Request) -> web.Response:
@@ -213,6 +216,41 @@ async def test_the_managed_identity_of_an_app_service(server: TokenServer) -> No
 @pytest.mark.usefixtures("on_a_machine")
 async def test_the_managed_identity_of_a_machine(server: TokenServer) -> None:
     assert await token_of(MANAGED, server) == "secret-token-1"
+
+
+CONFIGURED = {
+    "CLIENT_ID": APP_ID,
+    "TENANT_ID": TENANT,
+    "ADMINS": TENANT,
+    "ORGANISATION": "Contoso",
+    "CODE_KEYS": f"k1:{b64encode(bytes(32)).decode()}",
+}
+
+
+@pytest.mark.usefixtures("on_app_service")
+@pytest.mark.parametrize(
+    ("service", "scope"),
+    [("", "https://api.botframework.com"), ("https://botframework.azure.us", "https://api.botframework.us")],
+)
+async def test_from_the_settings_to_a_token(server: TokenServer, service: str, scope: str) -> None:
+    server.scope = scope
+    environ = {**CONFIGURED, "MicrosoftAppType": "UserAssignedMSI", "ChannelService": service}
+    adapter = build_adapter(load_settings(environ, None))
+    assert adapter.token is not None
+    assert (adapter.token.scope, await adapter.token.get()) == (scope, "secret-token-1")
+    await adapter.close()
+
+
+async def test_a_token_is_asked_for_where_the_cloud_is(tmp_path: Path) -> None:
+    """Nobody is asked here: the address stands in what the certificate signs."""
+    path, _ = certificates.good(tmp_path)
+    for cloud, login in (
+        (PUBLIC, "https://login.microsoftonline.com"),
+        (US_GOVERNMENT, "https://login.microsoftonline.us"),
+    ):
+        form = await CertificateProof(path, APP_ID, cloud.token_url(TENANT))()
+        claims = jwt.decode(form["client_assertion"], options={"verify_signature": False})
+        assert claims["aud"] == f"{login}/{TENANT}/oauth2/v2.0/token"
 
 
 @pytest.mark.usefixtures("on_app_service")
