@@ -12,6 +12,7 @@ import app
 from bot.clock_check import ClockCheck
 from bot.composition import CannotStart
 from bot.settings import load_settings
+from tests import certificates
 from tests.fakes import FakeClock
 
 APP = Path(__file__).parents[1] / "app.py"
@@ -57,6 +58,11 @@ def not_a_folder(folder: Path) -> dict[str, str]:
     return {"STORE_URL": f"tinydb:{folder / 'store'}"}
 
 
+def ended(folder: Path) -> Path:
+    key = certificates.rsa_key()
+    return certificates.written(folder, key, certificates.certificate_for(key, days=-0.5))
+
+
 FAULTS = {
     "open to others without credentials": (lambda folder: {"HOST": "0.0.0.0"}, ["HOST: "]),
     "credentials without a tenant": (lambda folder: TEAMS | {"TENANT_ID": ""}, ["TENANT_ID: is missing."]),
@@ -70,6 +76,19 @@ FAULTS = {
         lambda folder: TEAMS | {"TENANT_ID": "", "PORT": "many"},
         ["TENANT_ID: is missing.", "PORT: "],
     ),
+    "a certificate that ended": (
+        lambda folder: TEAMS | {"CLIENT_SECRET": "", "CLIENT_CERTIFICATE_FILE": str(ended(folder))},
+        ["CLIENT_CERTIFICATE_FILE: "],
+    ),
+    "a certificate that is not there": (
+        lambda folder: TEAMS | {"CLIENT_SECRET": "", "CLIENT_CERTIFICATE_FILE": str(folder / "bot.pem")},
+        ["CLIENT_CERTIFICATE_FILE: "],
+    ),
+    "a secret and a managed identity": (
+        lambda folder: TEAMS | {"MicrosoftAppType": "UserAssignedMSI"},
+        ["CLIENT_SECRET, MicrosoftAppType: only one of them can say who the bot is."],
+    ),
+    "a cloud nobody knows": (lambda folder: TEAMS | {"ChannelService": "https://x.example"}, ["ChannelService: "]),
     "no admin": (lambda folder: TEAMS | {"ADMINS": ""}, ["ADMINS: is missing."]),
     "a store of no known form": (lambda folder: {"STORE_URL": "mysql://x"}, ["STORE_URL: "]),
     "a damaged store": (damaged, [""]),
