@@ -96,7 +96,9 @@ async def drained() -> list[Row]:
 
 
 @asynccontextmanager
-async def office_at(url: str, folder: Path, people: int) -> AsyncIterator[tuple[Provisioning, Relay, list[Person]]]:
+async def office_at(
+    url: str, folder: Path, people: int, routes: Router = router
+) -> AsyncIterator[tuple[Provisioning, Relay, list[Person]]]:
     """A relay without limits over a real file store, and people whose chats are at this connector."""
     clock = SystemClock()
     store = await open_store(f"tinydb:{folder / 'store'}", clock=clock)
@@ -108,7 +110,7 @@ async def office_at(url: str, folder: Path, people: int) -> AsyncIterator[tuple[
         for n in range(people):
             chat = replace(chat_of(f"p{n}"), id=f"a:p{n}", service_url=url)
             known.append(await core.meet(member(f"p{n}", f"Person {n}"), chat))
-        yield core, Relay(core, TeamsMessenger(adapter.connectors), router), known
+        yield core, Relay(core, TeamsMessenger(adapter.connectors), routes), known
     finally:
         await adapter.close()
         await store.close()

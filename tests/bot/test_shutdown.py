@@ -1,15 +1,19 @@
-"""SIGTERM ends the service within ten seconds, whoever hangs."""
+"""SIGTERM ends the service within ten seconds, whoever hangs, and whoever asked under load has an answer."""
 
 import asyncio
 import os
 import signal
 import socket
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from tests.connector import FakeConnector, Fault, activity
+from tests.soak.stopped import stopped
+from tests.storage import postgres
 
 APP = Path(__file__).parents[2] / "app.py"
 
@@ -38,3 +42,10 @@ async def test_a_connector_that_hangs_within_a_turn_does_not_hold_up_the_end(tmp
             if service.returncode is None:
                 service.kill()
                 await service.wait()
+
+
+@pytest.mark.parametrize("store", ["files", "postgresql"])
+async def test_under_load_nothing_acknowledged_is_lost_and_nobody_is_cut_off(tmp_path: Path, store: str) -> None:
+    with postgres.schema() if store == "postgresql" else nullcontext(f"tinydb:{tmp_path / 'store'}") as url:
+        result = await stopped(url, tmp_path, rounds=1, seed=1)
+    assert result.passed, (result.figures, result.violations[:5])

@@ -43,6 +43,7 @@ class Result:
     violations: list[str] = field(default_factory=list)
     control: bool = False
     skipped: str = ""
+    goal: str = ""
 
     @property
     def passed(self) -> bool:
