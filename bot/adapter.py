@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 import traceback
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, Final, Protocol
 
 import aiohttp
@@ -100,12 +100,14 @@ class Adapter(CloudAdapterBase):
         cloud: Cloud = PUBLIC,
         body_seconds: float = BODY_SECONDS,
         now: Now = time.monotonic,
+        calls: Sequence[aiohttp.TraceConfig] = (),
     ) -> None:
-        """`now`: seconds, by which keys and tokens grow old."""
+        """`now`: seconds, by which keys and tokens grow old. `calls`: what is done to every call of ours."""
         self.local = credentials is None
         self._credentials, self._cloud, self._body_seconds = credentials, cloud, body_seconds
         self._hosts = ServiceHosts(allowed_service_hosts, local=self.local)
         self._keys = SigningKeys(cloud.openid_url, self.session, now)
+        self._calls = list(calls)
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
         # None in local mode
@@ -138,6 +140,7 @@ class Adapter(CloudAdapterBase):
                 connector=aiohttp.TCPConnector(limit=200, keepalive_timeout=60),
                 timeout=aiohttp.ClientTimeout(total=CALL_SECONDS),
                 cookie_jar=aiohttp.DummyCookieJar(),
+                trace_configs=self._calls,
             )
         return self._session
 

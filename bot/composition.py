@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
-from aiohttp import web
+from aiohttp import TraceConfig, web
 from aiohttp.typedefs import Middleware
 
 from bot import correlation, doors, logs, webhooks, workers
@@ -40,6 +40,7 @@ from bot.relay import Relay
 from bot.settings import MANAGED_IDENTITY, Settings, load_keys
 from bot.sign_in_polls import SignInPolls
 from bot.teams_bot import TeamsBot
+from bot.untraced import Untraced
 from provisioning.codes import Keyring
 from provisioning.pacing import Pacing, unlimited
 from provisioning.ports import Clock, IdentityProvider, Store
@@ -81,8 +82,18 @@ def build_provider(settings: Settings, clock: Clock, port: int) -> OpenIdProvide
     )
 
 
-def build_adapter(settings: Settings) -> Adapter:
-    """Teams' door. Local mode has no credentials and checks nobody."""
+def build_traces(settings: Settings, provisioning: Provisioning) -> Untraced:
+    """Traces where a collector is configured, and else nothing of them."""
+    if not settings.otel_exporter_otlp_endpoint:
+        return Untraced()
+    from bot.tracing import Traces  # loads the SDK
+
+    endpoint, proxies = settings.otel_exporter_otlp_endpoint, settings.trusted_proxies
+    return Traces(provisioning, endpoint, project_version(), proxies)
+
+
+def build_adapter(settings: Settings, calls: Sequence[TraceConfig] = ()) -> Adapter:
+    """Teams' door. Local mode has no credentials and checks nobody. calls: as for `Adapter`."""
     credentials = Credentials(
         settings.client_id,
         settings.client_secret.get_secret_value(),
@@ -94,6 +105,7 @@ def build_adapter(settings: Settings) -> Adapter:
         None if settings.local else credentials,
         allowed_service_hosts=settings.allowed_service_hosts,
         cloud=CLOUDS[settings.channel_service],
+        calls=calls,
     )
 
 
@@ -116,15 +128,17 @@ def build_directory(settings: Settings, adapter: Adapter) -> GraphDirectory | No
 
 def compose(settings: Settings, provisioning: Provisioning, port: int, checks: Sequence[Check] = ()) -> web.Application:
     """Every door on one application; `port` is the one it is served on. `checks`: what else has to be well."""
-    adapter, pacing = build_adapter(settings), build_pacing(settings)
-    measures = Measures(provisioning, about(settings))
+    measures, pacing = Measures(provisioning, about(settings)), build_pacing(settings)
+    traces = build_traces(settings, provisioning)
+    adapter = build_adapter(settings, traces.calls())
     provisioning.directory = build_directory(settings, adapter) or provisioning.directory
-    teams, routes, files = TeamsMessenger(adapter.connectors, pacing), all_routes(), build_files(settings, adapter)
+    teams = traces.messenger(TeamsMessenger(adapter.connectors, pacing))
+    routes, files = all_routes(), build_files(settings, adapter)
     messenger, jobs = measures.in_turn(teams), Jobs(provisioning, files, settings.store_url)
     door = Door(provisioning, messenger, routes, jobs, Handing(messenger, files))
-    bot = TeamsBot(measures.door(door), messenger, local=settings.local)
+    bot = TeamsBot(measures.door(traces.door(door)), messenger, local=settings.local)
 
-    app = web.Application(middlewares=middlewares(settings, port, measures), client_max_size=BODY_LIMIT)
+    app = web.Application(middlewares=middlewares(settings, port, measures, traces), client_max_size=BODY_LIMIT)
     app.on_response_prepare.append(correlation.told)
     app[JOBS] = jobs
     app.on_cleanup.append(jobs.drawings.close)
@@ -134,16 +148,19 @@ def compose(settings: Settings, provisioning: Provisioning, port: int, checks: S
         from bot.demo import local  # a page that nobody sees elsewhere
 
         local.add_to(app, settings, provisioning, port)
-    relay = Relay(provisioning, measures.in_the_outbox(teams), routes, pacing, drawings=jobs.drawings)
-    loops = workers.of(provisioning, relay, jobs, SignInPolls(provisioning), webhooks.add_to(app, provisioning))
-    app.cleanup_ctx.extend([open_until_the_end(adapter), *loops, workers.beside(loop_lag=measures.loop_lag)])
+    outbox, around = measures.in_the_outbox(teams), traces.delivery
+    relay = Relay(provisioning, outbox, routes, pacing, drawings=jobs.drawings, around=around)
+    loops = workers.of(provisioning, relay, jobs, SignInPolls(provisioning), webhooks.add_to(app, provisioning, around))
+    app.cleanup_ctx.extend(
+        [*traces.contexts(), open_until_the_end(adapter), *loops, workers.beside(loop_lag=measures.loop_lag)]
+    )
     return app
 
 
-def middlewares(settings: Settings, port: int, measures: Measures) -> list[Middleware]:
+def middlewares(settings: Settings, port: int, measures: Measures, traces: Untraced) -> list[Middleware]:
     """What every request passes, from the outside in."""
     counted = correlation.correlated(measures.metrics, settings.trusted_proxies)
-    return [counted, *([local_guard(port)] if settings.local else []), problems]
+    return [counted, *traces.middlewares(), *([local_guard(port)] if settings.local else []), problems]
 
 
 def about(settings: Settings) -> dict[str, str]:

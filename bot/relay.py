@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -67,10 +68,13 @@ class Relay:
         jitter: Callable[[], float] = random.random,
         longest_wait: float = LONGEST_WAIT,
         drawings: Drawings | None = None,
+        around: Callable[[OutboxMessage], AbstractContextManager[None]] = lambda message: nullcontext(),
     ) -> None:
+        """around: what is entered for each delivery."""
         self._provisioning, self._messenger, self._routes = provisioning, messenger, routes
         self._pacing = pacing or unlimited(lambda: provisioning.now().timestamp())
         self._jitter, self._longest_wait, self._drawings = jitter, longest_wait, drawings
+        self._around = around
         self._queue = Queue(self._pacing)
         self._under_way: set[asyncio.Task[None]] = set()
         self._more = False  # the outbox holds more that is due than was claimed
@@ -187,7 +191,8 @@ class Relay:
         """
         structlog.contextvars.bind_contextvars(message=message.id, kind=message.kind.value)  # a task of its own
         try:
-            await self.deliver(message)
+            with self._around(message):
+                await self.deliver(message)
         except StoreError as error:
             log.warning("a message waits for the store", reason=str(error))
         except Exception:

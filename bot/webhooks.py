@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Final
 
@@ -62,7 +63,10 @@ class Hooks:
         seconds: float = CALL_SECONDS,
         longest_wait: float = LONGEST_WAIT,
         jitter: Callable[[], float] = random.random,
+        around: Callable[[OutboxMessage], AbstractContextManager[None]] = lambda message: nullcontext(),
     ) -> None:
+        """around: what is entered for each attempt."""
+        self._around = around
         self._provisioning, self._jitter, self._longest_wait = provisioning, jitter, longest_wait
         self._timeout = aiohttp.ClientTimeout(total=seconds)
         self._session: aiohttp.ClientSession | None = None
@@ -131,7 +135,8 @@ class Hooks:
     async def _deliver(self, endpoint: Endpoint, message: OutboxMessage) -> bool:
         """One attempt, and what becomes of the event; False: it is to come again."""
         structlog.contextvars.bind_contextvars(message=message.id, endpoint=endpoint.name)  # a task of its own
-        failure = await self._attempt(endpoint, message)
+        with self._around(message):
+            failure = await self._attempt(endpoint, message)
         if failure is None:
             self._gone.pop(endpoint.name, None)
             await self._provisioning.event_taken(message)
@@ -185,8 +190,12 @@ def _pause(headers: Mapping[str, str]) -> float | None:
 HOOKS: Final = web.AppKey("HOOKS", Hooks)
 
 
-def add_to(app: web.Application, provisioning: Provisioning) -> Loop:
+def add_to(
+    app: web.Application,
+    provisioning: Provisioning,
+    around: Callable[[OutboxMessage], AbstractContextManager[None]] = lambda message: nullcontext(),
+) -> Loop:
     """The loop that sends events."""
-    app[HOOKS] = hooks = Hooks(provisioning)
+    app[HOOKS] = hooks = Hooks(provisioning, around=around)
     app.on_cleanup.append(hooks.close)
     return hooks.run

@@ -61,6 +61,7 @@ class Call:
     activity_id: str = ""
     body: Any = None
     authorization: str = ""
+    traceparent: str = ""
 
     @property
     def card(self) -> Any:
@@ -217,6 +218,7 @@ class FakeConnector:
                 activity_id=request.match_info.get("activity", ""),
                 body=body,
                 authorization=request.headers.get("Authorization", ""),
+                traceparent=request.headers.get("traceparent", ""),
             )
         )
         async with self._changed:

@@ -29,6 +29,7 @@ LIVES_IN = {
     "msal": ("bot/managed_identity.py",),
     "tinydb": ("storage/",),
     "prometheus_client": ("bot/metrics.py",),
+    "opentelemetry": ("bot/tracing.py",),  # loaded where traces are configured
     "matplotlib": ("provisioning/documents/burnup.py",),  # half a second and 60 MB: a process of its own draws
 }
 MOCKS = {"mock", "unittest.mock", "pytest_mock", "asynctest", "flexmock", "doublex"}
