@@ -12,8 +12,8 @@ from typing import Any, Final, NoReturn, Protocol
 from aiohttp import HttpVersion11, hdrs, web
 
 from bot.diagnosing import Diagnoses
-from bot.limits import BODY_SECONDS, Network, caller, is_json, read_body
-from bot.openapi import DEVICE_TYPES, UNSEEN, document
+from bot.limits import BODY_SECONDS, UNSEEN, Network, caller, is_json, read_body
+from bot.openapi import DEVICE_TYPES, document
 from bot.problems import (
     ExpectationFailed,
     FieldInvalid,

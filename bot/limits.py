@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import unicodedata
 from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from itertools import groupby
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -21,6 +23,7 @@ BODY_SECONDS: Final = 10.0
 CHUNK_BYTES: Final = 64 * 1024
 JSON_ONLY: Final = ("/api/messages",)
 HTTP_PORT: Final = 80
+UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, bidi, half a character, line breaks
 _AUTHORITY: Final = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?")
 
 
@@ -58,6 +61,13 @@ def is_json(request: web.Request) -> bool:
         and request.content_type == "application/json"
         and (request.charset or "utf-8").lower() == "utf-8"
     )
+
+
+def seen_alone() -> str:
+    """A pattern for text without what nobody sees; on signs beyond 16 bits engines of patterns do not agree."""
+    marked = [(number, unicodedata.category(chr(number)) in UNSEEN - {"Cs"}) for number in range(0x10000)]
+    runs = [list(run) for unseen, run in groupby(marked, key=lambda each: each[1]) if unseen]
+    return "^[^" + "".join(f"\\u{run[0][0]:04x}-\\u{run[-1][0]:04x}" for run in runs) + "]*$"
 
 
 # ------------------------------------------------------------------ the caller's address

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import unicodedata
-from itertools import groupby
 from typing import Any, Final
 
+from bot.limits import seen_alone
 from bot.problems import PROBLEM_JSON, STATUS_BY_ERROR, TITLES, TYPE_PREFIX
 from provisioning.cloudevents import BATCH_TYPE
 from provisioning.commands import DETAIL_LIMIT, CommandName
@@ -17,7 +16,6 @@ Json = dict[str, Any]
 DEVICE_TYPES: Final = ("phone", "display", "panel", "room", "sip")
 MAC: Final = "805EC0112233"
 TOKEN: Final = "cGx1bXMgYXJlIGJsdWUgYW5kIHZpb2xldHMgdG9vLi4"  # noqa: S105 - an example
-UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, bidi, half a character, line breaks
 SCHEMAS: Final = "#/components/schemas/"
 EXAMPLES: Final = "#/components/examples/"
 
@@ -26,15 +24,8 @@ def _text(description: str, **more: Any) -> Json:
     return {"type": "string", "description": description, **more}
 
 
-def _seen() -> str:
-    """A pattern for text without what nobody sees; on signs beyond 16 bits engines of patterns do not agree."""
-    marked = [(number, unicodedata.category(chr(number)) in UNSEEN - {"Cs"}) for number in range(0x10000)]
-    runs = [list(run) for unseen, run in groupby(marked, key=lambda each: each[1]) if unseen]
-    return "^[^" + "".join(f"\\u{run[0][0]:04x}-\\u{run[-1][0]:04x}" for run in runs) + "]*$"
-
-
 def _plain(description: str, limit: int, **more: Any) -> Json:
-    return _text(f"{description} Without control characters.", maxLength=limit, pattern=_seen(), **more)
+    return _text(f"{description} Without control characters.", maxLength=limit, pattern=seen_alone(), **more)
 
 
 def _object(properties: Json, optional: tuple[str, ...] = (), **more: Any) -> Json:
