@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -24,6 +25,7 @@ ACTORS: Mapping[str, str] = {  # that are no people
     "operator": N_("the operator, at the command line"),
 }
 MAC = 12  # digits
+_OBJECT_ID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 SENTENCES: Mapping[str, str] = {
     "Event": N_("Something that this version of the service does not know"),  # by a newer instance, or a former one
@@ -56,6 +58,7 @@ SENTENCES: Mapping[str, str] = {
     "DeviceAdded": N_("Put on the list at {location}"),
     "DeviceAssigned": N_("Given to {technician}"),
     "DeviceChanged": N_("An import changed {columns}"),
+    "DeviceFreed": N_("With nobody any more, before with {former}"),
     "DeviceHandedOver": N_("Handed to {technician}, without a code yet"),
     "DeviceMoved": N_("Moved from {before} to {after}"),
     "DeviceOffline": N_("Offline: it has not called since {since}"),
@@ -192,6 +195,11 @@ def former_person(id_: str) -> str:
     return _("a former person ({start}…)", start=start) if start else _("somebody who is not known any more")
 
 
+def _former_words(value: str, known: Known) -> str:
+    """A device, a person, or the account that was there before."""
+    return known.what(value) or (former_person(value) if _OBJECT_ID.fullmatch(value) else brief(escape(value)))
+
+
 def _codes_words(code: str) -> str:
     """A refusal's or a provider's reason as its error says it; those with places of their own need what was typed."""
     said = sentences().get(code)
@@ -210,7 +218,7 @@ WORDS: Mapping[str, Callable[[Any, Known], str]] = {
     "technician": lambda value, known: known.who(value),
     "reader": lambda value, known: known.who(value),
     "heir": lambda value, known: known.who(value),
-    "former": lambda value, known: known.what(value) or brief(escape(value)),
+    "former": _former_words,
     "caller": lambda value, known: known.what(value) or brief(escape(value)),
     "other": lambda value, known: known.what(value) or brief(escape(value)),
     "role": lambda value, known: _(ROLES[value]) if value in ROLES else "",

@@ -83,6 +83,13 @@ class DeviceAssigned(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceFreed(Event):
+    """Nobody has it any more: the access of `former` ended."""
+
+    former: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceProvisioned(Event):
     life: int
     source: str  # network address it called from

@@ -12,7 +12,15 @@ from provisioning import lifecycle
 from provisioning.access import Permission, require
 from provisioning.conversations import Conversation
 from provisioning.errors import AlreadyDone, LastAdmin, OutOfDate, PersonNotFound, Refused
-from provisioning.events import AccessAsked, AccessGranted, AccessRefused, AccessRevoked, Event, PersonUnreachable
+from provisioning.events import (
+    AccessAsked,
+    AccessGranted,
+    AccessRefused,
+    AccessRevoked,
+    DeviceFreed,
+    Event,
+    PersonUnreachable,
+)
 from provisioning.messages import OutboxMessage, Post
 from provisioning.model import Actor, Change, Device, Person, Role, stored
 from provisioning.notifications import edit
@@ -109,7 +117,9 @@ class People(Handover):
                 return change, (stored(fresh), first)
             if fresh == known and known.version:
                 return Change(), (known, False)
-            return Change(puts=(fresh,)), (stored(fresh), first)
+            gone = self.roles_of(known) and not self.roles_of(fresh)  # a guest since
+            fact = AccessRevoked(at=self.now(), actor=SERVICE.id, subject=fresh.id, codes=0, jobs=0)
+            return Change(puts=(fresh,), events=(fact,) if gone else ()), (stored(fresh), first)
 
         return await self.unit(Actor(id=member.id, name=member.name, tenant=member.tenant), decide)
 
@@ -370,7 +380,10 @@ class People(Handover):
             step = lifecycle.issue_code(moved, self.fresh_code(moved, actor, lifetime), actor)
             moved = next(record for record in step.puts if isinstance(record, Device))
             events += step.events
-        return Change(puts=(moved,), events=events + self.assigned(device, heir.id if heir else "", actor, now).events)
+        if heir is None:
+            events += (DeviceFreed(at=now, actor=actor.id, subject=device.mac, former=device.technician),)
+            return Change(puts=(moved,), events=events)
+        return Change(puts=(moved,), events=events + self.assigned(device, heir.id, actor, now).events)
 
     async def _cards_of(self, person: Person) -> tuple[OutboxMessage, ...]:
         """Every card this person still has open is edited: codes gone and access ended, or in another language."""

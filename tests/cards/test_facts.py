@@ -15,9 +15,11 @@ from cards.views.facts import SENTENCES, STAGES, WHERE, Known, fact_words
 from provisioning.delivery_errors import DeliveryError
 from provisioning.events import (
     CodeIssued,
+    DeviceFreed,
     DeviceMoved,
     DeviceTagged,
     Event,
+    FactsRedacted,
     InstallConfirmed,
     ProvisionRefused,
     SignInEnded,
@@ -71,6 +73,14 @@ class _Any(dict):
         (DeviceMoved(at=NOW, actor="dana", subject=A, before="Oslo/1", after="Oslo/2"), "Moved from Oslo/1 to Oslo/2"),
         (DeviceTagged(at=NOW, actor="dana", subject=A, tag="lobby"), "Tagged lobby"),
         (DeviceTagged(at=NOW, actor="dana", subject=A, tag="lobby", removed=True), "Tag lobby taken away"),
+        (
+            DeviceFreed(at=NOW, actor="dana", subject=A, former="3f2a0000-0000-4000-8000-0000000000a1"),
+            "With nobody any more, before with a former person (3f2a…)",
+        ),
+        (
+            FactsRedacted(at=NOW, actor="dana", subject="sam", rows=("1:ab", "2:cd")),
+            "Words that led to a person who left were taken out of 2 facts",
+        ),
         (InstallConfirmed(at=NOW, actor="sam", subject=A, mounting_only=False), "Installed"),
         (InstallConfirmed(at=NOW, actor="sam", subject=A, mounting_only=True), "Mounted"),
         (

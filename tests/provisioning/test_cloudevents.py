@@ -29,6 +29,7 @@ STAYS_INSIDE = {
     "CodeShown": "who looked at a code is for the audit",
     "CodesExported": "so too",
     "CodeStrayed": "names a device that may be somebody else's, and where it called from",
+    "DeviceFreed": "`access.revoked` tells of all of them",
     "FactsRedacted": "is about the audit itself",
     "ImportCancelled": "nobody ever saw what it had prepared",
     "MessagesMuted": "what somebody wants to hear is nobody else's business",
