@@ -19,44 +19,9 @@ from provisioning.cloudevents import cloud_event, source_of
 from provisioning.codes import Keyring
 from provisioning.errors import AlreadyDone, Conflict, Duplicate, Unavailable
 from provisioning.events import (
-    AddUndone,
-    ChannelLost,
-    CodeEnded,
-    CodeIssued,
-    CodeLocked,
-    CodeReceived,
-    CodeRevoked,
-    CodeShown,
-    CodeUsed,
-    DeviceAdded,
-    DeviceAssigned,
-    DeviceFreed,
     DeviceMoved,
-    DeviceOffline,
-    DeviceOnline,
-    DeviceProvisioned,
-    DeviceRemoved,
-    DeviceReplaced,
-    DeviceReset,
-    DeviceSignedIn,
-    DeviceSignedOut,
-    DevicesSwapped,
     DeviceTagged,
     Event,
-    InstallConfirmed,
-    MessagesMuted,
-    MessagesUnmuted,
-    PersonForgotten,
-    PersonUnreachable,
-    PhotoShown,
-    ProblemAnswered,
-    ProblemReported,
-    ProblemSolved,
-    ProvisionRefused,
-    ProvisionRepeated,
-    ResetDoubted,
-    ResetOrdered,
-    TellingChosen,
 )
 from provisioning.hours import Hours
 from provisioning.memberships import mapping_of
@@ -65,6 +30,7 @@ from provisioning.model import Actor, Change, Device, Person, Record, Role, site
 from provisioning.notifications import held_back
 from provisioning.ports import Clock, Directory, IdentityProvider, Store
 from provisioning.rollouts import Rollout
+from provisioning.service.redrawing import HELPING, MOVING, QUIET
 from provisioning.telling import CAN_WAIT, WAITS_IF_CHOSEN, Telling
 from provisioning.texts import Speech
 from provisioning.webhooks import Endpoint, deliveries
@@ -81,48 +47,6 @@ SAMPLES = (
     ("0281B6100003", "Samples/2/2.01"),
 )  # MACs that no maker gives out (IEEE 802: locally administered), so no real device is meant
 HOURS = Hours()
-QUIET = (  # facts that change no card
-    CodeShown,
-    ProvisionRefused,
-    ProvisionRepeated,
-    PersonForgotten,
-    PersonUnreachable,
-    ChannelLost,
-    PhotoShown,
-    ResetDoubted,
-    MessagesMuted,
-    MessagesUnmuted,
-    TellingChosen,
-)
-HELPING = (CodeIssued, ProblemAnswered, ProblemSolved)  # facts that may help with a reported problem
-MOVING = (
-    AddUndone,
-    CodeEnded,
-    CodeIssued,
-    CodeLocked,
-    CodeReceived,
-    CodeRevoked,
-    CodeUsed,
-    DeviceAdded,
-    DeviceAssigned,
-    DeviceFreed,
-    DeviceMoved,
-    DeviceOffline,
-    DeviceOnline,
-    DeviceProvisioned,
-    DeviceRemoved,
-    DeviceReplaced,
-    DeviceReset,
-    DeviceSignedIn,
-    DeviceSignedOut,
-    DeviceTagged,
-    DevicesSwapped,
-    InstallConfirmed,
-    ProblemAnswered,
-    ProblemReported,
-    ProblemSolved,
-    ResetOrdered,
-)  # facts that change what a rollout's card says
 
 
 @dataclass(frozen=True)
