@@ -21,6 +21,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from bot.adapter_trust import TokenUnavailableError
+from bot.private_files import NotPrivate, read_private
 from provisioning.texts import _
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"  # RFC 7523, 2.2
@@ -49,7 +50,9 @@ def read_certificate(path: Path, now: datetime) -> Certificate:
     Errors: `BadCertificate`.
     """
     try:
-        text = path.read_bytes()[:MAX_FILE]
+        text = read_private(path, MAX_FILE)
+    except NotPrivate as fault:
+        raise BadCertificate(_("{path}: {reason}", path=path, reason=fault)) from None
     except OSError as error:
         raise BadCertificate(_("{path} cannot be read: {why}.", path=path, why=error.strerror)) from None
     key = _private_key(text, path)

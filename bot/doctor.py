@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,8 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bot.key_file import BadKeyFile, read_key_file
 from bot.policy import chance_a_day
+from bot.private_files import group_can_read
 from bot.settings import (
     DOTENV,
     REQUIRED,
@@ -222,7 +221,7 @@ def _hints(settings: Settings | None, environ: Mapping[str, str], env_file: Path
         if settings.client_certificate_file:
             yield from _certificate_hints(settings.client_certificate_file)
         if settings.webhooks_file:
-            yield from _open_to_others(settings.webhooks_file)
+            yield from _open_to_a_group(settings.webhooks_file)
         if not settings.local and not settings.public_url:
             yield _("PUBLIC_URL is not set: give the https address under which devices reach this service.")
         if settings.keep_audit is None:
@@ -254,26 +253,36 @@ def _key_hints(settings: Settings) -> Iterator[str]:
     if not path.exists():
         yield _("{path} does not exist yet; it is made at the first start. Keep a copy of it.", path=path)
         return
-    yield from _open_to_others(path)
-    try:
-        read_key_file(path)
-    except BadKeyFile as bad:
-        yield str(bad)
+    yield from _open_to_a_group(path)
+    if _is_with_the_data(path, settings):
+        yield _(
+            "{path}: keys and data are in one place, so that one copy gives away both. Move the file elsewhere.",
+            path=path,
+        )
 
 
 def _certificate_hints(path: Path) -> Iterator[str]:
     from bot.certificate import read_certificate  # cryptography takes its time to load
 
-    yield from _open_to_others(path)
+    yield from _open_to_a_group(path)
     now = datetime.now(UTC)
     ends = read_certificate(path, now).ends
     if ends - now < CERTIFICATE_ENDS_SOON:
         yield _("{path} ends on {date}. Make a new certificate in time.", path=path, date=ends.date())
 
 
-def _open_to_others(path: Path) -> Iterator[str]:
-    if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
-        yield _("{path} can be read by others. Say: chmod 600 {path}", path=path)
+def _is_with_the_data(path: Path, settings: Settings) -> bool:
+    """Inside the store's folder, or beside it, where local mode has it by default."""
+    kind, _colon, store = settings.store_url.partition(":")
+    if kind != "tinydb":
+        return False
+    folder, place = Path(store).resolve(), path.resolve().parent
+    return place.is_relative_to(folder) or (place == folder.parent and not settings.local)
+
+
+def _open_to_a_group(path: Path) -> Iterator[str]:
+    if group_can_read(path):
+        yield _("{path} can be read by its group. If that is not meant, say: chmod 600 {path}", path=path)
 
 
 def _store_hints(settings: Settings) -> Iterator[str]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from bot.private_files import read_private
 from provisioning.codes import Key
 from provisioning.texts import _
 
@@ -56,10 +57,9 @@ def new_key() -> Key:
 
 
 def read_key_file(path: Path) -> tuple[Key, ...]:
-    """Errors: `BadKeyFile`."""
+    """Errors: `BadKeyFile`, also where others can get at it."""
     try:
-        with path.open(encoding="utf-8") as file:
-            return read_keys(file.read(MAX_FILE))
+        return read_keys(read_private(path, MAX_FILE).decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise BadKeyFile(_("{path} is not text. Put id:KEY into it, a key a line.", path=path)) from None
     except ValueError as bad:

@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bot.limits import is_loopback_name
+from bot.private_files import read_private
 from provisioning.cloudevents import PREFIX, PUBLISHED
 from provisioning.texts import _
 from provisioning.webhooks import Endpoint
@@ -28,10 +29,9 @@ class BadWebhookFile(ValueError):
 
 
 def read_webhook_file(path: Path, *, local: bool) -> tuple[Endpoint, ...]:
-    """Errors: `BadWebhookFile`."""
+    """Errors: `BadWebhookFile`, also where others can get at its secrets."""
     try:
-        with path.open(encoding="utf-8") as file:
-            return read_endpoints(file.read(MAX_FILE), local=local)
+        return read_endpoints(read_private(path, MAX_FILE).decode("utf-8-sig"), local=local)
     except UnicodeDecodeError:
         raise BadWebhookFile(
             _("{path} is not text. Put name, URL and secret into it, a line each.", path=path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,8 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
+
+from tests.secret_files import private
 
 
 @cache
@@ -53,9 +56,7 @@ def pem(*parts: Any, password: str = "") -> bytes:
 
 
 def written(folder: Path, *parts: Any, password: str = "") -> Path:
-    path = folder / "bot.pem"
-    path.write_bytes(pem(*parts, password=password))
-    return path
+    return private(folder / "bot.pem", pem(*parts, password=password))
 
 
 def good(folder: Path) -> tuple[Path, x509.Certificate]:
@@ -79,11 +80,12 @@ def bad(folder: Path) -> dict[str, tuple[Path, str]]:
         "expired": (pem(key, certificate_for(key, days=-0.5)), "not now"),
         "not yet valid": (pem(key, certificate_for(key, starts=1)), "not now"),
     }
-    found = {"missing": (folder / "nowhere.pem", "cannot be read"), "a folder": (folder, "cannot be read")}
+    found = {"missing": (folder / "nowhere.pem", "cannot be read"), "a folder": (folder, "It is a folder")}
     for number, (name, (content, said)) in enumerate(contents.items()):
-        path = folder / f"{number}.pem"
-        path.write_bytes(content)
-        found[name] = (path, said)
+        found[name] = (private(folder / f"{number}.pem", content), said)
+    if os.name == "posix":
+        found["for everybody"] = (private(folder / "open.pem", pem(key, certificate)), "Everybody on this computer")
+        found["for everybody"][0].chmod(0o644)
     return found
 
 
@@ -100,4 +102,5 @@ BAD = (
     "of a short key",
     "expired",
     "not yet valid",
+    *(["for everybody"] if os.name == "posix" else []),
 )

@@ -1,5 +1,6 @@
 """What keeps the service from starting: exit code 2 and one clear line for each fault, read from a real process."""
 
+import os
 import subprocess
 import sys
 from base64 import b64encode
@@ -14,6 +15,7 @@ from bot.composition import CannotStart
 from bot.settings import load_settings
 from tests import certificates
 from tests.fakes import FakeClock
+from tests.secret_files import private
 
 APP = Path(__file__).parents[1] / "app.py"
 GUID = "6f1d1a52-3c4e-4d0b-9a51-0c7a5be0d00{}".format
@@ -63,6 +65,16 @@ def ended(folder: Path) -> Path:
     return certificates.written(folder, key, certificates.certificate_for(key, days=-0.5))
 
 
+def shared(folder: Path, text: str) -> Path:
+    """A file that would be fine but for its permissions; on Windows it is a folder, which is no better."""
+    path = folder / "secret"
+    if os.name != "posix":
+        path.mkdir()
+        return path
+    private(path, text).chmod(0o644)
+    return path
+
+
 FAULTS = {
     "open to others without credentials": (lambda folder: {"HOST": "0.0.0.0"}, ["HOST: "]),
     "credentials without a tenant": (lambda folder: TEAMS | {"TENANT_ID": ""}, ["TENANT_ID: is missing."]),
@@ -71,6 +83,14 @@ FAULTS = {
     "a key file that is not there": (
         lambda folder: TEAMS | {"CODE_KEYS": "", "CODE_KEY_FILE": str(folder / "codes.key")},
         ["CODE_KEY_FILE: "],
+    ),
+    "a key file that everybody can read": (
+        lambda folder: TEAMS | {"CODE_KEYS": "", "CODE_KEY_FILE": str(shared(folder, TEAMS["CODE_KEYS"]))},
+        ["CODE_KEY_FILE: "],
+    ),
+    "webhooks that everybody can read": (
+        lambda folder: {"WEBHOOKS_FILE": str(shared(folder, ""))},
+        ["WEBHOOKS_FILE: "],
     ),
     "two faults": (
         lambda folder: TEAMS | {"TENANT_ID": "", "PORT": "many"},

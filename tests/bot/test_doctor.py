@@ -111,12 +111,32 @@ def test_an_unreadable_env_file_is_told(tmp_path: Path) -> None:
 def test_a_key_that_others_can_read_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "codes.key"
     ensure_key_file(path)
-    assert "chmod 600" not in examine({"CODE_KEY_FILE": str(path)})[1]
+    code, text = examine({"CODE_KEY_FILE": str(path)})
+    assert code == 0 and "chmod 600" not in text and "its group" not in text
+    path.chmod(0o440)
+    code, text = examine({"CODE_KEY_FILE": str(path)})
+    assert code == 0 and f"! {path} can be read by its group." in text
     path.chmod(0o644)
-    assert "chmod 600" in examine({"CODE_KEY_FILE": str(path)})[1]
+    code, text = examine({"CODE_KEY_FILE": str(path)})
+    assert code == 2 and f"Say: chmod 600 {path}" in text.replace("\n", "")
+    assert row(text, "CODE_KEY_FILE").endswith("wrong, see below |")
 
 
-def test_a_certificate_that_others_can_read_or_that_ends_is_noticed(tmp_path: Path) -> None:
+def test_keys_that_lie_with_the_data_are_noticed(tmp_path: Path) -> None:
+    """Who gets a copy of the one must not get the other with it. In local mode they lie together by default."""
+    store, beside, inside = tmp_path / "data" / "store", tmp_path / "data" / "k", tmp_path / "data" / "store" / "k"
+    for path in (beside, inside, tmp_path / "k"):
+        ensure_key_file(path)
+    teams = {name: text for name, text in TEAMS.items() if name != "CODE_KEYS"} | {"STORE_URL": f"tinydb:{store}"}
+    assert "in one place" not in examine(teams | {"CODE_KEY_FILE": str(tmp_path / "k")})[1]
+    for path in (beside, inside):
+        code, text = examine(teams | {"CODE_KEY_FILE": str(path)})
+        assert code == 0 and "keys and data are in one place" in text.replace("\n", " ")
+    assert "in one place" not in examine({"STORE_URL": f"tinydb:{store}", "CODE_KEY_FILE": str(beside)})[1]
+    assert "in one place" in examine({"STORE_URL": f"tinydb:{store}", "CODE_KEY_FILE": str(inside)})[1]
+
+
+def test_a_certificate_that_a_group_can_read_or_that_ends_is_noticed(tmp_path: Path) -> None:
     environ = {name: text for name, text in TEAMS.items() if name != "CLIENT_SECRET"}
     key = certificates.rsa_key()
     path = certificates.written(tmp_path, key, certificates.certificate_for(key, days=29))
@@ -124,11 +144,11 @@ def test_a_certificate_that_others_can_read_or_that_ends_is_noticed(tmp_path: Pa
     path.chmod(0o640)
     code, text = examine(environ)
     assert code == 0
-    assert f"{path} can be read by others." in text.replace("\n", "")
+    assert f"{path} can be read by its group." in text.replace("\n", "")
     assert "Make a new certificate in time." in text
     certificates.good(tmp_path)[0].chmod(0o600)
     _, text = examine(environ)
-    assert "can be read by others" not in text
+    assert "can be read by" not in text
     assert "in time" not in text
 
 

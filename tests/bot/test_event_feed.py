@@ -14,6 +14,7 @@ from bot import event_feed
 from provisioning.service import streaming
 from tests.bot.chat import House, open_house
 from tests.receiver import Receiver, whsec
+from tests.secret_files import private
 
 TOKEN = "e" * 43
 A, B = "80-5E-C0-11-22-33", "80-5E-C0-11-22-34"
@@ -89,7 +90,7 @@ async def test_a_day_page_by_page(house: House) -> None:
 
 async def test_the_stream_tells_what_webhooks_tell(tmp_path: Path) -> None:
     async with Receiver() as receiver:
-        (tmp_path / "hooks").write_text(f"ops {receiver.url} {whsec()}", encoding="utf-8")
+        private(tmp_path / "hooks", f"ops {receiver.url} {whsec()}")
         settings = {"EVENTS_TOKEN": TOKEN, "WEBHOOKS_FILE": str(tmp_path / "hooks")}
         async with open_house(tmp_path, **settings) as house:
             sam = await house.technician("Sam")

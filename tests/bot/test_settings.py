@@ -15,6 +15,7 @@ from bot.demo.people import LOCAL_ADMIN
 from bot.key_file import BadKeyFile, ensure_key_file, new_key, read_key_file, read_keys, write_keys
 from bot.settings import BadConfiguration, Settings, gather, load_keys, load_settings
 from tests import certificates
+from tests.secret_files import private
 
 GUID = "6f1d1a52-3c4e-4d0b-9a51-0c7a5be0d00{}".format
 SECRET = bytes(range(32))
@@ -375,8 +376,7 @@ def test_only_its_owner_reads_the_key(tmp_path: Path) -> None:
 
 
 def test_an_existing_key_file_is_never_touched(tmp_path: Path) -> None:
-    path = tmp_path / "codes.key"
-    path.write_text("damaged", encoding="utf-8")
+    path = private(tmp_path / "codes.key", "damaged")
     ensure_key_file(path)
     assert path.read_text(encoding="utf-8") == "damaged"
     [fault] = faults(CODE_KEY_FILE=str(path))
@@ -387,7 +387,7 @@ def test_an_existing_key_file_is_never_touched(tmp_path: Path) -> None:
 def test_with_credentials_the_key_file_has_to_be_there(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "codes.key"
     if content is not None:
-        path.write_bytes(content)
+        private(path, content)
     environ = {name: text for name, text in TEAMS.items() if name != "CODE_KEYS"} | {"CODE_KEY_FILE": str(path)}
     [fault] = faults(environ)
     assert fault.startswith("CODE_KEY_FILE: ")
@@ -396,7 +396,6 @@ def test_with_credentials_the_key_file_has_to_be_there(tmp_path: Path, content: 
 
 
 def test_with_credentials_a_key_file_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "codes.key"
-    path.write_text(KEY, encoding="utf-8")
+    path = private(tmp_path / "codes.key", KEY)
     environ = {name: text for name, text in TEAMS.items() if name != "CODE_KEYS"} | {"CODE_KEY_FILE": str(path)}
     assert [key.id for key in load_keys(load(environ))] == ["k1"]

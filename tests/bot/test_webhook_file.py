@@ -11,6 +11,7 @@ from bot.webhook_file import read_endpoints
 from provisioning.webhooks import Endpoint
 from tests.bot.test_doctor import examine
 from tests.bot.test_settings import TEAMS
+from tests.secret_files import private
 
 SECRET = "whsec_" + b64encode(b"s" * 32).decode()
 OTHER = "whsec_" + b64encode(b"o" * 24).decode()
@@ -103,8 +104,7 @@ def test_a_type_that_is_none(type_: str) -> None:
 
 
 def load(tmp_path: Path, text: str, **more: str) -> tuple[Endpoint, ...]:
-    path = tmp_path / "hooks"
-    path.write_text(text, encoding="utf-8")
+    path = private(tmp_path / "hooks", text)
     return load_webhooks(load_settings({**TEAMS, "WEBHOOKS_FILE": str(path), **more}, None))
 
 
@@ -121,25 +121,29 @@ def test_a_wrong_file_is_a_fault_and_shows_no_secret(tmp_path: Path) -> None:
     assert fault.startswith("WEBHOOKS_FILE: ") and "line 1" in fault and "t0ken" not in fault and SECRET not in fault
     with pytest.raises(BadConfiguration, match="does not exist"):
         load_settings({**TEAMS, "WEBHOOKS_FILE": str(tmp_path / "nowhere")}, None)
-    (tmp_path / "bytes").write_bytes(b"\xff\xfe\xff")
+    private(tmp_path / "bytes", b"\xff\xfe\xff")
     with pytest.raises(BadConfiguration, match="is not text"):
         load_settings({**TEAMS, "WEBHOOKS_FILE": str(tmp_path / "bytes")}, None)
-    with pytest.raises(BadConfiguration, match="cannot be read"):
+    with pytest.raises(BadConfiguration, match="It is a folder"):
         load_settings({**TEAMS, "WEBHOOKS_FILE": str(tmp_path)}, None)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX'")
 def test_the_doctor_tells_where_events_go_and_who_can_read_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "hooks"
-    path.write_text(f"ops https://ops.contoso.com/t0ken {SECRET}\nsiem https://s/ {SECRET} types=provisioning.device")
-    path.chmod(0o644)
+    text = f"ops https://ops.contoso.com/t0ken {SECRET}\nsiem https://s/ {SECRET} types=provisioning.device"
+    path = private(tmp_path / "hooks", text)
+    path.chmod(0o640)
     code, text = examine({**TEAMS, "WEBHOOKS_FILE": str(path)})
     assert code == 0
     assert "Webhook ops: ops.contoso.com, all events." in text and "Webhook siem: s, provisioning.device." in text
-    assert "hooks can be read by others" in text.replace("\n", "") and "chmod 600" in text
+    assert "hooks can be read by its group" in text.replace("\n", "")
     assert "t0ken" not in text and SECRET not in text
     path.chmod(0o600)
-    assert "can be read by others" not in examine({**TEAMS, "WEBHOOKS_FILE": str(path)})[1]
+    assert "can be read by" not in examine({**TEAMS, "WEBHOOKS_FILE": str(path)})[1]
+    path.chmod(0o644)
+    code, text = examine({**TEAMS, "WEBHOOKS_FILE": str(path)})
+    assert code == 2 and f"✗ WEBHOOKS_FILE: {path}: Everybody on this computer can get at it." in text
+    assert "t0ken" not in text and SECRET not in text
 
 
 @pytest.mark.parametrize("token", ["short", "x" * 31, "with blanks " * 4, "ä" * 40])

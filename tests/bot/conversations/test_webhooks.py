@@ -21,6 +21,7 @@ from provisioning.webhooks import lane_of
 from tests.bot.chat import House, open_house, restarted
 from tests.cards.samples import HOSTILE
 from tests.receiver import DROPS, HANGS, SECRET, Receiver, whsec
+from tests.secret_files import private
 
 A, B, C = "80-5E-C0-11-22-33", "80-5E-C0-11-22-34", "80-5E-C0-11-22-35"
 PATH = "/hooks/t0ken-in-the-path?key=t0ken-in-the-query"
@@ -29,7 +30,7 @@ PATH = "/hooks/t0ken-in-the-path?key=t0ken-in-the-query"
 @asynccontextmanager
 async def house_for(folder: Path, *lines: str) -> AsyncIterator[House]:
     """The service with these endpoints; a retry is due as soon as a test lets time go by."""
-    (folder / "hooks").write_text("\n".join(lines), encoding="utf-8")
+    private(folder / "hooks", "\n".join(lines))
     async with open_house(folder, WEBHOOKS_FILE=str(folder / "hooks")) as house:
         await house.dana.says("hi")
         yield house
@@ -97,8 +98,8 @@ async def test_a_day_goes_out_signed_in_order_and_without_a_code(house: House, r
     assert len(house.keys.digits) >= 2
     for each in receiver.got:
         house.no_code_in(each.body + json.dumps(dict(each.headers)), "a webhook")
-        for private in ("wet", "beside the door", "127.0.0.1"):
-            assert private not in each.body
+        for own in ("wet", "beside the door", "127.0.0.1"):
+            assert own not in each.body
 
 
 async def test_the_library_accepts_it_as_it_comes(house: House, receiver: Receiver) -> None:
@@ -380,12 +381,12 @@ async def test_killed_while_the_answer_was_on_its_way_it_comes_once_more(house: 
 async def test_an_endpoint_that_was_taken_out_of_the_file(house: House, receiver: Receiver, tmp_path: Path) -> None:
     receiver.answers(always=500)
     await house.dana.says(f"add {A} Oslo/2/2.14")
-    (tmp_path / "hooks").write_text("# none\n", encoding="utf-8")
+    private(tmp_path / "hooks", "# none\n")
     async with restarted(house):
         await house.passes(minutes=6)
     [letter] = await letters(house)
     assert (letter.failure, letter.status) == ("unknown_endpoint", MessageStatus.UNDELIVERABLE)
-    (tmp_path / "hooks").write_text(f"ops {receiver.url} {whsec()}", encoding="utf-8")
+    private(tmp_path / "hooks", f"ops {receiver.url} {whsec()}")
     receiver.answers()
     async with restarted(house):
         await house.dana.says("webhooks again")
