@@ -11,16 +11,18 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bot.audit_export import EXPORT, Evidence, export_command
+from bot.key_command import ROTATE_KEYS, KeyGround, rotate_keys_command
 from bot.rehearsal.command import REHEARSE, Backstage, rehearse_command
 from provisioning.texts import N_, _, speak_to_operator, speech_of
 from storage.commands import Ground
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from bot.doctor_asking import Heard
     from bot.operations import Check
     from bot.settings import Settings
+    from provisioning.key_use import KeyUses
     from provisioning.ports import Clock, Store
     from provisioning.service import Policy, Provisioning
 
@@ -78,6 +81,7 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
 
     from bot.composition import build_clock_check, build_provider, build_provisioning, compose
     from bot.draining import Draining
+    from bot.key_watch import foreign_keys
     from bot.listening import Listener, patience
     from storage import open_store
 
@@ -94,6 +98,7 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         checks = [] if given else [build_clock_check(settings, store.clock, clock).faults]
         await require_well(checks)
         provisioning = build_provisioning(settings, store, clock, provider)
+        await require_well([partial(foreign_keys, provisioning)])
         app = compose(settings, provisioning, port, checks)
         draining = Draining(app)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=END_SECONDS)
@@ -106,6 +111,7 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             await draining.drain(runner, listener)
             await runner.cleanup()
     finally:
+        listener.close()
         await provider.close()
         await store.close()
 
@@ -298,6 +304,19 @@ async def _copies(url: str, show: Callable[[str, int, int], None]) -> Callable[[
     return await copies_of(url, show)
 
 
+async def _key_uses(oldest: str) -> KeyUses:
+    from storage.commands.ground import progress
+    from storage.key_use import key_uses
+
+    with progress() as show:
+        return await key_uses(_store_url(), oldest, SystemClock().now, show)
+
+
+def _guarded(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    run_on_store(Ground(str, SystemClock()), "", lambda _ground, _url: work())
+
+
+cli.command(name="rotate-keys", help=ROTATE_KEYS)(rotate_keys_command(KeyGround(_key_uses, _guarded)))
 cli.command(name="rehearse", help=REHEARSE)(rehearse_command(Backstage(_policy, _copies, _on_the_store)))
 
 

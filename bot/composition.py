@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -29,6 +30,7 @@ from bot.handlers import all_routes
 from bot.identity import OpenIdProvider
 from bot.jobs import JOBS, Jobs
 from bot.key_file import BadKeyFile
+from bot.key_watch import watch_keys
 from bot.limits import local_guard
 from bot.measuring import Measures
 from bot.messenger import TeamsMessenger
@@ -151,9 +153,9 @@ def compose(settings: Settings, provisioning: Provisioning, port: int, checks: S
     outbox, around = measures.in_the_outbox(teams), traces.delivery
     relay = Relay(provisioning, outbox, routes, pacing, drawings=jobs.drawings, around=around)
     loops = workers.of(provisioning, relay, jobs, SignInPolls(provisioning), webhooks.add_to(app, provisioning, around))
-    app.cleanup_ctx.extend(
-        [*traces.contexts(), open_until_the_end(adapter), *loops, workers.beside(loop_lag=measures.loop_lag)]
-    )
+    keys = partial(watch_keys, provisioning, settings.code_key_file)
+    beside = workers.beside(loop_lag=measures.loop_lag, keys=keys)
+    app.cleanup_ctx.extend([*traces.contexts(), open_until_the_end(adapter), *loops, beside])
     return app
 
 

@@ -51,6 +51,7 @@ class Batch:
     hides: bool = False  # of an import: it is not finished, or it was undone
     before: tuple[Former, ...] = ()  # of an import: what it changed was like this
     on_site: bool = False  # of an issue: no codes were made, their technicians start them
+    key_id: str = ""  # of a sheet: the key it was signed with
     version: int = 0
 
     @property

@@ -8,9 +8,9 @@ import re
 import secrets
 import unicodedata
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from cryptography.exceptions import InvalidTag
@@ -22,6 +22,7 @@ from stdnum.exceptions import ValidationError
 
 from provisioning.errors import InvalidCode
 from provisioning.model import ActivationCode, Authority
+from provisioning.texts import _
 
 SEAL_VERSION = 1
 _SIP = re.compile(r"^\*55\*(.*?)#?$")  # what a SIP phone dials to present its code
@@ -68,95 +69,183 @@ class Key:
 
     id: str
     secret: bytes = field(repr=False)
+    counters: bytes = field(default=b"", repr=False)  # of the oldest: what counters were keyed with before it was that
 
     def derive(self, purpose: str) -> bytes:
         return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=purpose.encode()).derive(self.secret)
 
 
-class Keyring:
-    """Keys newest first: the first makes, all can read what they made."""
+@dataclass(frozen=True, slots=True)
+class _Ring:
+    """The keys of one moment, with what is derived from them. The first makes."""
 
-    def __init__(self, keys: Sequence[Key]) -> None:
+    keys: tuple[Key, ...]
+    seal: Mapping[str, AESGCM]
+    verify: Mapping[str, bytes]
+    marks: Mapping[str, bytes]
+    counters: bytes  # the same for ever, as far as can be: limits and words about networks outlive a change of keys
+
+    @classmethod
+    def of(cls, keys: Sequence[Key]) -> _Ring:
         if not keys:
             raise ValueError("a keyring needs a key")
-        self._newest = keys[0].id
-        self._seal = {key.id: AESGCM(key.derive("seal")) for key in keys}
-        self._verify = {key.id: key.derive("verify") for key in keys}
-        self._slots = keys[-1].derive("slots")  # the oldest: counters survive a rotation
+        return cls(
+            tuple(keys),
+            {key.id: AESGCM(key.derive("seal")) for key in keys},
+            {key.id: key.derive("verify") for key in keys},
+            {key.id: key.derive("slots") for key in keys},
+            keys[-1].counters or keys[-1].derive("slots"),
+        )
+
+    @property
+    def newest(self) -> str:
+        return self.keys[0].id
+
+    def sealed(self, text: str, bound: bytes) -> str:
+        nonce = secrets.token_bytes(_NONCE)
+        return b64encode(nonce + self.seal[self.newest].encrypt(nonce, text.encode(), bound)).decode()
+
+    def opened(self, key_id: str, sealed: str, bound: bytes) -> str:
+        raw = b64decode(sealed)
+        try:
+            return self.seal[key_id].decrypt(raw[:_NONCE], raw[_NONCE:], bound).decode()
+        except InvalidTag:
+            raise ValueError("the seal does not belong to this device") from None
+
+    def digest(self, key_id: str, mac: str, code: str) -> str:
+        return _hmac(self.verify[key_id], mac, code)
+
+
+class Keyring:
+    """Keys newest first: the first makes, all can read what they made. The keys can be replaced while it is in use."""
+
+    def __init__(self, keys: Sequence[Key]) -> None:
+        self._ring = _Ring.of(keys)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Of its keys, the newest first."""
+        return tuple(key.id for key in self._ring.keys)
+
+    def take(self, keys: Sequence[Key]) -> bool:
+        """These keys from now on, in one step; False where they are those it has.
+
+        Errors: `ValueError` where they cannot follow on those it has: what its first key makes has to stay readable,
+        and an id stands for one key for ever.
+        """
+        ring, fresh = self._ring, _Ring.of(keys)
+        if fresh.keys == ring.keys:
+            return False
+        known = {key.id: key.secret for key in ring.keys}
+        changed = [key.id for key in keys if known.get(key.id, key.secret) != key.secret]
+        if changed:
+            raise ValueError(_("Key {id} is another one than before. Give a new key a new id.", id=changed[0]))
+        if ring.newest not in {key.id for key in keys}:
+            raise ValueError(_("Key {id}, which codes are made with now, is not among them.", id=ring.newest))
+        self._ring = fresh
+        return True
 
     def issue(self, mac: str, code: str, issue: int, now: datetime, lifetime: timedelta, by: str) -> ActivationCode:
         """Seal and hash a code for one device. The seal is bound to version, MAC and issue number."""
+        ring = self._ring
         return ActivationCode(
             issue=issue,
             issued_at=now,
             expires_at=now + lifetime,
             issued_by=by,
-            key_id=self._newest,
-            sealed=self._sealed(code, _bound(mac, issue)),
-            digest=self._digest(self._newest, mac, code),
+            key_id=ring.newest,
+            sealed=ring.sealed(code, _bound(mac, issue)),
+            digest=ring.digest(ring.newest, mac, code),
         )
 
     def receive(
         self, mac: str, code: str, issue: int, made_at: datetime, lifetime: timedelta, by: str
     ) -> ActivationCode:
         """Seal a code of the Teams admin centre. It has no digest, so that our device API never accepts it."""
+        ring = self._ring
         return ActivationCode(
             issue=issue,
             issued_at=made_at,
             expires_at=made_at + lifetime,
             issued_by=by,
-            key_id=self._newest,
-            sealed=self._sealed(code, _bound(mac, issue)),
+            key_id=ring.newest,
+            sealed=ring.sealed(code, _bound(mac, issue)),
             digest=None,
             authority=Authority.TEAMS,
-            mark=self.fingerprint("received", mac, code),
+            mark=_signed(ring, ring.newest, "received", mac, code),
         )
 
     def received(self, mac: str, code: ActivationCode | None, text: str) -> bool:
         """Whether this very code of the Teams admin centre came before: the same file again brings nothing new."""
-        return code is not None and hmac.compare_digest(code.mark, self.fingerprint("received", mac, text))
+        return code is not None and self.signed(code.mark, "received", mac, text)
 
     def unseal(self, mac: str, code: ActivationCode) -> str:
         """The digits. Raises `ValueError` where the seal is gone or was not made for this MAC and issue."""
-        if code.sealed is None or code.key_id not in self._seal:
+        ring = self._ring
+        if code.sealed is None or code.key_id not in ring.seal:
             raise ValueError("there is no sealed code, or its key is not in CODE_KEYS")
-        return self._opened(code.key_id, code.sealed, _bound(mac, code.issue))
+        return ring.opened(code.key_id, code.sealed, _bound(mac, code.issue))
 
     def wrap(self, mac: str, text: str, purpose: str = "upload") -> str:
         """A secret that waits for its use: sealed for this MAC and purpose alone, with the id of its key."""
-        return f"{self._newest}:{self._sealed(text, _waiting(mac, purpose))}"
+        ring = self._ring
+        return f"{ring.newest}:{ring.sealed(text, _waiting(mac, purpose))}"
 
     def unwrap(self, mac: str, sealed: str, purpose: str = "upload") -> str:
         """What `wrap` sealed. Raises `ValueError` where it was not for this MAC and purpose, or its key is gone."""
-        key_id, _, body = sealed.rpartition(":")
-        if key_id not in self._seal:
+        ring, (key_id, _colon, body) = self._ring, sealed.rpartition(":")
+        if key_id not in ring.seal:
             raise ValueError("the key of this code is not in CODE_KEYS")
-        return self._opened(key_id, body, _waiting(mac, purpose))
+        return ring.opened(key_id, body, _waiting(mac, purpose))
 
     def matches(self, mac: str, code: ActivationCode | None, presented: str) -> bool:
         """Constant time, and the same work where there is nothing to compare with."""
-        known = code is not None and code.digest is not None and code.key_id in self._verify
-        key_id = code.key_id if known and code else self._newest
+        ring = self._ring
+        known = code is not None and code.digest is not None and code.key_id in ring.verify
+        key_id = code.key_id if known and code else ring.newest
         expected = (code.digest if known and code else None) or "0" * 64
-        return hmac.compare_digest(self._digest(key_id, mac, presented), expected) and known
+        return hmac.compare_digest(ring.digest(key_id, mac, presented), expected) and known
+
+    def sign(self, *parts: str) -> str:
+        """A keyed hash with the id of its key, `id:hex`, for `signed`: tells nothing to whoever reads the store."""
+        return _signed(self._ring, self._ring.newest, *parts)
+
+    def signed(self, text: str, *parts: str) -> bool:
+        """Whether `sign` made this of these parts, under any of the keys; the same work whatever the text is.
+
+        What was signed before hashes named their key is the bare hash.
+        """
+        bare = text.rpartition(":")[2].encode()
+        equal = [hmac.compare_digest(bare, _hmac(key, *parts).encode()) for key in self._ring.marks.values()]
+        return any(equal)
+
+    def fingerprints(self, *parts: str) -> Mapping[str, str]:
+        """The keyed hash under each key, by its id: for what is shortened, and so cannot name its key."""
+        return {key_id: _hmac(key, *parts) for key_id, key in self._ring.marks.items()}
 
     def fingerprint(self, *parts: str) -> str:
-        """A keyed hash for slots and retry keys: tells nothing to whoever reads the store."""
-        return hmac.new(self._slots, "\x1f".join(parts).encode(), hashlib.sha256).hexdigest()
+        """A keyed hash for counters: tells nothing to whoever reads the store, and does not change with the keys."""
+        return _hmac(self._ring.counters, *parts)
 
-    def _sealed(self, text: str, bound: bytes) -> str:
-        nonce = secrets.token_bytes(_NONCE)
-        return b64encode(nonce + self._seal[self._newest].encrypt(nonce, text.encode(), bound)).decode()
 
-    def _opened(self, key_id: str, sealed: str, bound: bytes) -> str:
-        raw = b64decode(sealed)
-        try:
-            return self._seal[key_id].decrypt(raw[:_NONCE], raw[_NONCE:], bound).decode()
-        except InvalidTag:
-            raise ValueError("the seal does not belong to this device") from None
+def following(former: Sequence[Key], keys: Sequence[Key]) -> tuple[Key, ...]:
+    """These keys in the place of the former ones, with counters keyed as before."""
+    counters = former[-1].counters or former[-1].derive("slots")
+    bare = [replace(key, counters=b"") for key in keys]
+    return (*bare[:-1], replace(bare[-1], counters=counters))
 
-    def _digest(self, key_id: str, mac: str, code: str) -> str:
-        return hmac.new(self._verify[key_id], f"{mac}\x1f{code}".encode(), hashlib.sha256).hexdigest()
+
+def key_of(text: str) -> str:
+    """The id of the key that `sign` or `wrap` used; empty for what was signed before hashes named their key."""
+    return text.rpartition(":")[0]
+
+
+def _signed(ring: _Ring, key_id: str, *parts: str) -> str:
+    return f"{key_id}:{_hmac(ring.marks[key_id], *parts)}"
+
+
+def _hmac(key: bytes, *parts: str) -> str:
+    return hmac.new(key, "\x1f".join(parts).encode(), hashlib.sha256).hexdigest()
 
 
 def _bound(mac: str, issue: int) -> bytes:

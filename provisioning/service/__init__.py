@@ -6,6 +6,7 @@ from provisioning.service.devices import Devices
 from provisioning.service.exporting import Exporting
 from provisioning.service.groups import Groups
 from provisioning.service.installing import Installing
+from provisioning.service.keyholding import KeyHolding
 from provisioning.service.ledger import Auditing
 from provisioning.service.offline import Offline
 from provisioning.service.outbox import Outbox
@@ -40,5 +41,6 @@ class Provisioning(
     Webhooks,
     Streaming,
     Groups,
+    KeyHolding,
 ):
     """Everything the product can do; the doors call nothing else."""

@@ -19,13 +19,14 @@ from provisioning.errors import (
     TokenRefused,
 )
 from provisioning.events import CodeLocked, Event, ProvisionRefused, ProvisionRepeated
+from provisioning.key_use import REMEMBER_ENDED
 from provisioning.mac import normalise
 from provisioning.model import Actor, Authority, Change, Device, State, stored
 from provisioning.service.guarding import Guarding
 from provisioning.untrusted import clean
 
 RETRY_WINDOW = timedelta(minutes=10)  # how long an Idempotency-Key is remembered
-REMEMBER_EXPIRED = timedelta(days=7)  # how long the right but late code is told from a wrong one
+REMEMBER_EXPIRED = REMEMBER_ENDED  # how long the right but late code is told from a wrong one
 JUST_DUE = timedelta(seconds=30)  # the longest that a call waits
 NOTICE = timedelta(minutes=1)  # how long it is only remembered that a device called
 REPORT_LIMIT = 64  # characters of model, serial and software
@@ -114,19 +115,20 @@ class Activation(Guarding):
     ) -> tuple[Change, tuple[Device | None, DeviceRefusal | None]]:
         """One try. A repeated call whose answer was lost is answered again, whatever others at its site got wrong."""
         now, device = self.now(), await self.store.get(Device, mac)
-        retry = self.keys.fingerprint("retry", mac, call.retry_key, code) if call.retry_key else ""
+        retry = ("retry", mac, call.retry_key, code) if call.retry_key else ()
         known = await self._attempts(throttle.known_network(self.keys, call.source))
         limits = throttle.slots(self.keys, mac, call.source, trusted=self._trusted(call.source, known))
         counters = [(await self._attempts(slot), limit) for slot, limit in limits]
         right = self.keys.matches(mac, device.code if device else None, code)
-        if device and retry and device.retry_key == retry and device.retry_until and now < device.retry_until:
+        again = bool(retry) and self.keys.signed(device.retry_key if device else "", *retry)
+        if device and again and device.retry_until and now < device.retry_until:
             return self._repeat(device, token)
         if pause := throttle.wait(counters, now):
             stops = throttle.stopped_by(counters, now)
             self._turned_away(call.source, stops)
             return Change(), (None, SlowDown(pause, stops[0].name))
         if device and right and not device.removed and device.live_code(now):
-            change, answer = self._accept(device, token, retry, call)
+            change, answer = self._accept(device, token, self.keys.sign(*retry) if retry else "", call)
             return change + self._remembered(known), answer
         refusal = self._refusal(device if right else None)
         counted = throttle.counted(counters, now)

@@ -16,6 +16,7 @@ from provisioning.bookkeeping import Lease, Operation, Segment
 from provisioning.errors import Conflict, Duplicate
 from provisioning.events import CodeEnded
 from provisioning.jobs import Job
+from provisioning.key_use import KEEP_SHEET, REMEMBER_ENDED
 from provisioning.messages import MessageKind, MessageStatus, OutboxMessage
 from provisioning.model import Change, Device, Record, stored
 from provisioning.ports import Page, Span
@@ -38,12 +39,12 @@ CHUNKS = 60  # of one kind in one sweep: 90 000 rows a minute, ten times what 3 
 SEGMENTS = 20  # sealed or dropped in one sweep
 UPLOADS, PARTS = 20, 50  # looked at, and deleted of each, in one sweep
 
-REMEMBER_HASH = timedelta(days=7)
+REMEMBER_HASH = REMEMBER_ENDED
 KEEP_UPLOAD = timedelta(days=1)
 REMEMBER_OPERATION = timedelta(days=2)
 KEEP_BATCHES = {
     ENDING: timedelta(days=2),  # its button has nothing left to renew
-    SHEET: timedelta(days=30),  # its codes ended weeks ago
+    SHEET: KEEP_SHEET,
 }
 BATCHES = 50  # rows read together: each may name thousands of devices
 KEEP_SETTLED = {

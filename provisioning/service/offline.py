@@ -6,7 +6,7 @@ import hmac
 import re
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -99,7 +99,7 @@ class Offline(Renewing):
         held: list[InHand] = []
         for start in range(0, len(chosen), CHUNK):
             held += await self._shown(actor, chosen[start : start + CHUNK], now)
-        return Pack(sheet.id, self._seal(sheet), sheet.at, tuple(held), len(jobs) - len(chosen))
+        return Pack(sheet.id, self._seals(sheet)[sheet.key_id], sheet.at, tuple(held), len(jobs) - len(chosen))
 
     def _gets_code(self, device: Device) -> bool:
         waits = not device.provisioned and not device.removed and not device.live_code(self.now())
@@ -120,7 +120,8 @@ class Offline(Renewing):
     async def _decide_sheet(self, actor: Actor, devices: Sequence[Device], now: datetime) -> tuple[Change, Batch]:
         number = "".join(secrets.choice(SIGNS) for _ in range(NUMBER))
         macs = tuple(device.mac for device in devices)
-        sheet = Batch(id=number, kind=SHEET, by=actor.id, by_name=actor.name, at=now, macs=macs)
+        key_id = self.keys.ids[0]
+        sheet = Batch(id=number, kind=SHEET, by=actor.id, by_name=actor.name, at=now, macs=macs, key_id=key_id)
         live = sum(device.live_code(now) is not None for device in devices)
         facts = (
             CodesExported(at=now, actor=actor.id, subject=actor.id, count=live, form="pdf"),
@@ -148,20 +149,24 @@ class Offline(Renewing):
         sheet = await self.store.get(Batch, found[1]) if found else None
         if found is None or sheet is None or sheet.kind != SHEET:
             raise NotOurSheet
-        if not hmac.compare_digest(found[0], self._seal(sheet)):
+        equal = [hmac.compare_digest(found[0], seal) for seal in self._seals(sheet).values()]
+        if not any(equal):
             raise NotOurSheet
         devices = (await self.store.get_many(Device, sheet.macs)).values()
         still = sum(device.open_job and device.technician == sheet.by for device in devices)
         own = sheet.by == actor.id or actor.is_admin
         return SheetFacts(sheet.at, sheet.by_name, own, len(sheet.macs), still)
 
-    def _seal(self, sheet: Batch) -> str:
-        """Over who, when and which devices: none of them can be another without the signature being another."""
-        said = self.keys.fingerprint("sheet", sheet.id, sheet.by, sheet.at.isoformat(), *sheet.macs)
-        return f"{SEAL}{sheet.id}.{said[:SIGNATURE].upper()}"
+    def _seals(self, sheet: Batch) -> Mapping[str, str]:
+        """Over who, when and which devices: none of them can be another without the signature being another.
+
+        By the id of the key: one that was made before the last rotation is as genuine as ever.
+        """
+        said = self.keys.fingerprints("sheet", sheet.id, sheet.by, sheet.at.isoformat(), *sheet.macs)
+        return {key_id: f"{SEAL}{sheet.id}.{text[:SIGNATURE].upper()}" for key_id, text in said.items()}
 
     def _digest(self, macs: Sequence[str]) -> str:
-        return self.keys.fingerprint("sheet devices", *macs)
+        return self.keys.sign("sheet devices", *macs)
 
     # -------------------------------------------------------------- back where there is a signal
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioning.codes import Key, Keyring, generate, hash_token, normalise
+from provisioning.codes import Key, Keyring, generate, hash_token, key_of, normalise
 from provisioning.errors import InvalidCode
 from provisioning.model import ActivationCode, Authority
 
@@ -131,6 +131,42 @@ def test_after_a_rotation_old_codes_open_and_new_ones_use_the_new_key() -> None:
     assert rotated.unseal(MAC, kept) == "482913760257"
     assert issued("482913760257", ring=rotated).key_id == "new"
     assert rotated.fingerprint("a") == RING.fingerprint("a")
+
+
+def test_keys_are_replaced_while_they_are_in_use() -> None:
+    ring = Keyring([OLD])
+    kept, waits, signed = issued("482913760257", ring=ring), ring.wrap(MAC, "x"), ring.sign("a", "b")
+    assert not ring.take([OLD])
+    for keys in ([OLD, NEW], [NEW, OLD]):
+        assert ring.take(keys)
+        assert ring.ids == tuple(key.id for key in keys)
+        assert ring.matches(MAC, kept, "482913760257") and ring.unseal(MAC, kept) == "482913760257"
+        assert ring.unwrap(MAC, waits) == "x" and ring.signed(signed, "a", "b")
+    assert issued("482913760257", ring=ring).key_id == "new"
+    assert ring.take([NEW])
+    assert not ring.matches(MAC, kept, "482913760257") and not ring.signed(signed, "a", "b")
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [([], "needs a key"), ([NEW], "old, which codes"), ([NEW, Key("old", b"x" * 32)], "old is another one")],
+)
+def test_keys_that_cannot_follow_change_nothing(keys: list[Key], said: str) -> None:
+    ring = Keyring([OLD])
+    kept = issued("482913760257", ring=ring)
+    with pytest.raises(ValueError, match=said):
+        ring.take(keys)
+    assert ring.ids == ("old",) and ring.unseal(MAC, kept) == "482913760257"
+
+
+def test_a_keyed_hash_names_its_key_and_holds_under_any_other_first_key() -> None:
+    signed = RING.sign("ab", "c")
+    assert (key_of(signed), key_of(RING.fingerprint("ab", "c")), key_of(RING.wrap(MAC, "x"))) == ("old", "", "old")
+    rotated = Keyring([NEW, OLD])
+    assert rotated.signed(signed, "ab", "c") and rotated.signed(RING.fingerprint("ab", "c"), "ab", "c")
+    assert not any(rotated.signed(text, "ab", "c") for text in ("", "old:", signed[:-1], RING.sign("a", "bc"), "ä"))
+    assert key_of(rotated.sign("x")) == "new"
+    assert rotated.fingerprints("x") == {"new": Keyring([NEW]).fingerprint("x"), "old": RING.fingerprint("x")}
 
 
 def test_sealing_and_verifying_use_different_keys() -> None:

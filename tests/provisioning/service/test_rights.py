@@ -145,6 +145,8 @@ ITSELF = {
     "rest",
     "verify",
     "verify_in_turn",
+    "codes_without_key",
+    "foreign_keys",
     "unfinished",
     "go_on",
     "greet",
