@@ -15,7 +15,7 @@ DEV := $(call stamp,dev,requirements-dev.txt)
 E2E := $(call stamp,e2e,requirements-e2e.txt)
 NODE := tests/e2e/node_modules/$(notdir $(call stamp,npm,tests/e2e/package-lock.json))
 
-.PHONY: help run test nightly check secrets advisories format e2e bench scale crash messages readme package lock install chromium node clean
+.PHONY: help run test nightly check secrets advisories format e2e bench scale crash messages readme package release lock install chromium node nginx clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -52,7 +52,7 @@ format: $(DEV) ## let ruff put the code in order
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-e2e: $(E2E) chromium node ## run the browser and identity provider tests, in two processes (ARGS in one)
+e2e: $(E2E) chromium node nginx ## run the browser, identity provider and proxy tests, in two processes (ARGS in one)
 	$(PY) -m pytest -q tests/e2e $(or $(ARGS),$(IN_TWO))
 
 bench: $(DEV) ## measure
@@ -79,6 +79,9 @@ readme: $(DEV) ## write README's transcript and table of commands anew
 
 package: $(RUNTIME) ## build the Teams app package
 	$(PY) app.py package
+
+release: $(DEV) ## write source, bill of materials, licences and checksums of this commit into dist/
+	$(PY) -m tests.release
 
 install: $(DEV) ## only make .venv, with everything the tests need
 
@@ -120,6 +123,10 @@ chromium: $(E2E)
 	else \
 	  $(PY) -m playwright install chromium; \
 	fi
+
+nginx:
+	@command -v nginx >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>&1 || \
+	  { $(SUDO) apt-get update -q && $(SUDO) env $(APT_INSTALL) nginx-light; }
 
 node: $(NODE)
 
