@@ -27,6 +27,7 @@ Sessions = Callable[[], aiohttp.ClientSession]
 Proof = Callable[[], Awaitable[Mapping[str, str]]]
 
 MOST_KEYS: Final = 200
+KEYS_AGAIN: Final = 1.0  # seconds: a stranger's token causes no more than one try in each where nothing is known yet
 SHORTEST_KEY: Final = 2048  # bits (RFC 7518, 3.3)
 TOKEN_MARGIN: Final = 300.0  # a token is renewed this long before its end
 TOKEN_LIFE: Final = 3600.0  # of a token that does not say (RFC 6749, 5.1 leaves it to the documentation)
@@ -76,7 +77,7 @@ class SigningKeys:
 
     def __init__(self, url: str, sessions: Sessions, now: Now = time.monotonic) -> None:
         self._url, self._sessions = url, sessions
-        self._kept = Kept("signing keys", self._fetch, now, KeysUnavailableError)
+        self._kept = Kept("signing keys", self._fetch, now, KeysUnavailableError, again=KEYS_AGAIN)
 
     async def get(self, key_id: str | None) -> SigningKey:
         """Called by the SDK for every token. Errors: `UnknownKeyError`, `KeysUnavailableError`."""

@@ -43,7 +43,7 @@ NOT_SET: Final = {
     "PUBLIC_URL": N_("links and devices cannot be told an address"),
     "OIDC_ISSUER": N_("the demo provider of local mode"),
     "OIDC_CLIENT_SECRET": N_("a public client, which needs none"),
-    "CLIENT_CERTIFICATE_FILE": N_("a secret or a managed identity says who the bot is"),
+    "CLIENT_CERTIFICATE_FILE": N_("CLIENT_SECRET or a managed identity counts"),
     "ChannelService": N_("the public cloud"),
     "TENANT_ID": N_("any tenant is accepted in local mode"),
     "TRUSTED_PROXIES": N_("X-Forwarded-For is not believed"),

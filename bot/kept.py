@@ -34,7 +34,8 @@ PUBLISHED: Final = Life(fresh=24 * 3600.0, usable=5 * 24 * 3600.0)
 class Kept(Generic[T]):
     """One thing, fetched when first needed and anew when it is no longer fresh.
 
-    A failure is not kept. However many ask at once, one request is under way, and all of them get what it brings.
+    A failure is not kept, unless for `again` seconds. However many ask at once, one request is under way, and all of
+    them get what it brings.
     Whoever can be served with what is there waits for it a moment at most.
     """
 
@@ -47,15 +48,20 @@ class Kept(Generic[T]):
         *,
         life: Callable[[T], Life] = lambda _: PUBLISHED,
         patience: float = PATIENCE,
+        again: float = 0.0,
     ) -> None:
-        """`what`: its name in the log. `fetch` raises `failure` and nothing else. `now`: seconds."""
+        """`what`: its name in the log. `fetch` raises `failure` and nothing else. `now`: seconds.
+
+        `again`: how long the next try waits where nothing is kept, for what strangers can cause to be asked for.
+        """
         self._what, self._fetch, self._now = what, fetch, now
-        self._failure, self._life_of, self._patience = failure, life, patience
+        self._failure, self._life_of, self._patience, self._again = failure, life, patience, again
         self._value: T | None = None
         self._life = Life(0.0, 0.0)
         self._fetched_at: float | None = None
         self._asked_at: float | None = None
         self._flight: asyncio.Task[bool] | None = None
+        self._failed: Exception | None = None  # the last request, if it did
 
     async def get(self) -> T:
         """Errors: those of the fetch, where nothing usable is kept."""
@@ -99,6 +105,8 @@ class Kept(Generic[T]):
         if self._flight is None or self._flight.done():
             if self._usable() is not None and self._within(ASK_EVERY, self._asked_at):
                 return None
+            if self._failed is not None and self._within(self._again, self._asked_at):
+                raise self._failed
             self._flight = asyncio.create_task(self._renew())
             self._flight.add_done_callback(lambda done: done.cancelled() or done.exception())  # has been heard
         return self._flight
@@ -109,11 +117,12 @@ class Kept(Generic[T]):
             value = await self._fetch()
         except self._failure as error:
             stale = self._usable() is not None
-            log.warning("nothing usable was given out", what=self._what, error=type(error).__name__, stale=stale)
+            log.warning("nothing usable was given out", what=self._what, error=repr(error), stale=stale)
             if not stale:
+                self._failed = error.with_traceback(None)
                 raise
             return False
-        self._value, self._life, self._fetched_at = value, self._life_of(value), asked_at
+        self._value, self._life, self._fetched_at, self._failed = value, self._life_of(value), asked_at, None
         return True
 
     def _usable(self) -> T | None:

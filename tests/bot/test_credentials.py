@@ -312,12 +312,12 @@ async def test_no_token_is_one_sentence_without_secrets(
 async def test_a_machine_that_hangs_blocks_nothing_and_is_given_up(
     server: TokenServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.managed_identity.FETCH_LIMIT", aiohttp.ClientTimeout(total=0.5))
+    monkeypatch.setattr("bot.managed_identity.FETCH_LIMIT", aiohttp.ClientTimeout(total=2))
     server.free.clear()
     async with Stalls() as stalls:
         with pytest.raises(TokenUnavailableError, match="TimeoutError"):
             await token_of(MANAGED, server)
-    assert stalls.longest < 0.25
+    assert stalls.longest < 1  # two, if it were kept from its work; a busy machine may hold it up
     print(f"longest stall of the loop while the managed identity hung: {stalls.longest * 1000:.1f} ms")
 
 

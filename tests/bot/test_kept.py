@@ -71,6 +71,21 @@ async def test_a_failure_is_shared_but_not_kept(publisher: Publisher, kept: Kept
     assert await kept.get() == 2
 
 
+async def test_where_strangers_ask_a_failure_is_kept_for_a_moment(publisher: Publisher) -> None:
+    kept = Kept("a number", publisher.fetch, publisher.now, AwayError, again=1.0)
+    publisher.away = True
+    for _ in range(100):
+        with pytest.raises(AwayError):
+            await kept.get()
+        publisher.clock += 0.05
+    assert publisher.asked == 5
+    publisher.away = False
+    publisher.clock += 1
+    assert await kept.get() == 6
+    kept.forget()
+    assert await kept.get() == 7, "the failure of before is over"
+
+
 async def test_whoever_gives_up_takes_it_from_nobody_else(publisher: Publisher, kept: Kept[int]) -> None:
     publisher.free.clear()
     first, second = asyncio.create_task(kept.get()), asyncio.create_task(kept.get())

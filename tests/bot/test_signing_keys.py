@@ -10,9 +10,11 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.utils import to_base64url_uint
 
 from bot.adapter import Adapter
-from bot.adapter_trust import KeysUnavailableError, SigningKeys, UnknownKeyError
+from bot.adapter_trust import KEYS_AGAIN, KeysUnavailableError, SigningKeys, UnknownKeyError
 from bot.credentials import Credentials
 from bot.kept import ASK_EVERY, PATIENCE, PUBLISHED
 from tests.bot.echo import Client, Echo, post
@@ -143,6 +145,7 @@ async def test_known_keys_serve_for_five_days_of_an_outage(house: House) -> None
     house.clock[0] += 1
     assert await house.posts(good) == 503
     await house.issuer.start()
+    house.clock[0] += KEYS_AGAIN
     assert (await house.posts(good), await house.posts(unknown)) == (200, 401)
     assert PUBLISHED.usable == 5 * DAY
 
@@ -153,12 +156,13 @@ async def test_a_bot_that_starts_before_its_issuer_believes_nobody_and_then_ever
     assert [await house.posts(good) for _ in range(3)] == [503] * 3
     assert house.bot.turns == 0
     await house.issuer.start()
+    house.clock[0] += KEYS_AGAIN
     assert await house.posts(good) == 200
 
 
 async def test_a_frozen_issuer_stalls_nobody(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes connections and never answers: callers with known keys are served, the loop goes on."""
-    monkeypatch.setattr("bot.adapter_trust.FETCH_SECONDS", 3.0)
+    monkeypatch.setattr("bot.adapter_trust.FETCH_SECONDS", 4.0)
     good, unknown = await house.token(), await house.token("key-1", "invented")
     assert await house.posts(good) == 200
     house.clock[0] += DAY
@@ -173,14 +177,15 @@ async def test_a_frozen_issuer_stalls_nobody(house: House, monkeypatch: pytest.M
             assert await house.posts(good) == 200
     finally:
         house.issuer.thaw()
-    assert waited < PATIENCE + 1.5  # the moment that anybody waits for news
-    assert stalls.longest < 0.25
+    assert waited < PATIENCE + 2  # the moment that anybody waits for news
+    assert stalls.longest < 1  # four, if it were kept from its work; a busy machine may hold it up
     print(f"longest stall of the loop: {stalls.longest * 1000:.1f} ms; 40 good callers waited {waited:.2f} s")
 
 
 # ---------------------------------------------------------------------- what it may publish
 
 GOOD = FakeIdentity()._jwk("key-1")
+SHORT = {**GOOD, "n": to_base64url_uint(rsa.generate_private_key(65537, 1024).public_key().public_numbers().n).decode()}
 KEY_SETS: dict[str, tuple[Any, bool]] = {
     "one good key": ({"keys": [GOOD]}, True),
     "a good key among bad ones": ({"keys": [{**GOOD, "n": 5, "kid": "a"}, None, GOOD, {"kid": "b"}]}, True),
@@ -203,6 +208,7 @@ KEY_SETS: dict[str, tuple[Any, bool]] = {
     "a key without endorsements": ({"keys": [{**GOOD, "endorsements": None}]}, False),
     "a key endorsed for a word": ({"keys": [{**GOOD, "endorsements": "msteams"}]}, False),
     "a key endorsed for nobody": ({"keys": [{**GOOD, "endorsements": []}]}, False),
+    "a key that is too short": ({"keys": [SHORT]}, False),
     "a key for encryption": ({"keys": [{**GOOD, "use": "enc"}]}, False),
     "a key without a name": ({"keys": [{**GOOD, "kid": ""}]}, False),
     "a key whose name is a number": ({"keys": [{**GOOD, "kid": 5}]}, False),
