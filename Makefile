@@ -15,7 +15,7 @@ DEV := $(call stamp,dev,requirements-dev.txt)
 E2E := $(call stamp,e2e,requirements-e2e.txt)
 NODE := tests/e2e/node_modules/$(notdir $(call stamp,npm,tests/e2e/package-lock.json))
 
-.PHONY: help run test nightly check secrets advisories format e2e bench scale crash messages readme package release lock install chromium node nginx clean
+.PHONY: help run test nightly check secrets advisories format e2e bench scale crash messages readme package release lock install chromium node nginx prometheus clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -52,7 +52,7 @@ format: $(DEV) ## let ruff put the code in order
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-e2e: $(E2E) chromium node nginx ## run the browser, identity provider and proxy tests, in two processes (ARGS in one)
+e2e: $(E2E) chromium node nginx prometheus ## run the browser, identity provider, proxy and Prometheus tests, in two processes (ARGS in one)
 	$(PY) -m pytest -q tests/e2e $(or $(ARGS),$(IN_TWO))
 
 bench: $(DEV) ## measure
@@ -134,6 +134,12 @@ $(NODE):
 	@command -v npm >/dev/null 2>&1 || { $(SUDO) apt-get update -q && $(SUDO) env $(APT_INSTALL) nodejs npm; }
 	cd tests/e2e && npm ci --no-audit --no-fund
 	@touch $@
+
+# Only unpacked: installed, it would begin to run.
+prometheus: $(E2E)
+	@command -v promtool >/dev/null 2>&1 || [ -x .venv/prometheus/usr/bin/promtool ] || { \
+	  $(SUDO) apt-get update -q && mkdir -p .venv/prometheus && cd .venv/prometheus \
+	  && apt-get download -q prometheus && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb; }
 
 # ── pinning ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -67,7 +67,9 @@ METRICS: Final = (
     Metric("outbox_waiting_messages", "Messages that wait, by whose turn they wait for.", Gauge, ("lane",)),
     Metric("outbox_oldest_waiting_seconds", "Age of the oldest message that waits; 0 where none does.", Gauge,
            ("lane",)),
-    Metric("outbox_read_timestamp_seconds", "When the two gauges of what waits were read from the store.", Gauge),
+    Metric("outbox_overdue_seconds", "How long ago the message was due that should have gone first; 0 where none is.",
+           Gauge, ("lane",)),
+    Metric("outbox_read_timestamp_seconds", "When the three gauges of what waits were read from the store.", Gauge),
     Metric("connector_call_seconds", "Calls to Teams, by what asked for them and how they ended.", Histogram,
            ("call", "origin", "result"), CALLS),
     Metric("connector_throttled_total", "Calls that Teams answered with 429 or 412.", Counter, ("origin",)),
@@ -135,9 +137,10 @@ class Metrics:
         return metric.kind(name, metric.help, metric.labels, registry=self.registry)
 
     def _begin(self, metric: Metric) -> None:
-        """Counters of few series begin with 0: what first happens later is an increase, not a beginning."""
+        """Counters and histograms of few series begin with 0: what first happens is then an increase."""
         values = [sorted(LABELS.get(label, ())) for label in metric.labels]
-        if metric.kind is Counter and metric.labels and math.prod(map(len, values)) <= FEW:
+        series = math.prod(map(len, values)) * (len(metric.bounds) + 2 if metric.bounds else 1)
+        if metric.kind is not Gauge and metric.labels and series <= FEW:
             for labels in product(*values):
                 self._made[metric.name].labels(*labels)
 
@@ -200,6 +203,8 @@ class Metrics:
             self.gauge("outbox_waiting_messages", len(rows) + beyond, lane=lane)
             ages = [(now - message.created_at).total_seconds() for message in rows]
             self.gauge("outbox_oldest_waiting_seconds", max((0.0, *ages)), lane=lane)
+            late = [(now - message.due_at).total_seconds() for message in rows if message.leased_until is None]
+            self.gauge("outbox_overdue_seconds", max((0.0, *late)), lane=lane)
         self.gauge("outbox_read_timestamp_seconds", now.timestamp())
 
     # -------------------------------------------------------------- codes

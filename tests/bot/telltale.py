@@ -113,6 +113,7 @@ async def faults(folder: Path) -> None:
     hooks = folder / "hooks"
     key, hook_secret = base64.b64encode(secrets.token_bytes(32)).decode(), whsec(b"h" * 32)
     hooks.write_text(f"itsm http://127.0.0.1:9{HOOK_PATH} {hook_secret}\n")
+    hooks.chmod(0o600)
     made.extend((key, hook_secret, EVENTS_TOKEN, HOOK_PATH, JWT))
     environ = {
         "PORT": "3978",

@@ -182,6 +182,19 @@ async def test_depth_and_age_are_told_apart_by_lane(deployment: Deployment) -> N
     assert now["outbox_read_timestamp_seconds{}"] == clock.now().timestamp()
 
 
+async def test_what_waits_for_its_time_is_old_and_not_late(deployment: Deployment) -> None:
+    clock, client = deployment.clock, await deployment.client()
+    now = clock.now()
+    held = waiting(clock, due_at=now + timedelta(hours=10))
+    under_way = waiting(clock, leased_until=now + timedelta(hours=1))
+    due = waiting(clock, "19:oslo@thread.tacv2", due_at=now + timedelta(seconds=60))
+    await deployment.store.save(Change(puts=(held, under_way, due)))
+    clock.advance(timedelta(seconds=90))
+    page = await scraped(client)
+    assert (page["outbox_oldest_waiting_seconds{chat}"], page["outbox_overdue_seconds{chat}"]) == (90, 0)
+    assert page["outbox_overdue_seconds{channel}"] == 30
+
+
 async def test_what_was_read_is_good_for_some_seconds(deployment: Deployment) -> None:
     client = await deployment.client()
     await scraped(client)

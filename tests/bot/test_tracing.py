@@ -1,12 +1,8 @@
 """Traces: who sees which spans, what they hold, and that a collector that is away costs nothing."""
 
 import asyncio
-import os
-import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,6 +14,7 @@ from bot.tracing import UNTRACED
 from tests.bot.chat import House, open_house
 from tests.collector import Collector
 from tests.connector import TENANT, FakeConnector, activity
+from tests.running import Running
 
 HOUSE = Path(__file__).parents[2]
 A = "80-5E-C0-11-22-33"
@@ -130,51 +127,7 @@ async def test_machines_that_ask_all_day_are_not_traced(house: House, collector:
 # ------------------------------------------------------------------ the real service
 
 
-class Service:
-    """`python app.py` with a collector."""
-
-    def __init__(self, folder: Path, endpoint: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        self.environ = {
-            **os.environ,
-            "PORT": str(port),
-            "STORE_URL": f"tinydb:{folder / 'store'}",
-            "LOG_FORMAT": "json",
-            "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
-            "OTEL_BSP_SCHEDULE_DELAY": "50",
-        }
-        self.folder = folder
-        self.log = folder / "log"
-
-    async def __aenter__(self) -> "Service":
-        with self.log.open("w") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable, str(HOUSE / "app.py"), cwd=self.folder, env=self.environ, stdout=log
-            )
-        async with aiohttp.ClientSession() as client:
-            for _ in range(1000):
-                try:
-                    async with client.get(f"{self.url}/readyz") as answer:
-                        if answer.status == 200:
-                            return self
-                except aiohttp.ClientConnectionError:
-                    pass
-                await asyncio.sleep(0.02)
-        raise AssertionError(self.log.read_text())
-
-    async def stop(self) -> float:
-        began = time.monotonic()
-        self.process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(10):
-            assert await self.process.wait() == 0
-        return time.monotonic() - began
-
-    async def __aexit__(self, *_: object) -> None:
-        if self.process.returncode is None:
-            self.process.kill()
-            await self.process.wait()
+FAST = {"OTEL_BSP_SCHEDULE_DELAY": "50"}  # milliseconds between two batches
 
 
 async def test_a_message_of_the_outbox_is_linked_to_the_unit_that_queued_it(
@@ -184,7 +137,10 @@ async def test_a_message_of_the_outbox_is_linked_to_the_unit_that_queued_it(
     sam = {"id": "29:sam", "name": "Sam", "aadObjectId": "00000000-0000-4000-8000-00000000005a"}
     said = [(alex, "hi"), (sam, "hi"), (alex, f"grant {sam['aadObjectId']} technician")]
     said += [(alex, f"add {A} Oslo/2/2.14"), (alex, f"issue {A} to Sam")]
-    async with Service(tmp_path, collector.url) as service, FakeConnector() as connector:
+    async with (
+        Running(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, **FAST) as service,
+        FakeConnector() as connector,
+    ):
         for person in (alex, sam):
             connector.knows(person["id"], name=person["name"], aadObjectId=person["aadObjectId"])
         async with aiohttp.ClientSession() as client:
@@ -208,7 +164,7 @@ async def test_a_collector_in_trouble_is_told_once_and_holds_up_neither_turn_nor
 ) -> None:
     collector.hangs, collector.refuses = trouble == "hangs", trouble == "refuses"
     endpoint = "http://127.0.0.1:9" if trouble == "is away" else collector.url
-    async with Service(tmp_path, endpoint) as service, FakeConnector() as connector:
+    async with Running(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, **FAST) as service, FakeConnector() as connector:
         async with aiohttp.ClientSession() as client:
             for number in range(40):
                 sent = activity(connector, text="help", id=f"17000000000{number}")
@@ -217,11 +173,11 @@ async def test_a_collector_in_trouble_is_told_once_and_holds_up_neither_turn_nor
                 if number % 10 == 0:
                     await asyncio.sleep(0.1)  # so that several batches are tried
         for _ in range(200):
-            if "traces are not taken" in service.log.read_text():
+            if "traces are not taken" in service.logged:
                 break
             await asyncio.sleep(0.05)
         took = await service.stop()
-        log = service.log.read_text()
+        log = service.logged
     assert took < 8
     assert log.count("traces are not taken") == 1, log
     assert "Traceback" not in log
