@@ -206,7 +206,7 @@ def check_copy(path: Path, *, deep: bool = False) -> int:
         with closing(reading(path)) as connection:
             check_ours(connection, path, present=True)
             count = sum(
-                connection.execute(f"SELECT count(*) FROM {sql_name(layout.table)}").fetchone()[0]  # noqa: S608
+                connection.execute(f"SELECT count(*) FROM {sql_name(layout.table)}").fetchone()[0]  # noqa: S608 - ours
                 for layout in LAYOUTS
             )
     except FAULTS as error:

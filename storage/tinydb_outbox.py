@@ -28,7 +28,7 @@ _NEXT_DUE = f"""SELECT min(moment) FROM (
         WHERE leased_until IS NULL AND {_IS_HEAD} ORDER BY due_at, id LIMIT 1)
     UNION ALL
     SELECT * FROM (SELECT leased_until FROM "doc:outbox" INDEXED BY "outbox.leases"
-        WHERE ix_status = 'waiting' AND leased_until IS NOT NULL ORDER BY leased_until LIMIT 1))"""  # noqa: S608
+        WHERE ix_status = 'waiting' AND leased_until IS NOT NULL ORDER BY leased_until LIMIT 1))"""  # noqa: S608 - so too
 
 
 def lease_heads(

@@ -147,8 +147,9 @@ class TinyStore:
         where = Where(("batch = ''",)) & (Where() if site is None else Where(("site = ?",), (site,)))
         if site is not None:
             check_text(site)
+        columns = "site, state, installed, problem, count"
         rows = self.db.rows.ask(
-            f"SELECT site, state, installed, problem, count FROM tally WHERE {where} ORDER BY 1, 2, 3, 4",  # noqa: S608
+            f"SELECT {columns} FROM tally WHERE {where} ORDER BY 1, 2, 3, 4",  # noqa: S608 - every value is bound
             where.values,
         )
         try:

@@ -5,6 +5,7 @@ must find something in a crooked one.
 """
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -105,6 +106,14 @@ def fakes_not_mocks(house: Path) -> Iterator[str]:
                 yield f"{path.as_posix()}:{line} imports {name}"
 
 
+def no_rule_is_silenced_without_a_reason(house: Path) -> Iterator[str]:
+    """A name of the rule and why it does not hold here: `# noqa: S608 - every value is bound`."""
+    for path in sources(house):
+        for number, line in enumerate((house / path).read_text(encoding="utf-8").splitlines(), start=1):
+            if "noqa" in line and not re.search(r"# (ruff: )?noqa: [A-Z]+[0-9]+(, [A-Z]+[0-9]+)* - \S", line):
+                yield f"{path.as_posix()}:{number} {line.strip()}"
+
+
 def examples_follow_the_profile(house: Path) -> Iterator[str]:
     """A number by hand would stay small by night: tests/profiles.py knows how many."""
     for path in sources(house, tests=True):
@@ -121,6 +130,7 @@ RULES: dict[Rule, tuple[str, str]] = {
     small_functions: ("storage/long.py", "async def save():\n" + "    x = 1\n" * 45),
     libraries_stay_where_they_live: ("bot/workers.py", "def relay():\n    from botbuilder.core import TurnContext\n"),
     fakes_not_mocks: ("tests/test_x.py", "from unittest import mock\n"),
+    no_rule_is_silenced_without_a_reason: ("bot/x.py", "assert True  # noqa: S101\n"),
     examples_follow_the_profile: ("tests/test_x.py", "@settings(max_examples=5)\ndef test() -> None: ...\n"),
 }
 

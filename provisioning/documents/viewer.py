@@ -49,7 +49,7 @@ def main(asked: str) -> None:
 
 def _load() -> None:
     """What is imported, or looked up, at its first use is so now: later no file can be opened."""
-    from PIL import (  # noqa: F401
+    from PIL import (  # noqa: F401 - for what their import does
         BmpImagePlugin,
         GifImagePlugin,
         Image,

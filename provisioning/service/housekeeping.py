@@ -177,7 +177,7 @@ class Housekeeping(Radar, Mornings, Digests, Refreshing, Presence, Forgetting, A
                 over = replace(upload, state=UploadState.CANCELLED, settled_at=self.now())
                 if not await self._quietly(Change(puts=(over,))):
                     continue  # somebody decided on it in this moment
-                upload = stored(over)  # noqa: PLW2901
+                upload = stored(over)  # noqa: PLW2901 - as it is from here on
             find = partial(self.store.find, UploadPart, upload=upload.id, limit=PARTS)
             await self._change(find, lambda row: Change(deletes=(row,)))
             if not await self.store.count(UploadPart, upload=upload.id):

@@ -37,7 +37,7 @@ def document(service: Served) -> dict[str, Any]:
     return described
 
 
-def play(service: Served, described: dict[str, Any], *, seed: int | None, examples: int) -> Played:
+def play(service: Served, described: dict[str, Any], *, seed: int, examples: int) -> Played:
     """Every call as the document has it, with all of schemathesis' checks; the same requests for the same seed."""
     config = SchemathesisConfig.from_dict(
         {
