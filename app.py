@@ -222,11 +222,13 @@ def doctor(
 ) -> None:
     from bot.doctor import doctor as examine
     from storage import fault_of
+    from storage.key_use import live_codes
 
     raise typer.Exit(
         examine(
             os.environ,
             store_fault=lambda url: asyncio.run(fault_of(url)),
+            live_codes=lambda url: asyncio.run(live_codes(url, SystemClock().now())),
             asked=(lambda settings: ()) if offline else lambda settings: asyncio.run(_ask(settings)),
         )
     )

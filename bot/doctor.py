@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bot.key_file import read_key_file
+from bot.key_watch import said_of_foreign
 from bot.policy import chance_a_day
 from bot.private_files import group_can_read
 from bot.settings import (
@@ -65,12 +67,14 @@ def doctor(
     console: Console | None = None,
     *,
     store_fault: Callable[[str], str] = lambda url: "",
+    live_codes: Callable[[str], Mapping[str, int]] = lambda url: {},
     asked: Callable[[Settings], Sequence[Heard]] = lambda settings: (),
 ) -> int:
     """Prints the examination; 0 where all is well, 2 where the service would not start, 1 where it would be no use.
 
     Nothing is changed, no secret is shown. `store_fault` says why the store at an address cannot be used, empty where
-    it can. `asked`: what others answer, see doctor_asking.py.
+    it can. `live_codes`: how many there are at an address, by the ids of their keys. `asked`: what others answer, see
+    doctor_asking.py.
     """
     console = console or Console()
     try:
@@ -82,10 +86,12 @@ def doctor(
     console.print(_mode(local))
     try:
         settings: Settings | None = load_settings(environ, env_file)
-        fault = store_fault(given["STORE_URL"].value)
-        faults = [f"STORE_URL: {fault}"] if fault else []
+        url = given["STORE_URL"].value
+        fault = store_fault(url)
+        codes: Mapping[str, int] = {} if fault else live_codes(url)
+        faults = [f"STORE_URL: {fault}"] if fault else list(_foreign_keys(settings, codes))
     except BadConfiguration as bad:
-        settings, faults = None, bad.faults
+        settings, codes, faults = None, {}, bad.faults
     console.print(_table(given, faults, local))
     if settings:
         console.print(odds(settings.code_digits))
@@ -93,14 +99,18 @@ def doctor(
         for line in (*_webhooks(settings), *_groups(settings)):
             console.print(escape(line), highlight=False)
     if local:
-        console.print(_("To connect it to Teams:"))
-        for name, cure in REQUIRED.items():
-            if name not in given or given[name].source == "default":
-                console.print(f"  {name}: {_(cure)}", style="dim", highlight=False)
-    for hint in _hints(settings, environ, env_file):
+        _tell_what_teams_needs(console, given)
+    for hint in (*_hints(settings, environ, env_file), *_missing_keys(settings, codes)):
         console.print("! " + escape(hint), style="yellow", highlight=False)
     heard = asked(settings) if settings and not faults else ()
     return _report(console, faults) or _report_heard(console, heard)
+
+
+def _tell_what_teams_needs(console: Console, given: Mapping[str, Given]) -> None:
+    console.print(_("To connect it to Teams:"))
+    for name, cure in REQUIRED.items():
+        if name not in given or given[name].source == "default":
+            console.print(f"  {name}: {_(cure)}", style="dim", highlight=False)
 
 
 def _mode(local: bool) -> str:
@@ -269,6 +279,30 @@ def _certificate_hints(path: Path) -> Iterator[str]:
     ends = read_certificate(path, now).ends
     if ends - now < CERTIFICATE_ENDS_SOON:
         yield _("{path} ends on {date}. Make a new certificate in time.", path=path, date=ends.date())
+
+
+def _ids(settings: Settings) -> set[str]:
+    """Of the keys there are; none where local mode has yet to make its file."""
+    path = settings.code_key_file
+    return {key.id for key in (read_key_file(path) if path and path.exists() else settings.code_keys)}
+
+
+def _foreign_keys(settings: Settings | None, codes: Mapping[str, int]) -> Iterator[str]:
+    if settings and codes and not codes.keys() & _ids(settings):
+        yield said_of_foreign(codes)
+
+
+def _missing_keys(settings: Settings | None, codes: Mapping[str, int]) -> Iterator[str]:
+    """Some codes can be read, and these cannot."""
+    known = _ids(settings) if settings else set()
+    if codes.keys() & known:
+        for key_id in sorted(codes.keys() - known):
+            yield _(
+                "Key {id} is missing: {count} live codes cannot be read. Put it back behind the first key, or issue "
+                "them anew.",
+                id=key_id,
+                count=codes[key_id],
+            )
 
 
 def _is_with_the_data(path: Path, settings: Settings) -> bool:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from bot.key_file import BadKeyFile, read_key_file
 from provisioning.errors import StoreError
-from provisioning.service import Provisioning
 from provisioning.texts import _
+
+if TYPE_CHECKING:
+    from provisioning.service import Provisioning
 
 log = structlog.get_logger(__name__)
 
@@ -54,16 +57,17 @@ async def foreign_keys(provisioning: Provisioning) -> list[str]:
         found = await provisioning.foreign_keys()
     except StoreError:
         return []
-    if not found:
-        return []
-    return [
-        _(
-            "CODE_KEYS, CODE_KEY_FILE: these are other keys than those of the live codes in the store ({ids}), so "
-            "every device would be refused. Give the right keys. If they are lost for good, say python app.py restore "
-            "--codes-only, which ends those codes.",
-            ids=", ".join(sorted(found)),
-        )
-    ]
+    return [said_of_foreign(found)] if found else []
+
+
+def said_of_foreign(ids: Iterable[str]) -> str:
+    """Why nothing works with these keys, while there are live codes of the keys with these ids alone."""
+    return _(
+        "CODE_KEYS, CODE_KEY_FILE: these are other keys than those of the live codes in the store ({ids}), so "
+        "every device would be refused. Give the right keys. If they are lost for good, say python app.py restore "
+        "--codes-only, which ends those codes.",
+        ids=", ".join(sorted(ids)),
+    )
 
 
 async def _tell_missing(provisioning: Provisioning) -> None:

@@ -18,7 +18,7 @@ from provisioning.trail import KeptFact, KeptSegment
 from storage.audit import digest
 from storage.kinds import KINDS, Kind
 from storage.postgres_connection import connect, parameters_of, shown, trouble
-from storage.postgres_schema import examine, migrate
+from storage.postgres_schema import applied_migration, examine, migrate, migrations
 from storage.postgres_sql import columns_written, queries, row_of
 from storage.records import Plain, decode, decode_event, from_micros, micros, record_json, time_text
 from storage.transfer import AUDIT, CHUNK, SEEN, TABLES, Chunk, TransferFault, bad_row, check_counts
@@ -26,6 +26,7 @@ from storage.transfer import AUDIT, CHUNK, SEEN, TABLES, Chunk, TransferFault, b
 _BY_TABLE = {kind.table: kind for kind in KINDS.values()}
 _TRIES, _PAUSE = 20, 0.1
 _IN_USE = N_("{where} is in use by a running service. Stop every instance first.")
+_OTHER_VERSION = N_("{where} was written by another version of this program. Use that one, or start this service once.")
 _NOT_EMPTY = N_('{where} is not empty: there are rows in "{table}". Name another database or schema.')
 
 
@@ -76,13 +77,24 @@ class _Held:
 
 
 class PostgresSource(_Held):
-    """One committed state: a transaction that sees what stood there when it began."""
+    """One committed state: a transaction that sees what stood there when it began.
+
+    It is brought to this version first, or refused `as_is` where it is of another.
+    """
+
+    def __init__(self, url: str, *, alone: bool = False, as_is: bool = False) -> None:
+        super().__init__(url, alone=alone)
+        self._as_is = as_is
 
     async def _begin(self, connection: AsyncConnection[Any]) -> None:
         await super()._begin(connection)
-        if not await _one(connection, "SELECT to_regclass('migrations') IS NOT NULL"):
+        applied = await applied_migration(connection)
+        if not applied:
             raise TransferFault(to_operator("{folder} holds no store.", folder=self._where))
-        await migrate(connection, self._where)
+        if not self._as_is:
+            await migrate(connection, self._where)
+        elif applied != max(migrations()):
+            raise TransferFault(to_operator(_OTHER_VERSION, where=self._where))
         await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
     async def sizes(self) -> Mapping[str, int]:
@@ -201,9 +213,9 @@ async def _one(connection: AsyncConnection[Any], statement: str) -> Any:
     return row[0] if row else None
 
 
-def postgres_source(url: str, *, alone: bool = False) -> PostgresSource:
+def postgres_source(url: str, *, alone: bool = False, as_is: bool = False) -> PostgresSource:
     """What a database holds; `alone` refuses one that a service is using, and keeps services away meanwhile."""
-    return PostgresSource(url, alone=alone)
+    return PostgresSource(url, alone=alone, as_is=as_is)
 
 
 def postgres_target(url: str) -> PostgresTarget:

@@ -181,11 +181,14 @@ def shown(url: str) -> str:
     return f"{form}://{user}{found['place']}" if found and usual else f"{form}://…"
 
 
-def open_source(url: str, *, alone: bool = False) -> Source:
-    """What a store holds; `alone` refuses a store that a service is using, and keeps others away."""
+def open_source(url: str, *, alone: bool = False, as_is: bool = False) -> Source:
+    """What a store holds; `alone` refuses a store that a service is using, and keeps others away.
+
+    A database of an older version is brought to this one, or refused `as_is`, as an embedded store always is.
+    """
     folder = folder_of(url)
     if folder is None:
-        source: Source = _postgres().postgres_source(url, alone=alone)
+        source: Source = _postgres().postgres_source(url, alone=alone, as_is=as_is)
         return source
     from storage.tinydb_transfer import TinySource
 

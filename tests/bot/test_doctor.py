@@ -136,6 +136,15 @@ def test_keys_that_lie_with_the_data_are_noticed(tmp_path: Path) -> None:
     assert "in one place" in examine({"STORE_URL": f"tinydb:{store}", "CODE_KEY_FILE": str(inside)})[1]
 
 
+def test_live_codes_whose_key_is_missing_are_told() -> None:
+    code, text = examine(TEAMS, live_codes=lambda url: {"k1": 5, "k0": 3} if url == TEAMS["STORE_URL"] else {})
+    assert code == 0 and "! Key k0 is missing: 3 live codes cannot be read." in text
+    assert "is missing" not in examine(TEAMS, live_codes=lambda _url: {"k1": 5})[1]
+    code, text = examine(TEAMS, live_codes=lambda _url: {"k0": 3})
+    assert code == 2 and "CODE_KEYS, CODE_KEY_FILE: these are other keys" in text and "(k0)" in text
+    assert row(text, "CODE_KEYS").endswith("wrong, see below |")
+
+
 def test_a_certificate_that_a_group_can_read_or_that_ends_is_noticed(tmp_path: Path) -> None:
     environ = {name: text for name, text in TEAMS.items() if name != "CLIENT_SECRET"}
     key = certificates.rsa_key()

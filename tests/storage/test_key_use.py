@@ -8,7 +8,9 @@ import pytest
 from provisioning.key_use import Need, Tally
 from provisioning.model import Change
 from storage import open_store
-from storage.key_use import key_uses
+from storage.key_use import key_uses, live_codes
+from storage.postgres_schema import applied_migration, migrations
+from storage.postgres_sql import queries
 from storage.transfer import TransferFault
 from tests.fakes import FakeClock
 from tests.storage import postgres
@@ -41,6 +43,8 @@ async def test_each_key_is_told_with_what_needs_it(url):
             "k3": Tally(1, until),
         }
         assert ("devices", 1201, 1201) in shown
+        assert await live_codes(url, NOW) == {"k1": 1199, "k2": 1, "k3": 1}
+        assert await live_codes(url, NOW + timedelta(hours=3)) == {"k1": 1199, "k3": 1}
         later = await key_uses(url, "k0", lambda: until + timedelta(days=8), quiet)
         assert later.found == {}
         await store.save(Change(puts=(device(3000),)))  # the service writes as ever
@@ -51,3 +55,16 @@ async def test_each_key_is_told_with_what_needs_it(url):
 async def test_where_there_is_no_store_no_key_is_judged(folder):
     with pytest.raises(TransferFault):
         await key_uses(f"tinydb:{folder}", "k0", lambda: NOW, quiet)
+    assert await live_codes(f"tinydb:{folder}", NOW) == {}
+    assert await live_codes("postgresql://bot@127.0.0.1:9/none", NOW) == {}
+
+
+async def test_a_database_of_an_older_version_is_left_as_it_is(database):
+    async with postgres.client(database) as connection:
+        await connection.execute(queries()["make_migrations"])
+        await connection.execute(migrations()[1].read_text("utf-8"), prepare=False)
+        await connection.execute(queries()["add_migration"], (1, "first"))
+        with pytest.raises(TransferFault, match="another version"):
+            await key_uses(database, "k0", lambda: NOW, quiet)
+        assert await live_codes(database, NOW) == {}
+        assert await applied_migration(connection) == 1
