@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import unicodedata
 from collections.abc import Sequence
 from functools import partial
+from math import ceil
 from typing import Any, Final, NoReturn, Protocol
 
 from aiohttp import HttpVersion11, hdrs, web
@@ -29,6 +31,7 @@ from provisioning.errors import CodeRefused, DeviceRefusal, DeviceResetRequired,
 from provisioning.service.activation import DeviceStatus, ProvisionCall, Provisioned
 from provisioning.texts import _
 
+REFUSAL_STEP: Final = 0.05  # seconds; what one refusal takes longer than another is a part of a millisecond
 MAX_BODY: Final = 1024  # bytes, security.md
 MAX_WAIT: Final = 30.0  # seconds
 MAX_TEXT: Final = 200  # characters of what a device tells about itself
@@ -91,6 +94,7 @@ class DeviceApi:
     async def provision(self, request: web.Request) -> web.Response:
         """MAC + code, once, for a token. The order of the refusals is the use case's; the door adds none of its own."""
         fields = read_fields(await self._json(request))
+        began = asyncio.get_running_loop().time()
         call = ProvisionCall(
             source=caller(request, self._trusted_proxies),
             token=bearer(request) or "",
@@ -100,6 +104,7 @@ class DeviceApi:
         try:
             return web.json_response(_provisioned(await self._provisioning.provision(call)))
         except CodeRefused as refusal:
+            await _until_step(began)
             return await self._refused(request, call, refusal, call.code)
         except DeviceResetRequired as refusal:  # nothing was counted against its code, so nobody looks at that either
             return await self._refused(request, call, refusal, "")
@@ -150,6 +155,12 @@ class DeviceApi:
         if not is_json(request):
             raise NotThisMediaType
         return parse_object(body)
+
+
+async def _until_step(began: float) -> None:
+    """Refusals are answered in steps of time: what a reason costs more or less than another is lost in the step."""
+    spent = asyncio.get_running_loop().time() - began
+    await asyncio.sleep(ceil(spent / REFUSAL_STEP) * REFUSAL_STEP - spent)
 
 
 async def _expect(request: web.Request) -> web.StreamResponse | None:

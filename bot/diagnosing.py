@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import random
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -13,7 +15,8 @@ from provisioning.errors import StoreError
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE: Final = 8  # more are dropped: a hint that is missing now and then is better than a service that is busy
+AT_ONCE: Final = 32  # more are dropped: a hint that is missing now and then is better than a service that is busy
+SOON: Final = (0.2, 1.2)  # seconds after the answer, at random: a call right behind it meets no work that tells of it
 AT_THE_END: Final = 5.0  # seconds that those under way get when the service ends
 DIAGNOSES: Final[web.AppKey[Diagnoses]] = web.AppKey("diagnoses")
 
@@ -23,6 +26,7 @@ class Diagnoses:
 
     def __init__(self, diagnose: Callable[[str, str, str], Awaitable[object]], at_once: int = AT_ONCE) -> None:
         self._diagnose, self._at_once = diagnose, at_once
+        self._hurry = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
 
     def begin(self, mac: str, code: str, source: str) -> None:
@@ -34,12 +38,15 @@ class Diagnoses:
         task.add_done_callback(self._under_way.discard)
 
     async def drain(self) -> None:
-        """Waits until all are done."""
+        """Those that wait begin now; returns when all are done."""
+        self._hurry.set()
         while self._under_way:
             await asyncio.wait(self._under_way)
+        self._hurry.clear()
 
     async def close(self, _app: web.Application) -> None:
         """Those under way are finished, or given up where that takes long."""
+        self._hurry.set()
         under_way = list(self._under_way)
         if under_way:
             _done, late = await asyncio.wait(under_way, timeout=AT_THE_END)
@@ -47,7 +54,13 @@ class Diagnoses:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
+    async def _for_a_while(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(random.uniform(*SOON)):  # noqa: S311 - it hides milliseconds, not a secret
+                await self._hurry.wait()
+
     async def _safely(self, mac: str, code: str, source: str) -> None:
+        await self._for_a_while()
         try:
             await self._diagnose(mac, code, source)
         except StoreError as error:

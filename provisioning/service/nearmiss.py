@@ -35,6 +35,7 @@ from provisioning.texts import N_
 SHOWN_LATELY = timedelta(minutes=30)
 MOST_SHOWN = 500  # devices whose code was shown lately that are looked at
 LOOKED_AT = 5_000  # of the newest facts, among which those are
+NOBODY = "-"  # no id of a person
 AT_ONCE = 50  # codes that are compared before others get their turns
 PAGE = 100  # rows that are read at once, so that a device that calls meanwhile waits some milliseconds at most
 MOST_IGNORED = 20  # callers that one technician said are not theirs, for one code
@@ -89,17 +90,26 @@ class NearMisses(Devices, Days):
         caller, digits = normalise(mac), codes.normalise(code, self.policy.code_digits)
         known = await self.store.get(Device, caller)
         holder = known.technician if known and not known.removed else ""
-        compared = 0
-        async for device in self._in_hands_of(holder) if holder else self._shown_lately():
+        # both are walked through in any case: how long this keeps the service busy tells nothing about the MAC
+        held = await self._meant(self._in_hands_of(holder or NOBODY), caller, digits)
+        shown = await self._meant(self._shown_lately(), caller, digits)
+        meant = held if holder else shown
+        if meant:
+            await self._strayed(meant, caller, digits, source)
+        return bool(meant)
+
+    async def _meant(self, devices: AsyncIterator[Device], caller: str, digits: str) -> str:
+        """The MAC of the first device whose code this is; empty for none."""
+        compared, found = 0, ""
+        async for device in devices:
             if not self._could_be(device, caller):
                 continue
             if self.keys.matches(device.mac, device.code, digits):
-                await self._strayed(device.mac, caller, digits, source)
-                return True
+                found = found or device.mac
             compared += 1
             if compared % AT_ONCE == 0:
                 await asyncio.sleep(0)
-        return False
+        return found
 
     async def _in_hands_of(self, technician: str) -> AsyncIterator[Device]:
         after: str | None = None

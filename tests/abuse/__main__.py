@@ -6,9 +6,9 @@ import argparse
 import asyncio
 import sys
 
-from tests.abuse import slow
+from tests.abuse import slow, timing
 
-PARTS = {"slow": slow.main}
+PARTS = {"slow": slow.main, "timing": timing.main}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.abuse", description=__doc__)

@@ -201,7 +201,8 @@ async def test_of_a_technicians_device_all_of_theirs_and_others_get_their_turns(
     while not done.done():
         turns += 1
         await asyncio.sleep(0)
-    assert crowd.core.keys.compared == 600  # A and all but the caller
+    # A and all but the caller; and the codes shown lately, as with an unknown MAC, so that the time tells nothing
+    assert crowd.core.keys.compared == 600 + nearmiss.MOST_SHOWN
     assert turns >= 600 // nearmiss.AT_ONCE
 
 
