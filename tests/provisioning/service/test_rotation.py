@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from provisioning.batches import Batch
 from provisioning.codes import Key, Keyring
 from provisioning.errors import CodeRefused
 from provisioning.model import Change, Device
@@ -55,6 +56,16 @@ async def test_a_sheet_stays_genuine_while_its_key_is_there(site: World) -> None
     assert (await site.core.check_sheet(await site.sam(), later.seal)).devices == 2
     with pytest.raises(NotOurSheet):
         await site.core.check_sheet(await site.sam(), pack.seal)
+
+
+async def test_a_sheet_of_an_older_version_is_genuine(site: World) -> None:
+    """It named no key, and was signed with the oldest."""
+    pack = await site.core.make_pack(await site.sam())
+    sheet = await site.store.get(Batch, pack.number)
+    assert sheet is not None and sheet.key_id == "k1"
+    await site.store.save(Change(puts=(replace(sheet, key_id=""),)))
+    site.core.keys.take([NEW, OLD])
+    assert (await site.core.check_sheet(await site.sam(), pack.seal)).devices == 2
 
 
 async def test_codes_of_the_former_key_live_on_and_the_next_ones_are_of_the_new_one(site: World) -> None:
