@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.main import get_command
 
+import app
 from bot.settings import load_settings
 from tests.deploy.image import HOUSE
 
@@ -18,6 +20,7 @@ FOLDER = HOUSE / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((FOLDER / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 BOTS = ("bot1", "bot2")
+GUIDE = (HOUSE / "docs" / "deploy.md").read_text(encoding="utf-8")
 NGINX = (FOLDER / "nginx.conf").read_text(encoding="utf-8")
 EXAMPLE = dict(
     line.split("=", 1) for line in (FOLDER / "bot.env.example").read_text(encoding="utf-8").splitlines() if "=" in line
@@ -92,3 +95,16 @@ def test_compose_itself_reads_it() -> None:
     done = subprocess.run(config, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["services"].keys() == SERVICES.keys()
+
+
+def test_the_guide_names_every_file_that_it_needs_and_every_command_there_is() -> None:
+    rows = [line for line in GUIDE.splitlines() if line.startswith("| `")]
+    named = set(re.findall(r"`([\w.]+)`", " ".join(row.split("|")[1] for row in rows)))
+    files = {Path(secret["file"]).name for secret in COMPOSE["secrets"].values()}
+    assert named == files | {"bot.env"}
+    owners = {SERVICES["proxy"]["user"].partition(":")[0], SERVICES["db"]["user"].partition(":")[0], "10001"}
+    assert {owner for row in rows for owner in re.findall(r"\| (\d+), 400 \|", row)} == owners
+    commands = set(get_command(app.cli).commands)  # type: ignore[attr-defined]
+    assert set(re.findall(r"python app\.py ([a-z-]+)", GUIDE)) <= commands
+    links = re.findall(r"\]\((\.\./[^)#]+)", GUIDE)
+    assert links and all((HOUSE / "docs" / link).exists() for link in links)
