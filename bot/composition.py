@@ -30,7 +30,7 @@ from bot.handlers import all_routes
 from bot.identity import OpenIdProvider
 from bot.jobs import JOBS, Jobs
 from bot.key_file import BadKeyFile
-from bot.key_watch import watch_keys
+from bot.key_watch import tell_missing_keys, watch_keys
 from bot.limits import local_guard
 from bot.measuring import Measures
 from bot.messenger import TeamsMessenger
@@ -154,7 +154,8 @@ def compose(settings: Settings, provisioning: Provisioning, port: int, checks: S
     relay = Relay(provisioning, outbox, routes, pacing, drawings=jobs.drawings, around=around)
     loops = workers.of(provisioning, relay, jobs, SignInPolls(provisioning), webhooks.add_to(app, provisioning, around))
     keys = partial(watch_keys, provisioning, settings.code_key_file)
-    beside = workers.beside(loop_lag=measures.loop_lag, keys=keys)
+    missing = partial(tell_missing_keys, provisioning)
+    beside = workers.beside(loop_lag=measures.loop_lag, keys=keys, missing_keys=missing)
     app.cleanup_ctx.extend([*traces.contexts(), open_until_the_end(adapter), *loops, beside])
     return app
 

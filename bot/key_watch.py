@@ -28,7 +28,6 @@ async def watch_keys(provisioning: Provisioning, path: Path | None, every: float
     that leaves out the key which codes are made with now: that is another file, and no rotation. Any other key that
     is gone from the file is gone from here.
     """
-    await _tell_missing(provisioning)
     if path is None:
         await asyncio.Event().wait()
         return
@@ -45,7 +44,19 @@ async def watch_keys(provisioning: Provisioning, path: Path | None, every: float
         told = ""
         if taken:
             log.info("the keys of codes were read anew", keys=provisioning.keys.ids)
+
+
+async def tell_missing_keys(provisioning: Provisioning, every: float = KEY_SECONDS) -> None:
+    """After the start, and whenever there are other keys, live codes that cannot be read are counted and told.
+
+    In a large store that takes a while, in which `watch_keys` has to go on looking.
+    """
+    looked: tuple[str, ...] = ()
+    while True:
+        if (ids := provisioning.keys.ids) != looked:
             await _tell_missing(provisioning)
+            looked = ids
+        await provisioning.clock.sleep(every)
 
 
 async def foreign_keys(provisioning: Provisioning) -> list[str]:

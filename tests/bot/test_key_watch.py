@@ -2,6 +2,7 @@
 
 import asyncio
 from base64 import b64encode
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from structlog.testing import capture_logs
 
 import app
 from bot.composition import CannotStart
-from bot.key_watch import KEY_SECONDS, foreign_keys, watch_keys
+from bot.key_watch import KEY_SECONDS, foreign_keys, tell_missing_keys, watch_keys
 from bot.settings import load_settings
 from provisioning.codes import Key, Keyring
 from provisioning.service import Provisioning
@@ -32,13 +33,15 @@ def key(name: str) -> Key:
 
 @asynccontextmanager
 async def watched(world: World, path: Path | None) -> AsyncIterator[None]:
-    task = asyncio.create_task(watch_keys(world.core, path, 0.01))
+    loops = (watch_keys(world.core, path, 0.01), tell_missing_keys(world.core, 0.01))
+    tasks = [asyncio.create_task(loop) for loop in loops]
     try:
         yield
-        assert not task.done()
+        assert not any(task.done() for task in tasks)
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -91,6 +94,23 @@ async def test_a_bad_file_takes_nothing_away_and_is_told_once(
             assert len(logs) == 1 and said in logs[0]["reason"] and logs[0]["log_level"] == "error"
             private(path, line("k2") + line("k1"))
             await until(lambda: world.core.keys.ids == ("k2", "k1"))
+
+
+async def test_keys_are_taken_while_a_large_store_is_looked_through(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a rotation could end before a service that has just started knows the new key."""
+    path, looking = private(tmp_path / "codes.key", line("k1")), asyncio.Event()
+
+    async def takes_long() -> Counter[str]:
+        looking.set()
+        return await asyncio.Future()
+
+    monkeypatch.setattr(world.core, "codes_without_key", takes_long)
+    async with watched(world, path):
+        await looking.wait()
+        private(path, line("k1") + line("k2"))
+        await until(lambda: world.core.keys.ids == ("k1", "k2"))
 
 
 async def test_without_a_file_it_rests(world: World) -> None:
