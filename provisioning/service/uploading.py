@@ -70,12 +70,15 @@ class _Weighed:
 
 class Uploading(Lookup):
     async def begin_upload(self, actor: Actor, name: str) -> Upload:
-        """A sheet arrived: from now on there is something to show, to cancel and to take up again."""
+        """A sheet arrived, once: from now on there is something to show, to cancel and to take up again."""
         require(actor, Permission.EDIT_DEVICES)
         now = self.now()
         upload = Upload(by=actor.id, by_name=actor.name, at=now, name=name, progress_at=now)
-        await self.store.save(Change(puts=(upload,)))
-        return stored(upload)
+
+        async def decide() -> tuple[Change, Upload]:
+            return Change(puts=(upload,)), stored(upload)
+
+        return await self.unit(actor, decide)
 
     async def upload(self, actor: Actor, key: str = "") -> Upload:
         """The upload named, or the actor's latest. Errors: `NoUpload`, `NotYours`."""

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from provisioning.errors import Forbidden, NoAccess, NotFound
+from provisioning.errors import AlreadyDone, Forbidden, NoAccess, NotFound
 from provisioning.model import Device, Role
 from provisioning.service import Provisioning
 from provisioning.service.uploading import NotYours, UploadOver
 from provisioning.sheets.faults import say
 from provisioning.untrusted import MOST_TAGS
-from provisioning.uploads import BadRow, RowFault, UploadPart, UploadState
+from provisioning.uploads import BadRow, RowFault, Upload, UploadPart, UploadState
 from storage import open_store
 from tests.fakes import FakeClock
 from tests.provisioning.sheets import (
@@ -297,3 +297,12 @@ async def test_a_device_gets_no_more_tags_than_it_can_have(world: World) -> None
     upload = await sends(world, [row(2, tags=many), row(3, tags=("one",))])
     assert (upload.new, upload.wrong) == (1, 1)
     assert "tags" in say(upload.faults[0][1])
+
+
+async def test_the_same_wish_begins_one_upload(world: World) -> None:
+    """A press that Teams delivers again, or a client repeats, leaves no second sheet behind."""
+    dana = await world.actor(DANA, "op-paste")
+    await world.core.begin_upload(dana, "oslo.csv")
+    with pytest.raises(AlreadyDone):
+        await world.core.begin_upload(dana, "oslo.csv")
+    assert await world.store.count(Upload, by=DANA) == 1
