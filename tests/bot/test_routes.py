@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from bot.handlers import all_routes
 from bot.routing import Route, Where
@@ -22,7 +19,6 @@ from provisioning.conversations import Conversation, ConversationKind
 from provisioning.errors import ProvisioningError
 from provisioning.model import Actor, Role
 from tests.bot.chat import OTHER_TENANT, House, Post, Someone, open_house
-from tests.profiles import examples
 
 ROUTES = list(all_routes().routes.values())
 A, B, C = "805EC0112233", "805EC0112234", "805EC0112235"
@@ -270,67 +266,3 @@ async def test_http_routes_without_credentials(house: House, method: str, path: 
         assert answer.status == status, await answer.text()
         if status >= 400 and path.startswith("/api/v1"):
             assert answer.content_type == "application/problem+json"
-
-
-# ---------------------------------------------------------------------- forged cards
-
-
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**53), 2**53)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=30),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=6,
-)
-TEMPTING = st.sampled_from(
-    [
-        A,
-        B,
-        "all",
-        "oslo",
-        "*",
-        "-",
-        "",
-        "0",
-        "-1",
-        "1e9",
-        "999999999",
-        "true",
-        "x" * 40_000,
-        "\x00",
-        "../..",
-        "{}",
-    ]
-)
-NAMES = sorted({name for route in ROUTES for name in list(inspect.signature(route.handler).parameters)[1:]} | {"op"})
-DATA = st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=8), TEMPTING | JSON, max_size=8)
-VERBS = st.sampled_from([*sorted(all_routes().actions), "refresh", "fault", "", "__init__", "x" * 500])
-
-
-@pytest.mark.hypothesis  # its examples are gathered inside
-async def test_forged_data_is_never_a_fault_and_never_an_effect(house: House) -> None:
-    """Whatever a card says: no 5xx, and from whoever has no right, no effect."""
-    cast = await Cast(house).enters()
-    strangers = [cast.people[name][0] for name in ("stranger", "another's technician")]
-    gathered: list[tuple[str, dict[str, Any]]] = []
-
-    @settings(max_examples=examples(80), suppress_health_check=list(HealthCheck))
-    @given(VERBS, DATA)
-    def gather(verb: str, data: dict[str, Any]) -> None:
-        gathered.append((verb, json.loads(json.dumps(data))))
-
-    gather()
-    before = await house.everything()
-    for number, (verb, data) in enumerate(gathered):
-        someone = strangers[number % 2]
-        post = Post(id=f"post-{number % 20}", conversation=someone.conversation)
-        await someone.acts(post, verb, data, submit=bool(verb) and number % 3 == 0)
-    after = await house.everything()
-    assert {kind: before[kind] for kind in CHANGES} == {kind: after[kind] for kind in CHANGES}
-
-    house.by_itself = False
-    for number, (verb, data) in enumerate(gathered):
-        await house.dana.acts(Post(id=f"post-{number % 20}", conversation=house.dana.conversation), verb, data)
-    await house.settled()
