@@ -74,6 +74,7 @@ class Operations:
         self._check = check
         self._version = version
         self._seconds = check_seconds
+        self._told: list[str] = []
 
     async def health(self, request: web.Request) -> web.Response:
         return _answer(200, {"status": "ok"})
@@ -86,15 +87,22 @@ class Operations:
         yet. Whoever wants to wait for it does so by that.
         """
         state, faults = request.app.get(STORE), await self._faults()
+        self._tell(faults)
         if faults:
-            if state:
-                state.trouble("\n".join(faults))
             return _answer(503, {"status": "not ready", "faults": faults})
         body: dict[str, Any] = {"status": "ready"}
         if state:
             state.well()
             body["verified"] = state.verified_at.isoformat(timespec="seconds") if state.verified_at else None
         return _answer(200, body)
+
+    def _tell(self, faults: Sequence[str]) -> None:
+        """Once, and once when it is over: of the store alone its own state tells, whoever meets its trouble."""
+        if faults and list(faults) != self._told:
+            log.error("the service is not ready", faults=list(faults))
+        if self._told and not faults:
+            log.info("the service is ready again")
+        self._told = list(faults)
 
     async def version(self, request: web.Request) -> web.Response:
         return _answer(200, {"name": PROJECT, "version": self._version, "python": platform.python_version()})
@@ -105,10 +113,19 @@ class Operations:
             async with asyncio.timeout(self._seconds):
                 return list(await self._check())
         except TimeoutError:
-            return [_("The check took longer than {seconds} s.", seconds=self._seconds)]
+            said = _(
+                "The check took longer than {seconds} s. Look at the disk or the database of STORE_URL: it hangs.",
+                seconds=self._seconds,
+            )
+            return [said]
         except Exception as error:
             log.error("readiness_check_failed", exc_info=error)
-            return [_("The check itself failed ({kind}); the log says more.", kind=type(error).__name__)]
+            said = _(
+                "The check itself failed ({kind}), by a fault of ours: the log has it as readiness_check_failed. "
+                "Restart the service, and report it.",
+                kind=type(error).__name__,
+            )
+            return [said]
 
 
 def project_version() -> str:

@@ -1,6 +1,7 @@
 """What an orchestrator asks: alive, ready, which version."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
@@ -90,13 +91,12 @@ async def test_readiness_says_when_the_store_was_verified_and_the_log_hears_of_t
         faults.append("The disk is full.")
         for _ in range(5):
             assert await ready() == {"status": "not ready", "faults": ["The disk is full."]}
-        state.trouble("The disk is full.")  # whoever else meets it
         faults.clear()
         for _ in range(5):
             await ready()
     assert [(entry["log_level"], entry["event"]) for entry in logs] == [
-        ("error", "the store cannot be used"),
-        ("info", "the store can be used again"),
+        ("error", "the service is not ready"),
+        ("info", "the service is ready again"),
     ]
 
 
@@ -107,3 +107,30 @@ async def test_the_version_is_told(start: Start) -> None:
 
 def test_the_version_comes_from_the_project() -> None:
     assert operations.project_version().count(".") == 2
+
+
+async def test_a_fault_beside_the_store_is_told_once_although_the_sweep_finds_the_store_well(
+    aiohttp_client: Callable[..., Awaitable[Client]],
+) -> None:
+    """A clock that is far off is no trouble of the store's, and nobody is told in turns that it is and is not."""
+
+    async def check() -> Sequence[str]:
+        return ["The clock is 9 min ahead."]
+
+    app = web.Application()
+    state = app[operations.STORE] = operations.StoreState()
+    app.add_routes(operations.routes(check, "1.2.3"))
+    client = await aiohttp_client(app)
+    with capture_logs() as logs:
+        for _ in range(5):
+            assert (await client.get("/readyz")).status == 503
+            state.well()
+    assert [entry["event"] for entry in logs] == ["the service is not ready"]
+
+
+@pytest.mark.parametrize("check", [hangs, breaks], ids=["hangs", "breaks"])
+async def test_a_fault_of_the_check_itself_names_a_way_out(start: Start, check: operations.Check) -> None:
+    client = await start(check)
+    with capture_logs():
+        (fault,) = (await (await client.get("/readyz")).json())["faults"]
+    assert re.search(r"(STORE_URL|Restart)", fault), fault
