@@ -5,15 +5,16 @@ import sys
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import provisioning.service
 from provisioning.batches import Batch
 from provisioning.forgetting import KIND, Trace
 from provisioning.model import Change, Device, Person
+from provisioning.ports import Store
 from provisioning.rollouts import Rollout
-from storage.memory_store import MemoryStore
 
+T = TypeVar("T", bound=Store)
 USE_CASES = Path(provisioning.service.__file__).parent
 # Fields that may change without a fact, and why.
 SILENT: Mapping[type, Mapping[str, str]] = {
@@ -83,24 +84,31 @@ def _named(change: Change) -> set[str]:
     return found
 
 
-class AuditedStore(MemoryStore):
-    """Refuses whatever a use case changes in silence."""
+def audited(store: T) -> T:
+    """The store, which from now on refuses whatever a use case changes in silence."""
+    save = store.save
 
-    async def save(self, change: Change) -> None:
+    async def checked(change: Change) -> None:
         if _by_a_use_case():
             named = _named(change)
             for record in change.puts:
                 if type(record) in SILENT and record.key not in named:
-                    old = (await self.get_many(type(record), [record.key], hidden=True)).get(record.key)
-                    if not await self._may_be_silent(old, record):
+                    old = (await store.get_many(type(record), [record.key], hidden=True)).get(record.key)
+                    if not await _may_be_silent(store, old, record):
                         raise Silent(f"{type(record).__name__} {record.key} changed, and no fact names it: {change}")
-        await super().save(change)
+        await save(change)
 
-    async def _may_be_silent(self, old: Any, new: Any) -> bool:
-        if old is None:
-            return type(new) in NEW
-        orders = (await self.find(Batch, kind=KIND)).rows  # `PersonForgotten` tells of all that it takes out
-        return kept_quiet(old, new) or any(Trace.in_batch(each).scrubbed(old) == new for each in orders)
+    store.save = checked  # type: ignore[method-assign]
+    return store
+
+
+async def _may_be_silent(store: Store, old: Any, new: Any) -> bool:
+    if old is None:
+        return type(new) in NEW
+    if kept_quiet(old, new):
+        return True
+    orders = (await store.find(Batch, kind=KIND)).rows  # `PersonForgotten` tells of all that it takes out
+    return any(Trace.in_batch(each).scrubbed(old) == new for each in orders)
 
 
 def _by_a_use_case() -> bool:

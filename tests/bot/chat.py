@@ -51,6 +51,7 @@ from provisioning.service import Provisioning
 from storage import open_store
 from storage.kinds import KINDS
 from storage.records import encode
+from tests.audited import audited
 from tests.cards.rules import assert_good, of_type
 from tests.connector import BOT_ID, TENANT, Call, FakeConnector, Fault, file_attachment
 from tests.fakes import FakeClock, FakeProvider
@@ -826,7 +827,7 @@ async def open_house(folder: Path, *, admins: str = DANA_ID, **more: str) -> Asy
                 **more,
             }
             settings = load_settings(environ, None)
-            store = await open_store(settings.store_url, clock=clock)
+            store = audited(await open_store(settings.store_url, clock=clock))
             provisioning = build_provisioning(settings, store, clock)
             keys = provisioning.keys = RememberingKeyring(load_keys(settings))
             house = House(clock, connector, store, provisioning, keys, folder)

@@ -8,7 +8,8 @@ import pytest
 from provisioning.ports import Store
 from provisioning.service import Provisioning
 from storage import open_store
-from tests.audited import AuditedStore
+from storage.memory_store import MemoryStore
+from tests.audited import audited
 from tests.fakes import FakeClock
 from tests.provisioning.world import KEYS, POLICY, World
 from tests.storage import postgres
@@ -21,7 +22,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture(params=["memory", "files", "postgres"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> AsyncIterator[Store]:
-    kept: Store = AuditedStore()
+    kept: Store = audited(MemoryStore())
     if request.param != "memory":
         url = f"tinydb:{tmp_path}" if request.param == "files" else postgres.emptied()
         kept = await open_store(url, clock=clock)

@@ -7,14 +7,15 @@ from dataclasses import replace
 import psycopg
 import pytest
 
+from provisioning.bookkeeping import Segment
 from provisioning.errors import ProvisioningError, TextTooLong, UnreadableText
-from provisioning.events import DeviceAdded
+from provisioning.events import DeviceAdded, FactsRedacted
 from provisioning.messages import OutboxMessage
 from provisioning.model import Change, Device
 from provisioning.service import Provisioning
 from storage import open_store
 from tests.fakes import FakeClock
-from tests.provisioning.world import KEYS, POLICY, A, B, World
+from tests.provisioning.world import KEYS, KIM, POLICY, SAM, A, B, World
 from tests.storage import postgres
 from tests.storage.samples import NOW, device, message
 
@@ -105,3 +106,64 @@ async def test_a_use_case_without_its_fact_does_not_happen_and_no_code_is_shown(
         assert await state(store) == before
     await world.calls(A, code)
     assert (await world.device(A)).provisioned
+
+
+# ------------------------------------------------------------------ facts are only added
+
+_STAY = """CREATE FUNCTION stay() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'facts stay'; END $$;
+CREATE TRIGGER stay BEFORE UPDATE OR DELETE ON audit FOR EACH ROW EXECUTE FUNCTION stay()"""
+
+
+@contextmanager
+def facts_stay_in_file(url):
+    with closing(sqlite3.connect(f"{url.partition(':')[2]}/store.sqlite3", isolation_level=None)) as connection:
+        for what in ("UPDATE", "DELETE"):
+            refusal = "BEGIN SELECT RAISE(ABORT, 'facts stay'); END"
+            connection.execute(f'CREATE TRIGGER stay_{what} BEFORE {what} ON "doc:audit" {refusal}')
+        yield
+        for what in ("UPDATE", "DELETE"):
+            connection.execute(f"DROP TRIGGER stay_{what}")
+
+
+@contextmanager
+def facts_stay_in_database(url):
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(_STAY)
+        yield
+        connection.execute("DROP FUNCTION stay CASCADE")
+
+
+@pytest.fixture(params=["file", "postgres"])
+async def lasting(request, tmp_path):
+    url = f"tinydb:{tmp_path / 'store'}" if request.param == "file" else postgres.emptied()
+    store = await open_store(url, clock=FakeClock())
+    with (facts_stay_in_file if request.param == "file" else facts_stay_in_database)(url):
+        yield store
+    await store.close()
+
+
+async def test_the_service_only_adds_facts_but_for_retention_and_redaction(lasting):
+    clock = FakeClock()
+    policy = replace(POLICY, keep_audit=None)
+    world = await World(lasting, clock, Provisioning(lasting, clock, KEYS, policy)).people()
+    dana = world.dana
+    await world.add((A, "Oslo/2/2.14"), (B, "Oslo/2/2.16"))
+    await world.issue("oslo", SAM)
+    await world.core.show_code(await world.sam(), A)
+    await world.provisions(A)
+    await world.core.move(await dana(), B, "Oslo/3")
+    await world.core.revoke_access(await dana(), SAM, KIM)
+    await world.core.remove(await dana(), B)
+    for _ in range(9):
+        world.later(days=1)
+        await world.delivers()
+        await world.core.sweep()
+    numbers = [row.sequence for row in (await lasting.history(limit=1000)).rows]
+    assert len(numbers) == 15
+    assert await lasting.count(Segment) > 0
+    order = FactsRedacted(at=clock.now(), actor="dana", subject="x", rows=())
+    with pytest.raises((ProvisioningError, sqlite3.IntegrityError)):
+        await lasting.redact(numbers, lambda _: "x", order)
+    with pytest.raises((ProvisioningError, sqlite3.IntegrityError)):
+        await lasting.drop_audit(clock.now(), clock.now())
+    assert [row.sequence for row in (await lasting.history(limit=1000)).rows] == numbers

@@ -9,7 +9,8 @@ import pytest
 
 from provisioning.events import DeviceTagged
 from provisioning.model import Change
-from tests.audited import AuditedStore, Silent
+from storage.memory_store import MemoryStore
+from tests.audited import Silent, audited
 from tests.fakes import FakeClock
 from tests.provisioning.world import KEYS, POLICY, SAM, A, Provisioning, World
 
@@ -17,7 +18,7 @@ from tests.provisioning.world import KEYS, POLICY, SAM, A, Provisioning, World
 @pytest.fixture
 async def heard() -> World:
     clock = FakeClock()
-    world = await World(store := AuditedStore(), clock, Provisioning(store, clock, KEYS, POLICY)).people()
+    world = await World(store := audited(MemoryStore()), clock, Provisioning(store, clock, KEYS, POLICY)).people()
     await world.add((A, "Oslo/2/2.14"))
     return world
 
