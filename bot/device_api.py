@@ -11,10 +11,11 @@ from functools import partial
 from math import ceil
 from typing import Any, Final, NoReturn, Protocol
 
+import structlog
 from aiohttp import HttpVersion11, hdrs, web
 
 from bot.diagnosing import Diagnoses
-from bot.limits import BODY_SECONDS, UNSEEN, Network, caller, is_json, read_body
+from bot.limits import BODY_SECONDS, UNSEEN, Network, caller, is_json, read_body, unnamed_proxy
 from bot.openapi import DEVICE_TYPES, document
 from bot.problems import (
     ExpectationFailed,
@@ -30,6 +31,8 @@ from provisioning.commands import DETAIL_LIMIT
 from provisioning.errors import CodeRefused, DeviceRefusal, DeviceResetRequired, TokenRefused
 from provisioning.service.activation import DeviceStatus, ProvisionCall, Provisioned
 from provisioning.texts import _
+
+log = structlog.get_logger(__name__)
 
 REFUSAL_STEP: Final = 0.05  # seconds; what one refusal takes longer than another is a part of a millisecond
 MAX_BODY: Final = 1024  # bytes, security.md
@@ -90,11 +93,13 @@ class DeviceApi:
         self._diagnoses = diagnoses
         self._trusted_proxies = trusted_proxies
         self._body_seconds = body_seconds
+        self._told_of_proxy = False
 
     async def provision(self, request: web.Request) -> web.Response:
         """MAC + code, once, for a token. The order of the refusals is the use case's; the door adds none of its own."""
         fields = read_fields(await self._json(request))
         began = asyncio.get_running_loop().time()
+        self._tell_of_proxy(request)
         call = ProvisionCall(
             source=caller(request, self._trusted_proxies),
             token=bearer(request) or "",
@@ -108,6 +113,16 @@ class DeviceApi:
             return await self._refused(request, call, refusal, call.code)
         except DeviceResetRequired as refusal:  # nothing was counted against its code, so nobody looks at that either
             return await self._refused(request, call, refusal, "")
+
+    def _tell_of_proxy(self, request: web.Request) -> None:
+        """Once in a process: whoever sets it up may have forgotten to name the proxy."""
+        if not self._told_of_proxy and (network := unnamed_proxy(request, self._trusted_proxies)):
+            self._told_of_proxy = True
+            log.warning(
+                "X-Forwarded-For of a peer that TRUSTED_PROXIES does not name: if that is your proxy, "
+                "all devices behind it count as one network",
+                network=network,
+            )
 
     async def _refused(
         self, request: web.Request, call: ProvisionCall, refusal: DeviceRefusal, code: str

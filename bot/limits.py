@@ -15,6 +15,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Middleware
 
 from bot.problems import BodyBroken, BodyTooLarge, BodyTooSlow, NotLocal, NotThisMediaType, problem
+from provisioning.throttle import network_name
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -23,6 +24,7 @@ BODY_SECONDS: Final = 10.0
 CHUNK_BYTES: Final = 64 * 1024
 JSON_ONLY: Final = ("/api/messages",)
 HTTP_PORT: Final = 80
+FORWARDING: Final = ("X-Forwarded-For", "Forwarded")  # the latter (RFC 7239) is only noticed, never believed
 UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, bidi, half a character, line breaks
 _AUTHORITY: Final = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?")
 
@@ -89,6 +91,16 @@ def caller(request: web.Request, trusted_proxies: Sequence[Network] = ()) -> str
             break
         nearest = claimed
     return str(nearest)
+
+
+def unnamed_proxy(request: web.Request, trusted_proxies: Sequence[Network] = ()) -> str:
+    """The network of a peer that says for whom it calls and is no trusted proxy; empty where there is none.
+
+    It may be any caller's own claim. Where it is a proxy, all that call through it count as one network.
+    """
+    claims = any(name in request.headers for name in FORWARDING)
+    nearest = parse_address(request.remote or "") if claims else None
+    return network_name(str(nearest)) if nearest and not _within(nearest, trusted_proxies) else ""
 
 
 def parse_address(text: str) -> Address | None:

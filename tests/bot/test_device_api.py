@@ -664,6 +664,29 @@ async def test_a_trusted_proxy_says_who_called(
     assert door.calls[0].source == source
 
 
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded"])
+async def test_a_proxy_that_nobody_named_is_told_to_the_operator_once(
+    aiohttp_client: Callable[..., Awaitable[Client]], door: Door, header: str
+) -> None:
+    app = web.Application(middlewares=[problems])
+    app.add_routes(device_api.routes(door))
+    client = await aiohttp_client(app)
+    with capture_logs() as logs:
+        for _ in range(3):
+            await client.post("/api/v1/provision", json=BODY, headers={header: "for=192.0.2.7"})
+    assert [(entry["log_level"], entry["network"]) for entry in logs] == [("warning", "127.0.0.0/24")]
+    assert "TRUSTED_PROXIES" in logs[0]["event"] and "192.0.2" not in repr(logs)
+    assert {call.source for call in door.calls} == {"127.0.0.1"}
+
+
+async def test_a_proxy_that_is_named_is_no_news(client: Client, door: Door) -> None:
+    """Nor is RFC 7239's header believed of it: proxies write the other one, and a caller could send this."""
+    with capture_logs() as logs:
+        await client.post("/api/v1/provision", json=BODY, headers={"X-Forwarded-For": "192.0.2.7"})
+        await client.post("/api/v1/provision", json=BODY, headers={"Forwarded": "for=192.0.2.8"})
+    assert logs == [] and [call.source for call in door.calls] == ["192.0.2.7", "127.0.0.1"]
+
+
 async def test_nobody_else_may_say_so(aiohttp_client: Callable[..., Awaitable[Client]], door: Door) -> None:
     app = web.Application(middlewares=[problems])
     app.add_routes(device_api.routes(door))
