@@ -15,7 +15,7 @@ DEV := $(call stamp,dev,requirements-dev.txt)
 E2E := $(call stamp,e2e,requirements-e2e.txt)
 NODE := tests/e2e/node_modules/$(notdir $(call stamp,npm,tests/e2e/package-lock.json))
 
-.PHONY: help run test nightly check secrets advisories format e2e bench scale crash messages readme package release lock install chromium node nginx prometheus clean
+.PHONY: help run test nightly check secrets advisories format e2e bench scale crash soak messages readme package release lock install chromium node nginx prometheus clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -64,6 +64,9 @@ scale: $(DEV) ## fill a store with 200 000 devices and ask it everything (ARGS="
 
 crash: $(DEV) ## kill the store, cut the power, damage its files (ARGS="--only power")
 	$(PY) -m tests.crash $(ARGS)
+
+soak: $(DEV) ## kill, stop, fill up, damage and overload the whole service, over HTTP (ARGS="--only killed --scale 0.1")
+	$(PY) -m tests.soak $(ARGS)
 
 LOCALES := provisioning/locale
 

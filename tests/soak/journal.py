@@ -27,7 +27,7 @@ class Journal:
     tokens: dict[str, str] = field(default_factory=dict)  # of codes that were taken
     reset: set[str] = field(default_factory=set)
     added: dict[str, str] = field(default_factory=dict)  # MAC → place, of what the bot said that it saved
-    unsure: dict[str, str] = field(default_factory=dict)  # MAC → retry key of the call
+    unsure: dict[str, list[str]] = field(default_factory=dict)  # MAC → retry keys of its calls
     unsure_resets: set[str] = field(default_factory=set)
     answers: Counter[str] = field(default_factory=Counter)
     unanswered: list[str] = field(default_factory=list)  # sent on an open connection, and never answered
@@ -43,6 +43,10 @@ class Journal:
             self.wrong.append(f"the code of {mac} was taken twice")
         self.tokens[mac] = token
         self.unsure.pop(mac, None)
+
+    def doubts(self, mac: str, key: str) -> None:
+        if mac not in self.tokens:
+            self.unsure.setdefault(mac, []).append(key)
 
     async def check(self, url: str, admin: Person, rng: random.Random, macs: Iterable[str] | None = None) -> list[str]:
         """What is not as it was answered, over the service's own doors. What was unsure is settled by asking again."""
@@ -68,11 +72,13 @@ class Journal:
     async def _again(self, http: aiohttp.ClientSession, asked: set[str]) -> AsyncIterator[str]:
         """Whoever heard nothing asks again with the same key, and gets in once, whether or not it was in before."""
         for mac in sorted(asked & self.unsure.keys()):
-            status, token = await provision(http, mac, self.codes[mac], self.unsure[mac])
-            if status != 200:
-                yield f"half: {mac} heard nothing and is answered {status} when it asks again"
+            for key in self.unsure[mac]:
+                status, token = await provision(http, mac, self.codes[mac], key)
+                if status == 200:
+                    self.took(mac, token)
+                    break
             else:
-                self.took(mac, token)
+                yield f"half: {mac} heard nothing and is answered {status} when it asks again"
 
     async def _used(self, http: aiohttp.ClientSession, asked: set[str], rng: random.Random) -> AsyncIterator[str]:
         used = sorted(asked & self.tokens.keys())

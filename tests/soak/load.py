@@ -29,6 +29,10 @@ _added = count(0x800000)  # numbers of the MACs that are added in chat
 _CUT = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientPayloadError)
 
 
+class Over(Exception):
+    """Nobody asks any more."""
+
+
 @dataclass
 class Load:
     """The clients of one service (or of several: whoever calls takes one at random)."""
@@ -39,6 +43,7 @@ class Load:
     rng: random.Random
     macs: Iterator[str]
     pace: float = 0.0  # seconds between two calls of one client
+    over: bool = False
 
     def url(self) -> str:
         return self.rng.choice(self.urls)
@@ -50,8 +55,11 @@ class Load:
                 await asyncio.sleep(PAUSE)
 
     async def tried(self, what: str, act: Callable[[], Awaitable[None]]) -> bool:
-        """Whether it was answered, once somebody listened; what was sent and not answered is written down."""
-        while True:
+        """Whether it was answered, once somebody listened; what was sent and not answered is written down.
+
+        Errors: `Over` where nobody listened until the end.
+        """
+        while not self.over:
             try:
                 await act()
             except aiohttp.ClientConnectorError:
@@ -62,6 +70,7 @@ class Load:
                 return False
             else:
                 return True
+        raise Over
 
     # ------------------------------------------------------------------ devices
 
@@ -69,13 +78,15 @@ class Load:
         """One caller; `anew`: each call on a connection of its own."""
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=anew)) as http:
             for mac in self.macs:
+                if self.over:
+                    return
                 twins = self.rng.randrange(_TWINS) == 0
-                await asyncio.gather(*(self.calls(http, mac, twin) for twin in range(1 + twins)))
+                await asyncio.gather(*(self.calls(http, mac, n, alone=not twins) for n in range(1 + twins)))
                 if mac in self.journal.tokens and self.rng.randrange(_RESETS) == 0:
                     await self.resets(http, mac)
                 await asyncio.sleep(self.pace)
 
-    async def calls(self, http: aiohttp.ClientSession, mac: str, twin: int = 0) -> None:
+    async def calls(self, http: aiohttp.ClientSession, mac: str, twin: int, *, alone: bool) -> None:
         journal, key, base = self.journal, key_of(mac, twin), self.url()
 
         async def call() -> None:
@@ -86,13 +97,11 @@ class Load:
             journal.answers[f"provision {status}"] += 1
             if status == 200:
                 journal.took(mac, token)
-            elif status == 503:
-                journal.unsure.setdefault(mac, key)
-            elif not (twin or status in (403, 429)):
-                journal.wrong.append(f"{mac} with its code is answered {status}")
+            elif status == 503 or alone:  # what was refused though nobody else asked must be let in with its key
+                journal.doubts(mac, key)
 
-        if not await self.tried("provision", call) and mac not in journal.tokens:
-            journal.unsure[mac] = key
+        if not await self.tried("provision", call):
+            journal.doubts(mac, key)
 
     async def resets(self, http: aiohttp.ClientSession, mac: str) -> None:
         journal = self.journal
@@ -139,7 +148,7 @@ class Load:
     async def adds(self, admin: Person) -> None:
         """An admin who adds one device after the other."""
         async with aiohttp.ClientSession() as admin.http:
-            while True:
+            while not self.over:
                 await self.tried("turn", lambda: self._added(admin))
                 await asyncio.sleep(self.pace)
 
@@ -157,18 +166,19 @@ class Load:
 
 
 @asynccontextmanager
-async def under_load(load: Load) -> AsyncIterator[list[asyncio.Task[None]]]:
-    """Everybody is at work meanwhile, and gives up at the end."""
-    tasks = [asyncio.create_task(load.devices(anew=n % 2 == 1)) for n in range(DEVICES)]
-    tasks += [asyncio.create_task(load.waits()) for _ in range(POLLERS)]
-    tasks += [asyncio.create_task(load.adds(admin)) for admin in load.admins[:CHATTERS]]
+async def under_load(load: Load) -> AsyncIterator[None]:
+    """Everybody is at work meanwhile, and hears what they asked at last."""
+    waiting = [asyncio.create_task(load.waits()) for _ in range(POLLERS)]
+    asking = [asyncio.create_task(load.devices(anew=n % 2 == 1)) for n in range(DEVICES)]
+    asking += [asyncio.create_task(load.adds(admin)) for admin in load.admins[:CHATTERS]]
     try:
-        yield tasks
+        yield
     finally:
-        for task in tasks:
+        load.over = True
+        for task in waiting:
             task.cancel()
-        for ended in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(ended, Exception):
+        for ended in await asyncio.gather(*asking, *waiting, return_exceptions=True):
+            if isinstance(ended, Exception) and not isinstance(ended, Over):
                 raise ended
 
 
