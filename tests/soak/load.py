@@ -43,6 +43,7 @@ class Load:
     rng: random.Random
     macs: Iterator[str]
     pace: float = 0.0  # seconds between two calls of one client
+    put_back: bool = False  # an earlier state may be restored meanwhile, which knows later tokens no more
     over: bool = False
 
     def url(self) -> str:
@@ -112,7 +113,7 @@ class Load:
                 journal.answers[f"reset {answer.status}"] += 1
                 if answer.status == 204:
                     journal.reset.add(mac)
-                elif answer.status == 503:
+                elif answer.status == 503 or (self.put_back and answer.status == 401):
                     journal.unsure_resets.add(mac)
                 else:
                     journal.wrong.append(f"the reset of {mac} is answered {answer.status}")

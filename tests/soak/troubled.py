@@ -208,6 +208,7 @@ async def restored(folder: Path, rounds: int, seed: int) -> Result:
         await g.service.start()
         for number in range(rounds):
             load, copy = g.life(250, _PACE), folder / f"copy-{number}.sqlite3"
+            load.put_back = True
             async with under_load(load):
                 await load.until(30)
                 before = set(load.journal.tokens) - load.journal.reset - load.journal.unsure_resets
