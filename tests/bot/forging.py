@@ -35,7 +35,18 @@ NOT_SERVED = ("task/fetch", "task/submit", "signin/verifyState", "composeExtensi
 
 TEMPTING: tuple[Any, ...] = (
     *("all", "oslo", "*", "-", "", "0", "1", "-1", "1e9", "999999999", "true", "false", "admin", "service", "device"),
-    *("x" * 31_000, "../..", "{}", "Oslo/2/2.14", "\u202e\u200b", "=1+1", "<at>x</at>", "[x](http://x)", "🤖" * 200),
+    *(
+        "x" * 31_000,
+        "\0",
+        "../..",
+        "{}",
+        "Oslo/2/2.14",
+        "\u202e\u200b",
+        "=1+1",
+        "<at>x</at>",
+        "[x](http://x)",
+        "🤖" * 200,
+    ),
     *(0, -1, 2**53, 1e308, True, None, [], {}, [[]], {"a": {"b": []}}),
 )
 JSON = st.recursive(
@@ -43,8 +54,8 @@ JSON = st.recursive(
     | st.booleans()
     | st.integers(-(2**53), 2**53)
     | st.floats(allow_nan=False, allow_infinity=False)
-    # NUL and half pairs are refused with 400 before anything is read: see test_adapter
-    | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30),
+    # half a surrogate pair is refused with 400 before anything is read: see test_bodies
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=30),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", max_size=3), inner, max_size=3),
     max_leaves=5,
 )
