@@ -93,10 +93,11 @@ class FakeDirectory:
     def __init__(self) -> None:
         self.groups: dict[str, set[str]] = {}  # account → its groups, through other groups as well
         self.away: DirectoryAway | None = None
+        self.unclear: set[str] = set()  # accounts about which it never says anything
         self.asked: list[str] = []
 
     async def groups_of(self, person_id: str, among: Collection[str]) -> frozenset[str]:
         self.asked.append(person_id)
-        if self.away:
-            raise self.away
+        if self.away or person_id in self.unclear:
+            raise self.away or DirectoryAway()
         return frozenset(self.groups.get(person_id, set()) & set(among))

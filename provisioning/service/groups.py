@@ -131,18 +131,24 @@ class Groups(People):
         """Asks about people who have a role by a group and have not written for a while; returns about how many.
 
         Where the directory is silent, whoever it has not vouched for within a day loses the role; their codes and jobs
-        stay with them, for nothing says that they have left.
+        stay with them, for nothing says that they have left. One silent call ends the look; so that somebody about whom
+        nothing is ever said holds nobody up, whoever was not asked about for longest comes first.
         """
-        asked, away = 0, self.directory is None or not self.policy.mapping
+        due, lapsed = list[tuple[datetime, str]](), list[str]()
         async for person, known in self._by_group():
             if known.ending:
                 await self._take_back(person)
-            may_ask = known.roles and not away and asked < ASKED_AT_ONCE
-            if may_ask and known.due(self.now(), self.policy.mapping, LOOK_EVERY):
-                asked += 1
-                away = not await self.look_up(person.id, LOOK_EVERY)
+            if known.roles and known.due(self.now(), self.policy.mapping, LOOK_EVERY):
+                due.append((known.asked_at, person.id))
             if _lapsed(known, self.now()):
-                await self.unit(SERVICE, partial(self._decide_lapse, person.id))
+                lapsed.append(person.id)
+        asked = 0
+        for _asked_at, person_id in sorted(due)[:ASKED_AT_ONCE] if self.directory and self.policy.mapping else ():
+            asked += 1
+            if not await self.look_up(person_id, LOOK_EVERY):
+                break
+        for person_id in lapsed:
+            await self.unit(SERVICE, partial(self._decide_lapse, person_id))
         return asked
 
     async def _by_group(self) -> AsyncIterator[tuple[Person, Membership]]:

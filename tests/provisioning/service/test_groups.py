@@ -298,6 +298,23 @@ async def test_one_silent_call_ends_a_look(world: World, directory: FakeDirector
     assert len(directory.asked) == 1
 
 
+async def test_one_about_whom_nothing_is_ever_said_costs_nobody_else_their_role(
+    world: World, directory: FakeDirectory
+) -> None:
+    """Graph answers 400 where somebody is in too many groups: whoever comes after them is asked about all the same."""
+    for id_, name in ((MIA, "Mia Holm"), (LEE, "Lee Moe")):
+        directory.groups[id_] = {FITTERS}
+        await writes(world, id_, name)
+    first = min(MIA, LEE)
+    other = max(MIA, LEE)
+    directory.unclear.add(first)
+    for _quarter in range(26 * 4):
+        world.later(minutes=15)
+        await world.core.look_again()
+    assert (await world.actor(first)).roles == frozenset()
+    assert (await world.actor(other)).roles == TECHNICIAN
+
+
 # ------------------------------------------------------------------ ending it by hand
 
 
