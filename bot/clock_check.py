@@ -105,8 +105,9 @@ def web_server(url: str) -> Witness:
         try:
             async with aiohttp.ClientSession(timeout=ASK_LIMIT) as client, client.get(url) as answer:
                 date = parsedate_to_datetime(answer.headers[hdrs.DATE])
+                date = date if date.tzinfo else date.replace(tzinfo=UTC)  # "-0000" says no more than that
                 return date + timedelta(seconds=int(answer.headers.get(hdrs.AGE, "0")))
-        except (aiohttp.ClientError, TimeoutError, OSError, LookupError, ValueError, TypeError):
+        except (aiohttp.ClientError, TimeoutError, OSError, LookupError, ValueError, TypeError, OverflowError):
             return None
 
     return ask

@@ -97,7 +97,11 @@ async def _by_hand(ground: KeyGround, retire: bool) -> None:
     from bot.settings import gather
 
     if retire:
-        keys = read_keys(gather(os.environ)["CODE_KEYS"].value)
+        try:
+            keys = read_keys(gather(os.environ)["CODE_KEYS"].value)
+        except ValueError as bad:
+            typer.echo(f"CODE_KEYS: {bad}", err=True)
+            raise typer.Exit(2) from None
         for line in key_rotation.told((await ground.uses(keys[-1].id)).found, keys):
             typer.echo(line)
     else:

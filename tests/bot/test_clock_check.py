@@ -122,7 +122,10 @@ async def served(headers: dict[str, str], status: int = 200) -> TestServer:
     [
         ({"Date": format_datetime(NOON, usegmt=True)}, NOON),
         ({"Date": format_datetime(NOON, usegmt=True), "Age": "90"}, NOON + timedelta(seconds=90)),
+        ({"Date": "Mon, 02 Mar 2026 12:00:00 -0000"}, NOON),
+        ({"Date": "Mon, 02 Mar 2026 12:00:00"}, NOON),
         ({"Date": "some day"}, None),
+        ({"Date": format_datetime(NOON, usegmt=True), "Age": "9" * 18}, None),
         ({"Date": format_datetime(NOON, usegmt=True), "Age": "old"}, None),
     ],
 )

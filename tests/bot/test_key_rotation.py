@@ -306,6 +306,13 @@ def test_faults_are_one_line(typed: Path, words: tuple[str, ...]) -> None:
     assert (status, out, len(err.splitlines())) == (2, "", 1)
 
 
+def test_so_are_those_of_keys_that_a_deployment_holds(typed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODE_KEYS", "k1:damaged")
+    status, out, err = types("--retire")
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
+    assert err.startswith("CODE_KEYS: Key 1 is not id:KEY") and "damaged" not in err
+
+
 def test_without_a_setting_there_is_nothing_to_change(typed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLIENT_ID", "x")
     assert types()[::2] == (2, "CODE_KEYS and CODE_KEY_FILE are not set: there are no keys to change.\n")
