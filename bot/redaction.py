@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MASK: Final = "••••"
 SHORTEST: Final = 8  # characters of a known secret that is looked for: shorter ones stand in ordinary words
+LONGEST_HEADER: Final = 1024  # characters of a token's first part: where it ends is looked for at every "eyJ" of a line
 DEEPEST: Final = 6  # levels of nesting that are walked; below that there is the mask alone
 TRUSTED: Final = frozenset({"timestamp", "level"})  # what the chain itself puts in
 NAMED: Final = (
@@ -32,12 +33,12 @@ NAMED: Final = (
 
 _SECRET_KEY: Final = re.compile(rf"(?:{NAMED}|(?:set-)?cookie|x-api-key|body)", re.IGNORECASE)
 _PATTERNS: Final = (
-    # JSON Web Tokens (RFC 7519), also those without a signature
-    (re.compile(r"eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]*\.?[A-Za-z0-9_-]*"), MASK),
+    # JSON Web Tokens (RFC 7519), also those without a signature; of a header that is longer only the claims are masked
+    (re.compile(rf"eyJ[A-Za-z0-9_-]{{6,{LONGEST_HEADER}}}\.[A-Za-z0-9_-]*\.?[A-Za-z0-9_-]*"), MASK),
     # what an Authorization header holds (RFC 9110, 11.4); a colon only where somebody logged the header whole
     (re.compile(r"(?i)\b(bearer|basic)[ :]+[A-Za-z0-9._~+/-]{6,}=*"), rf"\1 {MASK}"),
     # userinfo in an address (RFC 3986, 3.2.1)
-    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/?#@'\"]*(?:/[^\s/?#@'\"]*)?@"), rf"\1{MASK}@"),
+    (re.compile(r"://[^\s/?#@'\"]*(?:/[^\s/?#@'\"]*)?@"), f"://{MASK}@"),
     # secrets of Standard Webhooks
     (re.compile(r"\bwhsec_[A-Za-z0-9+/=]{8,}"), MASK),
     # name=value, "name": "value", 'name': 'value', as forms, JSON and reprs have it

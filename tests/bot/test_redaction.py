@@ -5,6 +5,7 @@ import hashlib
 import json
 import logging
 import secrets
+import time
 from collections.abc import Iterator
 from urllib.parse import quote
 
@@ -99,6 +100,15 @@ def test_what_is_no_secret_stays(shown: str) -> None:
 def test_tokens_passwords_and_named_secrets_are_masked(shown: str, masked: str) -> None:
     text = Redaction(12).text(shown)
     assert masked not in text and MASK in text
+
+
+@pytest.mark.parametrize("repeated", ["a.", "a-", "eyJ", "1 ", "x://", "bearer ", "token=a("])
+def test_what_a_stranger_writes_takes_no_longer_than_it_is_long(repeated: str) -> None:
+    """What is no HTTP is logged with what it was, by whom nobody asked for a token: it must not hold up the service."""
+    text = repeated * (150_000 // len(repeated))
+    began = time.process_time()
+    Redaction(12).text(text)
+    assert time.process_time() - began < 2.0  # where the time grows with the square, it is from 6 s to a minute
 
 
 def test_of_an_address_the_host_stays() -> None:
