@@ -29,7 +29,8 @@ NOT_BEFORE: Final = datetime(2026, 1, 1, tzinfo=UTC)  # this program is younger 
 FAR_OFF: Final = timedelta(minutes=5)  # the leeway with which the bot's SDK checks the times of callers' tokens
 MOVED: Final = timedelta(seconds=30)  # a clock that is only slewed does not get so far away from the steady one
 ASK_EVERY: Final = timedelta(hours=1)
-ASK_LIMIT: Final = aiohttp.ClientTimeout(total=3)
+ASK_SECONDS: Final = 3.0  # less than `/readyz` waits
+ASK_LIMIT: Final = aiohttp.ClientTimeout(total=ASK_SECONDS)
 
 
 def boot_time() -> float:
@@ -41,8 +42,15 @@ def boot_time() -> float:
 class ClockCheck:
     """Asks `witnesses` (by name) once an hour, and at once when the clock was moved. Between that it costs nothing."""
 
-    def __init__(self, clock: Clock, witnesses: Mapping[str, Witness], steady: Callable[[], float] = boot_time) -> None:
-        self._clock, self._witnesses, self._steady = clock, witnesses, steady
+    def __init__(
+        self,
+        clock: Clock,
+        witnesses: Mapping[str, Witness],
+        steady: Callable[[], float] = boot_time,
+        seconds: float = ASK_SECONDS,
+    ) -> None:
+        """seconds: how long each of the witnesses is waited for."""
+        self._clock, self._witnesses, self._steady, self._seconds = clock, witnesses, steady, seconds
         self._faults: Sequence[str] = ()
         self.compared: list[str] = []  # those of the witnesses who could be asked
         self._asked: tuple[datetime, float] | None = None  # by the clock, and by the steady one
@@ -54,9 +62,10 @@ class ClockCheck:
             return [_("The clock shows {time}. {cure}", time=_shown(self._clock.now()), cure=_cure())]
         async with self._asking:
             if self._worth_asking():
-                self._asked = self._clock.now(), self._steady()
+                began = self._clock.now(), self._steady()
                 self.compared = []
                 self._faults = [fault for fault in await asyncio.gather(*map(self._fault, self._witnesses)) if fault]
+                self._asked = began  # whoever gave up waiting has not asked
             return self._faults
 
     def _worth_asking(self) -> bool:
@@ -69,8 +78,9 @@ class ClockCheck:
     async def _fault(self, name: str) -> str:
         began = self._steady()
         try:
-            theirs = await self._witnesses[name]()
-        except StoreError:
+            async with asyncio.timeout(self._seconds):
+                theirs = await self._witnesses[name]()
+        except (StoreError, TimeoutError):
             theirs = None
         if theirs is None:
             log.warning("the clock could not be compared", beside=name)

@@ -1,5 +1,6 @@
 """A clock that is far off is noticed, whoever else can tell the time."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -89,6 +90,24 @@ async def test_a_database_that_is_away_is_none_either() -> None:
 
     check = ClockCheck(FakeClock(), {"the database": away})
     assert await check.faults() == []
+
+
+async def test_one_that_hangs_hides_nothing_of_what_others_say(machine: Machine) -> None:
+    async def hangs() -> datetime:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    witnesses = {"the database": hangs, "time.example": machine._tell}
+    check = ClockCheck(machine.clock, witnesses, lambda: machine.steady, seconds=0.1)
+    machine.is_set(timedelta(hours=2))
+    asking = asyncio.create_task(check.faults())
+    await asyncio.sleep(0)
+    asking.cancel()  # as a probe that waited too long
+    await asyncio.gather(asking, return_exceptions=True)
+    async with asyncio.timeout(5):
+        [fault] = await check.faults()
+    assert fault.startswith("The clock is 120 min ahead of that of time.example.")
+    assert check.compared == ["time.example"]
 
 
 async def test_a_clock_from_before_this_program_needs_nobody_else() -> None:
