@@ -73,6 +73,20 @@ def test_the_proxy_alone_is_believed_about_addresses() -> None:
     assert len(set(fixed.values())) == 3
 
 
+@pytest.mark.parametrize("bot", BOTS)
+def test_the_proxy_meets_an_instance_in_that_network_alone(bot: str) -> None:
+    """In several, a name may lead to any of them, and the proxy would come from an address that nobody believes."""
+    assert SERVICES["proxy"]["networks"].keys() & SERVICES[bot]["networks"].keys() == {"inside"}
+    assert not COMPOSE["networks"]["edge"], "an internal network publishes no ports"
+
+
+def test_keys_come_as_a_folder_so_that_a_rotated_file_is_seen() -> None:
+    (mounted,) = (volume for volume in COMPOSE["x-bot"]["volumes"] if "keys" in volume)
+    folder, inside, mode = mounted.split(":")
+    assert (folder, inside, mode) == ("./secrets/keys", str(Path(EXAMPLE["CODE_KEY_FILE"]).parent), "ro")
+    assert not any("keys" in name for name in COMPOSE["secrets"])
+
+
 def test_the_example_of_its_settings_starts_once_it_is_filled_in(tmp_path: Path) -> None:
     keys = tmp_path / "code_keys"
     keys.write_text(f"k1:{'A' * 43}=\n", encoding="utf-8")
@@ -80,7 +94,6 @@ def test_the_example_of_its_settings_starts_once_it_is_filled_in(tmp_path: Path)
     id_ = "6f1d1a52-3c4e-4d0b-9a51-0c7a5be0d001"
     filled = {"CLIENT_ID": id_, "CLIENT_SECRET": "x", "TENANT_ID": id_, "ADMINS": id_, "ORGANISATION": "Contoso"}
     assert {name for name, text in EXAMPLE.items() if not text} == filled.keys()
-    assert EXAMPLE["CODE_KEY_FILE"] == "/run/secrets/code_keys" and "code_keys" in COMPOSE["x-bot"]["secrets"]
     settings = load_settings(EXAMPLE | filled | {"CODE_KEY_FILE": str(keys)}, None)
     assert settings.store_url == "postgresql://bot:PASSWORD@db/provisioning"
     database = SERVICES["db"]["environment"]
@@ -99,9 +112,9 @@ def test_compose_itself_reads_it() -> None:
 
 def test_the_guide_names_every_file_that_it_needs_and_every_command_there_is() -> None:
     rows = [line for line in GUIDE.splitlines() if line.startswith("| `")]
-    named = set(re.findall(r"`([\w.]+)`", " ".join(row.split("|")[1] for row in rows)))
+    named = set(re.findall(r"`([\w./]+)`", " ".join(row.split("|")[1] for row in rows)))
     files = {Path(secret["file"]).name for secret in COMPOSE["secrets"].values()}
-    assert named == files | {"bot.env"}
+    assert named == files | {"bot.env", "keys/code_keys"}
     owners = {SERVICES["proxy"]["user"].partition(":")[0], SERVICES["db"]["user"].partition(":")[0], "10001"}
     assert {owner for row in rows for owner in re.findall(r"\| (\d+), 400 \|", row)} == owners
     commands = set(get_command(app.cli).commands)  # type: ignore[attr-defined]
