@@ -12,11 +12,10 @@ from bot.jobs import Jobs
 from provisioning.errors import StoreError
 from provisioning.model import Person
 from provisioning.service import Provisioning
-from provisioning.service.groups import GROUPS, Wait
+from provisioning.service.groups import GROUPS, PATIENCE, Wait
 
 log = structlog.get_logger(__name__)
 
-PATIENCE: Final = 1.5  # seconds that a turn waits where nothing is known that would let its sender do anything
 LOOK_SECONDS: Final = 60.0  # between two looks at people who do not write
 LEASE: Final = timedelta(minutes=3)
 

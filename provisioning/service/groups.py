@@ -6,6 +6,7 @@ turns: the last answer counts meanwhile, for a day at the most.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -27,6 +28,7 @@ from provisioning.texts import N_
 PEOPLE_AT_ONCE = 200  # of one page
 ASKED_AT_ONCE = 50  # people of one look
 GROUPS = "groups"  # name of the lease
+PATIENCE = 1.5  # seconds that a turn waits for the directory, where it waits at all
 
 
 class RoleByGroup(Refused):
@@ -54,17 +56,18 @@ class Groups(People):
             return Wait.NOT
         return Wait.BESIDE if self.roles_of(person) else Wait.FIRST
 
-    async def look_up(self, person_id: str, every: timedelta = ASK_EVERY) -> bool:
+    async def look_up(self, person_id: str, every: timedelta = ASK_EVERY, patience: float | None = None) -> bool:
         """Asks the directory about somebody, unless it was asked lately; False where it gave no answer.
 
-        That it is asked is saved first, so that a silent directory is asked by one turn of one instance at a time.
+        patience: seconds it may take, where whoever asks waits for it. That it is asked is saved first, so that a silent directory is asked by one turn of one instance at a time.
         """
         if self.directory is None or not await self.quietly(lambda: self._decide_asking(person_id, every)):
             return True
         groups = self.policy.groups
         try:
-            found = await self.directory.groups_of(person_id, frozenset().union(*groups.values()))
-        except DirectoryAway:
+            async with asyncio.timeout(patience):
+                found = await self.directory.groups_of(person_id, frozenset().union(*groups.values()))
+        except (DirectoryAway, TimeoutError):
             return False
         roles = frozenset(role for role, ids in groups.items() if ids & found)
         ended = await self.unit(SERVICE, lambda: self._decide_roles(person_id, roles))
@@ -194,14 +197,16 @@ class Groups(People):
     async def revocable(self, actor: Actor, text: str) -> Workload:
         """As `workload`, of somebody whose access can be ended here; the directory is asked first.
 
-        Errors: `RoleByGroup` where the group would give it back.
+        Errors: `RoleByGroup` where the group would give it back, `DirectoryAway` where it may well be that.
         """
         require(actor, Permission.MANAGE_PEOPLE)
-        work = await self.workload(actor, text)
+        work, answered = await self.workload(actor, text), True
         if work.person.membership and work.person.membership.roles:
-            await self.look_up(work.person.id, timedelta())
+            answered = await self.look_up(work.person.id, timedelta(), PATIENCE)
             work = await self.workload(actor, text)
         if self.group_roles_of(work.person):
+            if not answered:
+                raise DirectoryAway
             raise RoleByGroup(name=work.person.name or work.person.upn)
         return work
 

@@ -11,7 +11,7 @@ import pytest
 
 from bot.adapter_trust import ScopedToken
 from bot.directory import GraphDirectory
-from bot.group_questions import PATIENCE
+from provisioning.service.groups import PATIENCE
 from tests.bot.chat import OTHER_TENANT, House, Someone, open_house
 from tests.graph import HANGS, Graph, status
 
@@ -173,6 +173,18 @@ async def test_a_turn_waits_no_longer_than_two_seconds(org: Organisation) -> Non
     org.graph.answers, org.house.by_itself = HANGS, False
     assert await seconds(sam, "hi") < 0.5
     assert sam.last.title == "Hello Sam."
+
+
+async def test_nor_does_whoever_ends_an_access_and_they_hear_why_it_does_not_end(org: Organisation) -> None:
+    sam, dana = org.house.person("Sam"), org.house.dana
+    org.joins(sam, FITTERS)
+    await sam.says("hi")
+    org.graph.answers = HANGS
+    for text in ("revoke access Sam", "revoke access Sam"):
+        assert await seconds(dana, text) < 2.0
+        assert "Microsoft Graph does not answer" in dana.last.all
+    org.graph.answers = None
+    assert "Take them out of the group" in (await dana.says("revoke access Sam")).all
 
 
 async def seconds(someone: Someone, text: str) -> float:
