@@ -59,7 +59,8 @@ class Groups(People):
     async def look_up(self, person_id: str, every: timedelta = ASK_EVERY, patience: float | None = None) -> bool:
         """Asks the directory about somebody, unless it was asked lately; False where it gave no answer.
 
-        patience: seconds it may take, where whoever asks waits for it. That it is asked is saved first, so that a silent directory is asked by one turn of one instance at a time.
+        That it is asked is saved first, so that a silent directory is asked by one turn of one instance at a time.
+        patience: seconds that whoever asks waits for it.
         """
         if self.directory is None or not await self.quietly(lambda: self._decide_asking(person_id, every)):
             return True
