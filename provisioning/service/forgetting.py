@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from provisioning.access import Permission, require
 from provisioning.batches import Batch
+from provisioning.bookkeeping import Attempts
 from provisioning.errors import LastAdmin, OutOfDate, PersonNotFound, Refused
 from provisioning.events import Event, FactsRedacted, PersonForgotten
 from provisioning.forgetting import KIND, Trace
@@ -18,6 +19,7 @@ from provisioning.photos import Photo
 from provisioning.rollouts import Rollout
 from provisioning.service.people import People
 from provisioning.texts import N_
+from provisioning.throttle import ATTACK_SLOT
 from provisioning.uploads import Upload, UploadPart
 
 R = TypeVar("R", bound=Record)
@@ -109,6 +111,7 @@ class Forgetting(People):
 
     async def _erase(self, trace: Trace, batch: Batch, still: Still) -> bool:
         await self._delete_cards(trace, batch)
+        await self.quietly(partial(self._scrubbed, Attempts, [ATTACK_SLOT], trace))  # who allowed or denied a network
         for kind, size in HOLDERS:
             if not await self._scrub_all(kind, trace, size, still):
                 return False

@@ -7,6 +7,8 @@ from functools import partial
 import pytest
 
 from provisioning.batches import Batch
+from provisioning.bookkeeping import Attempts
+from provisioning.defence import Attack, Verdict
 from provisioning.errors import LastAdmin, NoAccess, OutOfDate
 from provisioning.forgetting import Trace
 from provisioning.messages import MessageKind, OutboxMessage, Post
@@ -16,6 +18,7 @@ from provisioning.photos import Photo, pieces_of
 from provisioning.ports import Store
 from provisioning.rollouts import Rollout
 from provisioning.service.forgetting import StillAnAccount, StillHasAccess, StillWorks
+from provisioning.throttle import ATTACK_SLOT
 from storage.kinds import KINDS
 from storage.records import encode, encode_event
 from tests.provisioning.world import DANA, KIM, SAM, A, B, World, channel, chat_of, member
@@ -64,7 +67,9 @@ async def left(world: World) -> World:
         kind=MessageKind.WEBHOOK, recipient="x", subject=A, lane="x", created_at=now, due_at=now,
         params=(("event", '{"data":{"account":"sam@contoso.com"}}'),),
     )  # fmt: skip
-    await world.store.save(Change(puts=(device, rollout, photo, batch, event)))
+    verdict = Verdict(network="10.1.2.0/24", allowed=True, by_name="Sam Fox", at=now)
+    attack = Attempts(slot=ATTACK_SLOT, attack=Attack(verdicts=(verdict,)))
+    await world.store.save(Change(puts=(device, rollout, photo, batch, event, attack)))
     await core.revoke_access(await world.dana(), SAM, KIM)
     return world
 
