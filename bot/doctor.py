@@ -161,9 +161,13 @@ def _shown(name: str, text: str) -> str:
     if name in SECRETS:
         return _("(hidden, {count} characters)", count=len(text))
     scheme, mark, rest = text.partition("://")
-    if mark and "@" in rest:
-        return f"{scheme}://…@{rest.rpartition('@')[2]}"
-    return text
+    place, asked, query = rest.partition("?")
+    if not mark or not (asked or "@" in place):
+        return text
+    if "@" in query:  # a `?` within a password, or an `@` within the query: who can say
+        return f"{scheme}://…"
+    named = f"…@{place.rpartition('@')[2]}" if "@" in place else place
+    return f"{scheme}://{named}{'?…' if asked else ''}"
 
 
 def _state(name: str, found: Given | None, faults: list[str], local: bool) -> str:

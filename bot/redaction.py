@@ -139,7 +139,11 @@ def secrets_of(settings: Settings, keys: Sequence[Key] = (), endpoints: Sequence
         yield endpoint.url.partition(endpoint.host)[2]
         for secret in endpoint.secrets:
             yield from notations(secret)
-    if password := urlsplit(settings.store_url).password:
+    store = urlsplit(settings.store_url)
+    asked = [
+        value for name, _is, value in (part.partition("=") for part in store.query.split("&")) if "password" in name
+    ]
+    for password in filter(None, (store.password, *asked)):  # libpq takes it in either place
         yield from (password, unquote(password))
 
 

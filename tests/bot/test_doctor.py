@@ -68,6 +68,22 @@ def test_teams_mode_shows_no_secret() -> None:
     assert GUID(1) in row(text, "CLIENT_ID")
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://db.fabrikam.com/x", "postgresql://db.fabrikam.com/x"),
+        ("postgresql://db.fabrikam.com/x?user=bot&password=pa55", "postgresql://db.fabrikam.com/x?…"),
+        ("postgresql://bot:pa55@db.fabrikam.com/x?sslmode=require", "postgresql://…@db.fabrikam.com/x?…"),
+        ("postgresql://db.fabrikam.com/x?password=pa55@pa55", "postgresql://…"),
+        ("postgresql://bot:pa55?pa55@db.fabrikam.com/x", "postgresql://…"),
+    ],
+)
+def test_a_password_is_not_shown_wherever_a_url_has_it(url: str, said: str) -> None:
+    _, text = examine({**TEAMS, "STORE_URL": url})
+    assert "pa55" not in text
+    assert f"| {said} |" in row(text, "STORE_URL")
+
+
 def test_where_files_may_be_is_told() -> None:
     _, text = examine({**TEAMS, "ALLOWED_FILE_HOSTS": "*.sharepoint.com,svc.ms", "FILE_LIMIT": "5"})
     assert "Files come from and go to sharepoint.com, svc.ms and hosts below them, up to 5 MiB each." in text

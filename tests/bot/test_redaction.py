@@ -160,7 +160,7 @@ def test_the_secrets_of_the_settings_are_known() -> None:
             "ADMINS": "00000000-0000-4000-8000-000000000003",
             "ORGANISATION": "Contoso",
             "CODE_KEYS": f"k1:{base64.b64encode(key).decode()}",
-            "STORE_URL": "postgresql://bot:pass%20word@db/x",
+            "STORE_URL": "postgresql://bot:pass%20word@db/x?sslmode=require&sslpassword=of%20the%20key",
             "OIDC_CLIENT_SECRET": "the-other-secret",
             "EVENTS_TOKEN": "e" * 40,
         },
@@ -169,6 +169,8 @@ def test_the_secrets_of_the_settings_are_known() -> None:
     endpoint = Endpoint("itsm", "https://hooks.example/T0/B0/path-secret", (b"s" * 24,))
     known = set(secrets_of(settings, endpoints=[endpoint]))
     expected = {"the-client-secret", "the-other-secret", "e" * 40, "pass word", "pass%20word", "/T0/B0/path-secret"}
+    expected |= {"of the key", "of%20the%20key"}
+    assert "require" not in known
     assert known >= expected | {*notations(key), *notations(b"s" * 24)}
 
 
