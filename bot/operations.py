@@ -75,6 +75,7 @@ class Operations:
         self._version = version
         self._seconds = check_seconds
         self._told: list[str] = []
+        self._checking: asyncio.Task[list[str]] | None = None
 
     async def health(self, request: web.Request) -> web.Response:
         return _answer(200, {"status": "ok"})
@@ -108,6 +109,12 @@ class Operations:
         return _answer(200, {"name": PROJECT, "version": self._version, "python": platform.python_version()})
 
     async def _faults(self) -> list[str]:
+        """However many ask at once, one check is under way, and all of them hear what it finds."""
+        if self._checking is None or self._checking.done():
+            self._checking = asyncio.create_task(self._checked())
+        return await asyncio.shield(self._checking)
+
+    async def _checked(self) -> list[str]:
         """A check that hangs or fails is a fault as well: readiness itself always answers."""
         try:
             async with asyncio.timeout(self._seconds):

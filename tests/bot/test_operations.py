@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestClient
+from aiohttp.test_utils import TestClient, make_mocked_request
 from structlog.testing import capture_logs
 
 from bot import operations
@@ -98,6 +98,28 @@ async def test_readiness_says_when_the_store_was_verified_and_the_log_hears_of_t
         ("error", "the service is not ready"),
         ("info", "the service is ready again"),
     ]
+
+
+async def test_a_crowd_that_asks_makes_one_check() -> None:
+    """Whoever asks is a stranger, and where the store is away a check takes its time."""
+    asked, let_go = 0, asyncio.Event()
+
+    async def slow() -> Sequence[str]:
+        nonlocal asked
+        asked += 1
+        await let_go.wait()
+        return ("The database is away.",)
+
+    door, request = operations.Operations(slow, "1.2.3", 5.0), make_mocked_request("GET", "/readyz")
+    crowd = [asyncio.create_task(door.readiness(request)) for _ in range(20)]
+    await asyncio.sleep(0)
+    crowd[0].cancel()  # whoever gives up takes it from nobody else
+    let_go.set()
+    with capture_logs():
+        answers = await asyncio.gather(*crowd[1:])
+        assert (asked, {answer.status for answer in answers}) == (1, {503})
+        await door.readiness(request)
+    assert asked == 2
 
 
 async def test_the_version_is_told(start: Start) -> None:
