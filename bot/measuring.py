@@ -20,6 +20,7 @@ from bot.turn import Answer, Chat, Incoming, Receiver
 from provisioning.conversations import Conversation
 from provisioning.delivery_errors import DeliveryError, PostGone, Rejected, Throttled, TryAgain, Unreachable
 from provisioning.errors import (
+    BadInput,
     CodeExpired,
     CodeRefused,
     Conflict,
@@ -29,7 +30,6 @@ from provisioning.errors import (
     InvalidMac,
     ProvisioningError,
     SlowDown,
-    StoreError,
     Unavailable,
 )
 from provisioning.events import (
@@ -76,10 +76,11 @@ REFUSALS: Mapping[type[ProvisioningError], Heard] = {
 }
 
 
-SAVED: Mapping[type[StoreError], Saved] = {
+SAVED: Mapping[type[ProvisioningError], Saved] = {
     Conflict: Saved.CONFLICT,
     Duplicate: Saved.CONFLICT,
     Unavailable: Saved.UNAVAILABLE,
+    BadInput: Saved.REFUSED,
 }
 
 
@@ -113,7 +114,7 @@ class CountingStore:
         try:
             await self._store.save(change)
             saved = Saved.OK
-        except StoreError as error:
+        except ProvisioningError as error:
             saved = next((result for kind, result in SAVED.items() if isinstance(error, kind)), Saved.OTHER)
             raise
         finally:

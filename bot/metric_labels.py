@@ -94,6 +94,7 @@ class Saved(StrEnum):
     OK = "ok"
     CONFLICT = "conflict"  # somebody was faster: the use case runs again
     UNAVAILABLE = "unavailable"
+    REFUSED = "refused"  # it holds what no store can keep: whoever sent it is told
     OTHER = "other"
 
 

@@ -27,7 +27,7 @@ from bot.metrics_page import READ_EVERY, READ_ROWS, Page
 from bot.turn import Answer, Chat, Incoming, Sender, Trigger
 from provisioning.conversations import Conversation
 from provisioning.delivery_errors import Blocked, DeliveryError, Throttled
-from provisioning.errors import Conflict, Duplicate, StoreError, Unavailable
+from provisioning.errors import Conflict, Duplicate, StoreError, TextTooLong, Unavailable, UnreadableText
 from provisioning.messages import MessageKind, MessageStatus, OutboxMessage
 from provisioning.model import Change
 from provisioning.notifications import tell
@@ -39,6 +39,7 @@ from storage.memory_store import MemoryStore
 from tests.bot.chat import House, open_house
 from tests.connector import Fault
 from tests.fakes import FakeClock
+from tests.monitoring import rules
 from tests.provisioning.world import KEYS, POLICY, SAM, chat_of
 from tests.readme import README
 
@@ -486,6 +487,17 @@ async def test_units_are_timed_by_what_became_of_them(deployment: Deployment) ->
     assert page["store_save_seconds_sum{conflict}"] == pytest.approx(0.3)
     assert page["store_save_seconds_sum{unavailable}"] == pytest.approx(0.3)
     assert page["store_save_seconds_sum{ok}"] == pytest.approx(0.4)
+
+
+async def test_what_somebody_sent_and_no_store_can_keep_is_no_fault_of_the_store(deployment: Deployment) -> None:
+    store = CountingStore(deployment.store, deployment.metrics)
+    for text, refusal in (("\x00", UnreadableText), ("x" * 70_000, TextTooLong)):
+        with pytest.raises(refusal):
+            await store.save(Change(puts=(replace(waiting(deployment.clock), subject=text),)))
+    page = await scraped(await deployment.client())
+    assert (page["store_save_seconds_count{refused}"], page["store_save_seconds_count{other}"]) == (2, 0)
+    (alarmed,) = [rule["expr"] for rule in rules() if rule["alert"] == "ProvisioningStoreFault"]
+    assert "refused" not in alarmed
 
 
 async def test_the_event_loop_s_lag_is_felt(deployment: Deployment) -> None:
