@@ -3,9 +3,11 @@
 No Docker is needed, so it is our reading of the Dockerfile that is played; the packages are those of the tests.
 """
 
+import asyncio
 import re
 import signal
 import subprocess
+import sys
 import time
 import tomllib
 import urllib.error
@@ -16,7 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from aiohttp.test_utils import unused_port
+from aiohttp import web
+from aiohttp.test_utils import TestServer, unused_port
 
 from tests.deploy.image import HOUSE, Container, Image, built, container, ignored, no_namespace, patterns
 
@@ -83,6 +86,19 @@ def test_it_runs_as_nobody_and_can_install_nothing(image: Image) -> None:
     project = tomllib.loads((HOUSE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert image.labels["org.opencontainers.image.version"] == project["version"]
     assert image.labels["org.opencontainers.image.licenses"] == project["license"]
+
+
+async def test_its_health_check_asks_the_service_itself_also_where_a_proxy_is_configured(image: Image) -> None:
+    async def well(_request: web.Request) -> web.Response:
+        return web.Response(text="well")
+
+    app = web.Application()
+    app.router.add_get("/healthz", well)
+    async with TestServer(app, host="127.0.0.1") as server:
+        _python, *words = image.command("HEALTHCHECK")
+        environ = {"PORT": str(server.port), "http_proxy": f"http://127.0.0.1:{unused_port()}"}
+        check = await asyncio.create_subprocess_exec(sys.executable, *words, env=environ)
+        assert await check.wait() == 0
 
 
 # ------------------------------------------------------------------ what it does
