@@ -180,9 +180,9 @@ def _is_asked(plain: Mapping[str, Any], wanted: Wanted, whose: str) -> bool:
     if wanted.since or wanted.until:
         try:
             at = datetime.fromisoformat(str(plain.get("at")))
-        except ValueError:
-            return False
-        if (wanted.since and at < wanted.since) or (wanted.until and at >= wanted.until):
+            if (wanted.since and at < wanted.since) or (wanted.until and at >= wanted.until):
+                return False
+        except (ValueError, TypeError):  # no time, or one without a zone: `audit verify` finds such a fact
             return False
     named = {each for value in plain.values() for each in (value if isinstance(value, list) else [value])}
     return {each for each in (whose, wanted.mac) if each} <= named

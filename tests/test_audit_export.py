@@ -4,10 +4,13 @@ import asyncio
 import csv
 import hashlib
 import json
+import sqlite3
 import stat
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 from typer.testing import CliRunner
 
@@ -15,6 +18,7 @@ import app
 from provisioning.events import CodeShown, DeviceAdded, DeviceMoved
 from provisioning.model import Change, Person
 from storage import open_store
+from storage.tinydb_rows import checksum
 from tests.fakes import FakeClock
 from tests.storage import postgres
 from tests.storage.samples import NOW
@@ -119,6 +123,19 @@ def test_what_is_asked_for_is_there_and_nothing_else(url, words, kinds):
     rows, chain = lines()
     assert [row["kind"] for row in rows] == kinds
     assert not chain["whole"]
+
+
+@pytest.mark.parametrize("at", ["2026-03-04T08:00:00", "2026-03-04", "at some time", None], ids=str)
+def test_a_fact_whose_time_was_tampered_with_keeps_nobody_from_the_others(url, at):
+    if url.startswith("tinydb"):
+        path, tell = url.removeprefix("tinydb:") + "/store.sqlite3", json.dumps({"event": "X", "at": at})
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute('UPDATE "doc:audit" SET doc = ?, crc = ? WHERE id = 1', (tell, checksum(1, tell)))
+    else:
+        with psycopg.connect(url, autocommit=True) as connection:
+            first = "id = (SELECT min(id) FROM audit)"
+            connection.execute(f"UPDATE audit SET doc = doc || jsonb_build_object('at', %s::text) WHERE {first}", (at,))
+    assert exports("a.jsonl", "--since", "2026-03-03", "--until", "2026-03-04") == (0, "a.jsonl: 2 facts.\n", "")
 
 
 def test_in_a_spreadsheet_no_cell_is_a_formula(url):
