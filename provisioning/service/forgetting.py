@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -152,7 +153,11 @@ class Forgetting(People):
         after: str | None = None
         while await still():
             page = await self.store.find(kind, after=after, limit=size, **equals)
-            keys = [row.key for row in page.rows if not _order(row) and trace.scrubbed(row) is not row]
+            keys = list[str]()
+            for row in page.rows:
+                if not _order(row) and trace.scrubbed(row) is not row:
+                    keys.append(row.key)
+                await asyncio.sleep(0)  # others get their turns: a row may name thousands of devices
             if keys:
                 await self.quietly(partial(self._scrubbed, kind, keys, trace))
             if (after := page.after) is None:

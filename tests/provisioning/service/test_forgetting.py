@@ -1,5 +1,6 @@
 """Somebody left and is forgotten: nothing leads from their id to them, and the audit's chain still holds."""
 
+import asyncio
 import json
 from dataclasses import replace
 from functools import partial
@@ -132,6 +133,27 @@ async def test_it_may_break_off_and_goes_on(left: World) -> None:
     assert await left.store.count(Batch, kind="forget") == 1
     await left.core.sweep()
     assert [word for word in WORDS if word in await dump(left.store)] == []
+
+
+async def test_others_get_their_turns_meanwhile(left: World) -> None:
+    """Orders may name thousands of devices each: all of a page at once would hold up the service for half a second."""
+    now = left.clock.now()
+    orders = [Batch(kind="add", by=DANA, by_name="Dana", at=now, macs=(A,) * 1000) for _ in range(40)]
+    await left.store.save(Change(puts=tuple(orders)))
+    await forget(left)
+    turns, over = 0, False
+
+    async def others() -> None:
+        nonlocal turns
+        while not over:
+            turns += 1
+            await asyncio.sleep(0)
+
+    asking = asyncio.create_task(others())
+    await left.core.sweep()
+    over = True
+    await asking
+    assert turns > len(orders)
 
 
 async def test_a_grant_that_waited_in_vain_is_forgotten_with_its_upn(world: World) -> None:
