@@ -31,10 +31,14 @@ class Membership:
             return False
         return -AHEAD <= now - self.answered_at <= COUNTS_FOR
 
+    def answers_later_than(self, asked: datetime) -> bool:
+        """Whether a question that was asked after that one has its answer already."""
+        return self.answered_at is not None and asked < self.asked_at <= self.answered_at
+
     def due(self, now: datetime, mapping: str, every: timedelta) -> bool:
         """Whether the directory is to be asked anew."""
         answered = self.answered_at is not None and self.answered_at >= self.asked_at and self.mapping == mapping
-        return not timedelta() <= now - self.asked_at < (every if answered else ASK_AGAIN)
+        return not timedelta() <= now - self.asked_at < (every if answered else min(every, ASK_AGAIN))
 
 
 def mapping_of(groups: Mapping[str, Iterable[str]]) -> str:

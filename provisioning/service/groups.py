@@ -62,7 +62,8 @@ class Groups(People):
         That it is asked is saved first, so that a silent directory is asked by one turn of one instance at a time.
         patience: seconds that whoever asks waits for it.
         """
-        if self.directory is None or not await self.quietly(lambda: self._decide_asking(person_id, every)):
+        asked = await self.quietly(lambda: self._decide_asking(person_id, every)) if self.directory else None
+        if self.directory is None or asked is None:
             return True
         groups = self.policy.groups
         try:
@@ -71,29 +72,38 @@ class Groups(People):
         except (DirectoryAway, TimeoutError):
             return False
         roles = frozenset(role for role, ids in groups.items() if ids & found)
-        ended = await self.unit(SERVICE, lambda: self._decide_roles(person_id, roles))
+        ended = await self.unit(SERVICE, lambda: self._decide_roles(person_id, roles, asked))
         if ended:
             await self._take_back(ended)
         return True
 
-    async def _decide_asking(self, person_id: str, every: timedelta) -> tuple[Change, bool]:
-        person = await self.store.get(Person, person_id)
-        if person is None or person.guest:
-            return Change(), False
-        known, now = person.membership, self.now()
-        if known and not known.due(now, self.policy.mapping, every):
-            return Change(), False
-        asked = replace(known, asked_at=now) if known else Membership(asked_at=now)
-        return Change(puts=(replace(person, membership=asked),)), True
-
-    async def _decide_roles(self, person_id: str, roles: frozenset[Role]) -> tuple[Change, Person | None]:
-        """Returns whose access ended."""
+    async def _decide_asking(self, person_id: str, every: timedelta) -> tuple[Change, datetime | None]:
+        """Returns when it was asked; None where it is not to be."""
         person = await self.store.get(Person, person_id)
         if person is None or person.guest:
             return Change(), None
-        known, now = person.membership or Membership(asked_at=self.now()), self.now()
+        known, now = person.membership, self.now()
+        if known and not known.due(now, self.policy.mapping, every):
+            return Change(), None
+        asked = replace(known, asked_at=now) if known else Membership(asked_at=now)
+        return Change(puts=(replace(person, membership=asked),)), now
+
+    async def _decide_roles(
+        self, person_id: str, roles: frozenset[Role], asked: datetime
+    ) -> tuple[Change, Person | None]:
+        """Returns whose access ended. What was `asked` before a question that has its answer says nothing any more."""
+        person = await self.store.get(Person, person_id)
+        if person is None or person.guest:
+            return Change(), None
+        known, now = person.membership or Membership(asked_at=asked), self.now()
+        if known.answers_later_than(asked):
+            return Change(), None
         answer = Membership(
-            asked_at=now, answered_at=now, mapping=self.policy.mapping, roles=frozenset(roles), ending=known.ending
+            asked_at=known.asked_at,
+            answered_at=now,
+            mapping=self.policy.mapping,
+            roles=frozenset(roles),
+            ending=known.ending,
         )
         fresh = replace(person, membership=answer)
         joined = tuple(GroupJoined(at=now, actor=SERVICE.id, subject=person.id, role=r) for r in roles - known.roles)

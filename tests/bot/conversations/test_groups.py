@@ -180,8 +180,9 @@ async def test_nor_does_whoever_ends_an_access_and_they_hear_why_it_does_not_end
     org.joins(sam, FITTERS)
     await sam.says("hi")
     org.graph.answers = HANGS
-    for text in ("revoke access Sam", "revoke access Sam"):
-        assert await seconds(dana, text) < 2.0
+    for _ in range(2):
+        org.house.clock.advance(timedelta(seconds=5))
+        assert await seconds(dana, "revoke access Sam") < 2.0
         assert "Microsoft Graph does not answer" in dana.last.all
     org.graph.answers = None
     assert "Take them out of the group" in (await dana.says("revoke access Sam")).all

@@ -1,5 +1,7 @@
 """Roles by Entra groups: when the directory is asked, how long its answer counts, and what follows when it changes."""
 
+import asyncio
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 
@@ -334,6 +336,30 @@ async def test_once_they_are_out_of_the_group_revoke_access_looks_and_ends_it_at
     work = await world.core.revocable(await world.dana(), MIA)
     assert (work.live, work.open) == (0, 0)
     assert (await world.actor(MIA)).roles == frozenset()
+
+
+async def test_a_slow_answer_gives_nothing_back_that_a_later_one_took(world: World, directory: FakeDirectory) -> None:
+    await at_work(world, directory)
+    world.later(minutes=16)
+    asked, comes = asyncio.Event(), asyncio.Event()
+
+    class Slow:
+        async def groups_of(self, person_id: str, among: Collection[str]) -> frozenset[str]:
+            asked.set()
+            await comes.wait()
+            return frozenset({FITTERS})
+
+    world.core.directory = Slow()
+    slow = asyncio.create_task(world.core.look_up(MIA))
+    await asked.wait()
+    world.core.directory, directory.groups[MIA] = directory, set()
+    world.later(seconds=2)
+    await world.core.revocable(await world.dana(), MIA)
+    assert (await world.actor(MIA)).roles == frozenset()
+    comes.set()
+    await slow
+    assert (await world.actor(MIA)).roles == frozenset()
+    assert (await world.facts(MIA)).count("GroupJoined") == 1
 
 
 async def test_a_technician_learns_nothing_about_others(world: World, directory: FakeDirectory) -> None:
