@@ -16,7 +16,7 @@ from app import SystemClock
 from provisioning.ports import Store
 from storage import open_store
 from tests.connector import FakeConnector
-from tests.soak.journal import Journal, key_of
+from tests.soak.journal import Journal, comes_from, key_of, network_of
 from tests.soak.people import NoReply, Person
 from tests.soak.service import ADMINS, Service, mac_of, place_of, prepared
 
@@ -91,7 +91,7 @@ class Load:
         journal, key, base = self.journal, key_of(mac, twin), self.url()
 
         async def call() -> None:
-            headers = {"Idempotency-Key": key}
+            headers = {"Idempotency-Key": key, **comes_from(network_of(mac))}
             body = {"mac": mac, "code": journal.codes[mac]}
             async with http.post(f"{base}/api/v1/provision", json=body, headers=headers) as answer:
                 status, token = answer.status, (await answer.json(content_type=None)).get("token", "")
