@@ -106,7 +106,7 @@ class Kept(Generic[T]):
             if self._usable() is not None and self._within(ASK_EVERY, self._asked_at):
                 return None
             if self._failed is not None and self._within(self._again, self._asked_at):
-                raise self._failed
+                raise self._failed.with_traceback(None)
             self._flight = asyncio.create_task(self._renew())
             self._flight.add_done_callback(lambda done: done.cancelled() or done.exception())  # has been heard
         return self._flight
@@ -119,7 +119,7 @@ class Kept(Generic[T]):
             stale = self._usable() is not None
             log.warning("nothing usable was given out", what=self._what, error=repr(error), stale=stale)
             if not stale:
-                self._failed = error.with_traceback(None)
+                self._failed = error
                 raise
             return False
         self._value, self._life, self._fetched_at, self._failed = value, self._life_of(value), asked_at, None

@@ -1,6 +1,7 @@
 """What others give out, kept: how often they are asked, who waits for it, and what serves while they are away."""
 
 import asyncio
+import traceback
 
 import pytest
 
@@ -173,3 +174,14 @@ async def test_it_ends_with_its_session(publisher: Publisher, kept: Kept[int]) -
     await kept.close()
     with pytest.raises(AwayError):
         await waiting
+
+
+async def test_a_failure_that_is_told_to_a_crowd_holds_none_of_it(publisher: Publisher) -> None:
+    """What is raised again and again collects the frames of everybody who met it, with all that they hold."""
+    kept = Kept("a number", publisher.fetch, publisher.now, AwayError, again=1.0)
+    publisher.away = True
+    for _ in range(100):
+        with pytest.raises(AwayError) as failure:
+            await kept.get()
+    assert publisher.asked == 1
+    assert len(traceback.extract_tb(failure.value.__traceback__)) < 10

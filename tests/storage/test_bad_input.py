@@ -278,7 +278,7 @@ time.sleep(60)
 
 AS_NOBODY = f"""
 import os, pwd, sys
-import aiohttp.web, app, bot.logs, bot.settings, storage.tinydb_store  # while they can be read: roots keep theirs
+import aiohttp.web, app, bot.composition, bot.logs, storage.tinydb_store  # while they can be read: roots keep theirs
 os.setgroups([])
 os.setgid({NOBODY})
 os.setuid({NOBODY})
