@@ -31,6 +31,7 @@ KEYS_AGAIN: Final = 1.0  # seconds: a stranger's token causes no more than one t
 SHORTEST_KEY: Final = 2048  # bits (RFC 7518, 3.3)
 TOKEN_MARGIN: Final = 300.0  # a token is renewed this long before its end
 TOKEN_LIFE: Final = 3600.0  # of a token that does not say (RFC 6749, 5.1 leaves it to the documentation)
+LONGEST_TOKEN: Final = 86_400.0  # a managed identity's lives a day; none is believed to live longer
 FETCH_SECONDS: Final = 5.0  # for the whole of one look at keys, or of one request for a token
 _CODE: Final = re.compile(r"[a-z_]{1,60}")
 FETCH_LIMIT: Final = aiohttp.ClientTimeout(total=FETCH_SECONDS)
@@ -250,6 +251,6 @@ def granted(answer: Any) -> Granted:
         raise TokenUnavailableError(code[0] if code else "no token")
     try:
         seconds = float(answer.get("expires_in", TOKEN_LIFE))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         seconds = TOKEN_LIFE
-    return Granted(token, seconds)
+    return Granted(token, seconds if 0 <= seconds <= LONGEST_TOKEN else TOKEN_LIFE)

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from structlog.testing import capture_logs
 
 from bot.adapter import Adapter
-from bot.adapter_trust import Granted, ScopedToken, Tokens, TokenUnavailableError
+from bot.adapter_trust import TOKEN_LIFE, Granted, ScopedToken, Tokens, TokenUnavailableError, granted
 from bot.certificate import BadCertificate, CertificateProof, read_certificate
 from bot.clouds import PUBLIC, US_GOVERNMENT, Cloud
 from bot.composition import build_adapter
@@ -275,6 +275,19 @@ async def test_a_machine_that_says_too_many_is_left_alone(server: TokenServer) -
             await adapter.tokens.get(SCOPE)
     assert len(server.asked) == 1
     await adapter.close()
+
+
+NO_LIFETIME = [10**400, float("inf"), float("nan"), -1, "soon", None, 86_401]
+
+
+@pytest.mark.parametrize("said", NO_LIFETIME, ids=lambda said: str(said)[:8])
+def test_a_lifetime_that_none_can_have_is_taken_for_the_usual_hour(said: object) -> None:
+    assert granted({"access_token": "x", "expires_in": said}) == Granted("x", TOKEN_LIFE)
+
+
+@pytest.mark.parametrize("said", [0, 1, "3599", 86_400])
+def test_a_lifetime_that_one_can_have_counts(said: int | str) -> None:
+    assert granted({"access_token": "x", "expires_in": said}) == Granted("x", float(said))
 
 
 # ---------------------------------------------------------------------- failures
