@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class Row:
     """`ours` and `anchor` in microseconds or MB; `ratio` is how many times the anchor (or, where so said, ours) costs.
 
-    `met` is None for what is told without a target. What is a stretch may be missed.
+    `met` is None for what is told without a target. What is a stretch may be missed. `margin` is how many times better
+    than its target a row is: 1 is just met, 0.5 misses by a factor of two; None where the target is no figure.
     """
 
     name: str
@@ -18,6 +19,7 @@ class Row:
     met: bool | None
     unit: str = "µs"
     stretch: bool = False
+    margin: float | None = None
 
     @property
     def missed(self) -> bool:
@@ -38,23 +40,49 @@ class Skipped:
     reason: str
 
 
+@dataclass(frozen=True)
+class Failed:
+    """What broke while it was measured, and how: no better than a target missed."""
+
+    name: str
+    reason: str
+
+
+Outcome = Row | Skipped | Failed
+
+
 def at_least(name: str, ours: float, anchor: float, least: float, of: str) -> Row:
     """The anchor costs so many times what ours does."""
-    return Row(name, ours, anchor, anchor / ours, f"≥ {least:,.0f}× {of}", anchor / ours >= least)
+    ratio = anchor / ours
+    return Row(name, ours, anchor, ratio, f"≥ {least:,g}× {of}", ratio >= least, margin=ratio / least)
 
 
 def at_most(name: str, ours: float, anchor: float, most: float, of: str, *, stretch: bool = False) -> Row:
     """Ours costs at most so many times what the anchor does."""
-    target = f"≤ {most:g}× {of}{' (a stretch)' if stretch else ''}"
-    return Row(name, ours, anchor, ours / anchor, target, ours / anchor <= most, stretch=stretch)
+    target, ratio = f"≤ {most:g}× {of}{' (a stretch)' if stretch else ''}", ours / anchor
+    return Row(name, ours, anchor, ratio, target, ratio <= most, stretch=stretch, margin=_times(most, ratio))
 
 
 def within(name: str, ours: float, limit: float, unit: str = "µs") -> Row:
     """Ours stays within a limit, in the row's unit."""
     said = f"≤ {limit:g} {unit}" if unit != "µs" else f"≤ {limit / 1e3:g} ms"
-    return Row(name, ours, limit, ours / limit, said, ours <= limit, unit)
+    return Row(name, ours, limit, ours / limit, said, ours <= limit, unit, margin=_times(limit, ours))
+
+
+def reaches(name: str, ours: float, least: float, unit: str) -> Row:
+    """Ours is at least so much, in the row's unit: a rate, a share."""
+    return Row(name, ours, least, ours / least, f"≥ {least:,g} {unit}", ours >= least, unit, margin=ours / least)
+
+
+def none(name: str, count: float, unit: str) -> Row:
+    """Of what must not happen at all."""
+    return Row(name, count, 0, count, "none", count == 0, unit)
 
 
 def beside(name: str, ours: float, anchor: float, of: str) -> Row:
     """For information: ours beside something else."""
     return Row(name, ours, anchor, ours / anchor, f"beside {of}", None)
+
+
+def _times(limit: float, ours: float) -> float:
+    return limit / ours if ours else float("inf")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from inspect import isawaitable
 from pathlib import Path
+
+import structlog
 
 Act = Callable[[], Awaitable[object] | object]
 
@@ -65,3 +68,13 @@ def append(
         yield act
     finally:
         os.close(descriptor)
+
+
+@asynccontextmanager
+async def quiet() -> AsyncIterator[None]:
+    """Without log lines; the terminal's speed is not what is measured."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    try:
+        yield
+    finally:
+        structlog.reset_defaults()

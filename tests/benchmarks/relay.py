@@ -39,8 +39,8 @@ from tests.benchmarks import Row, within
 from tests.benchmarks.children import child
 from tests.benchmarks.driving import DANA, Driver, driving
 from tests.benchmarks.driving import Post as Call
-from tests.benchmarks.measuring import quantile
-from tests.benchmarks.turns import MACS, Typing, calls, product, quiet
+from tests.benchmarks.measuring import quantile, quiet
+from tests.benchmarks.turns import MACS, Typing, calls, product
 from tests.bot.relays import Post
 from tests.connector import FakeConnector, channel_fields
 from tests.provisioning.world import DANA as DANA_ID

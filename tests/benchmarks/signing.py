@@ -28,9 +28,9 @@ from provisioning.service.activation import ProvisionCall
 from tests.benchmarks import Row, within
 from tests.benchmarks.children import Child, child, obey
 from tests.benchmarks.driving import Driven, Driver, driving
-from tests.benchmarks.measuring import quantile
+from tests.benchmarks.measuring import quantile, quiet
 from tests.benchmarks.openid import INTERVAL
-from tests.benchmarks.turns import ADMIN, MACS, Typing, calls, device_turns, environment, fill, introduce, quiet
+from tests.benchmarks.turns import ADMIN, MACS, Typing, calls, device_turns, environment, fill, introduce
 from tests.openid import CLIENT_ID
 
 FLOWS = 300

@@ -9,7 +9,6 @@ does nothing but send one line back. Both are driven by the same process in the 
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import socket
 import tempfile
@@ -17,7 +16,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import structlog
 from aiohttp import web
 
 from app import Service, running
@@ -29,6 +27,7 @@ from provisioning.service.lookup import Target
 from tests.benchmarks import Row
 from tests.benchmarks.driving import DANA, SAM, Driven, Driver, Post, driving
 from tests.benchmarks.echo import stock_app
+from tests.benchmarks.measuring import quiet
 from tests.connector import TENANT, FakeConnector, activity
 
 DEVICES = 2_000
@@ -141,16 +140,6 @@ async def calls(service: Service, macs: Sequence[str]) -> list[Post]:
         code = service.provisioning.keys.unseal(mac, device.code)
         found.append(Post("/api/v1/provision", {"mac": mac, "code": code, "type": "phone"}))
     return found
-
-
-@asynccontextmanager
-async def quiet() -> AsyncIterator[None]:
-    """Without log lines; the terminal's speed is not what is measured."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    try:
-        yield
-    finally:
-        structlog.reset_defaults()
 
 
 def best(rounds: Sequence[Driven]) -> Driven:
