@@ -10,6 +10,7 @@ import base64
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -32,6 +33,7 @@ SHORTEST_KEY: Final = 2048  # bits (RFC 7518, 3.3)
 TOKEN_MARGIN: Final = 300.0  # a token is renewed this long before its end
 TOKEN_LIFE: Final = 3600.0  # of a token that does not say (RFC 6749, 5.1 leaves it to the documentation)
 LONGEST_TOKEN: Final = 86_400.0  # a managed identity's lives a day; none is believed to live longer
+LOOK_EVERY: Final = 60.0  # seconds from one look at the tokens in use to the next
 FETCH_SECONDS: Final = 5.0  # for the whole of one look at keys, or of one request for a token
 _CODE: Final = re.compile(r"[a-z_]{1,60}")
 FETCH_LIMIT: Final = aiohttp.ClientTimeout(total=FETCH_SECONDS)
@@ -161,7 +163,8 @@ class Grants(Protocol):
 class Tokens:
     """Access tokens for our own calls, one per scope.
 
-    The SDK makes a new MSAL application per turn, so it asks for a token in every turn, synchronously on the loop.
+    The SDK makes a new MSAL application per turn, so it asks for a token in every turn, synchronously on the loop: an
+    endpoint that takes 50 ms holds everybody up for as long. Here the old token serves until the new one is there.
     """
 
     def __init__(self, grants: Grants, now: Now = time.monotonic) -> None:
@@ -174,6 +177,17 @@ class Tokens:
         `scope`: the address of whose token it is, with or without `/.default`.
         """
         return (await self._of(scope).get()).value
+
+    async def keep_fresh(self, sleep: Callable[[float], Awaitable[None]]) -> None:
+        """Until cancelled: what is in use is renewed before its end also while nobody calls, so that no turn waits.
+
+        `sleep`: takes seconds.
+        """
+        while True:
+            await sleep(LOOK_EVERY)
+            for kept in list(self._kept.values()):
+                with suppress(TokenUnavailableError):  # it stands in the log; whoever needs the token hears of it
+                    await kept.get()
 
     def forget(self, scope: str, value: str) -> None:
         """Whoever we called refused this token; the next call fetches another."""
@@ -195,6 +209,7 @@ class Tokens:
                 self._now,
                 TokenUnavailableError,
                 life=_life,
+                patience=0.0,
             )
         return self._kept[resource]
 

@@ -5,6 +5,7 @@ The store is opened by whoever starts the service (app.py), for doors know no st
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
@@ -155,7 +156,8 @@ def compose(settings: Settings, provisioning: Provisioning, port: int, checks: S
     loops = workers.of(provisioning, relay, jobs, SignInPolls(provisioning), webhooks.add_to(app, provisioning, around))
     keys = partial(watch_keys, provisioning, settings.code_key_file)
     missing = partial(tell_missing_keys, provisioning)
-    beside = workers.beside(loop_lag=measures.loop_lag, keys=keys, missing_keys=missing)
+    tokens = {"tokens": partial(adapter.tokens.keep_fresh, asyncio.sleep)} if adapter.tokens else {}
+    beside = workers.beside(loop_lag=measures.loop_lag, keys=keys, missing_keys=missing, **tokens)
     app.cleanup_ctx.extend([*traces.contexts(), open_until_the_end(adapter), *loops, beside])
     return app
 

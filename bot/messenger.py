@@ -16,13 +16,14 @@ from urllib.parse import quote
 import aiohttp
 import structlog
 from botbuilder.schema import ChannelAccount, ConversationParameters, ResourceResponse
+from botframework.connector import models
 from botframework.connector.aio import ConnectorClient
 from botframework.connector.aio.operations_async import ConversationsOperations
 from botframework.connector.auth import ConnectorFactory
 from msrest.exceptions import ClientException
 from msrest.pipeline import Response, SansIOHTTPPolicy
 from msrest.pipeline.async_abc import AsyncHTTPPolicy, AsyncHTTPSender, AsyncPipeline
-from msrest.serialization import Model
+from msrest.serialization import Deserializer, Model, Serializer
 from msrest.universal_http.async_abc import AsyncClientResponse
 from yarl import URL
 
@@ -74,6 +75,7 @@ class _Received(AsyncClientResponse):
 class _Sender(AsyncHTTPSender[Any, Any]):
     """Sends on one pooled session; the SDK's makes a session, so a TLS connection and a thread hop, per turn.
 
+    CPU of one post without TLS: 1.2 ms in that thread, 0.6 in an aiohttp session of its own, 0.16 on the shared one.
     (msrest has an aiohttp sender as well, but it drops headers and body.) A status is raised here, before the SDK
     reads the body: it lets an error page that is not JSON hide the status.
     """
@@ -123,7 +125,10 @@ class _BotToken(AsyncHTTPPolicy[Any, Any]):
 
 
 class _Conversations(ConversationsOperations):
-    """Posts plain dicts as they are. The SDK builds each outgoing activity into a model, checks and copies it."""
+    """Posts plain dicts as they are. The SDK builds each outgoing activity into a model, checks and copies it.
+
+    CPU of a card of twelve lines: 1.0 ms by way of models, 0.08 more for the copy that a turn makes, 0.3 as it is.
+    """
 
     async def send_to_conversation(self, conversation_id: str, activity: Any, **_: Any) -> ResourceResponse:
         return await self._write(self._client.post, f"{_quoted(conversation_id)}/activities", activity)
@@ -175,11 +180,15 @@ def _activity_path(conversation_id: str, activity_id: str) -> str:
 class Connectors(ConnectorFactory):
     """One client per (service URL, audience) for the life of the adapter, the least recently used goes first.
 
-    Making a client costs 6 ms in the SDK's retry policy alone; the SDK makes two per turn.
+    Making a client costs 3.7 ms of CPU, nearly all in the SDK's retry policy; the SDK makes two per turn.
     """
 
     def __init__(self, sessions: Sessions, hosts: ServiceHosts, tokens: Tokens | None, scope: str) -> None:
         self._sender, self._hosts, self._tokens, self._scope = _Sender(sessions), hosts, tokens, scope
+        # One pair for all clients. What it writes is ours: to look through a card again costs 0.07 ms.
+        known = {name: model for name, model in vars(models).items() if isinstance(model, type)}
+        self._serialize, self._deserialize = Serializer(known), Deserializer(known)
+        self._serialize.client_side_validation = False
         self._clients: OrderedDict[tuple[str, str], ConnectorClient] = OrderedDict()
 
     async def create(self, service_url: str, audience: str | None = None) -> ConnectorClient:
@@ -200,8 +209,7 @@ class Connectors(ConnectorFactory):
             base_url=service_url,
             pipeline_type=lambda config: AsyncPipeline([config.user_agent_policy, policy], self._sender),
         )
-        old = client.conversations
-        client.conversations = _Conversations(old._client, old.config, old._serialize, old._deserialize)
+        client.conversations = _Conversations(client._client, client.config, self._serialize, self._deserialize)
         return client
 
 

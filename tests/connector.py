@@ -85,6 +85,7 @@ class FakeConnector:
         self._faults: deque[Fault] = deque()
         self._changed = asyncio.Condition()
         self._released = asyncio.Event()
+        self._held: dict[str, asyncio.Event] = {}
         self._runner: web.AppRunner | None = None
         self._count = 0
         self.url = ""
@@ -94,6 +95,10 @@ class FakeConnector:
     def answers(self, *faults: Fault) -> None:
         """The next calls, one each, are answered so."""
         self._faults.extend(faults)
+
+    def holds(self, conversation: str) -> asyncio.Event:
+        """Its calls are answered once the event is set."""
+        return self._held.setdefault(conversation, asyncio.Event())
 
     def knows(self, teams_id: str, **fields: Any) -> None:
         self.members[teams_id] = {"id": teams_id, **fields}
@@ -147,7 +152,8 @@ class FakeConnector:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._released.set()
+        for gate in (self._released, *self._held.values()):
+            gate.set()
         if self._runner:
             await self._runner.cleanup()
 
@@ -182,6 +188,8 @@ class FakeConnector:
         call = self.calls[-1]
         if self.seconds:
             await asyncio.sleep(self.seconds)
+        if gate := self._held.get(call.conversation):
+            await gate.wait()
         fault = self._faults.popleft() if self._faults else self._trouble(call)
         if fault is None or fault.drop:
             self.taken.append(call)
@@ -336,6 +344,9 @@ class FakeIdentity:
         self.asked = asyncio.Event()  # somebody fetches keys
         self.hanging = asyncio.Event()  # cleared: the keys are not given out
         self.hanging.set()
+        self.token_asked = asyncio.Event()  # somebody fetches a token
+        self.token_free = asyncio.Event()  # cleared: no token is given out
+        self.token_free.set()
         self._runner: web.AppRunner | None = None
         self.url = ""
 
@@ -352,6 +363,7 @@ class FakeIdentity:
 
     async def __aexit__(self, *_: object) -> None:
         self.hanging.set()
+        self.token_free.set()
         if self._runner:
             await self._runner.cleanup()
 
@@ -389,9 +401,12 @@ class FakeIdentity:
 
     async def _token(self, request: web.Request) -> web.Response:
         self.token_fetches += 1
+        number = self.token_fetches
         form = await request.post()
+        self.token_asked.set()
+        await self.token_free.wait()
         if self.down:
             raise web.HTTPServiceUnavailable
         if form["client_secret"] != APP_PASSWORD:
             return web.json_response({"error": "invalid_client"}, status=401)
-        return web.json_response({"access_token": f"token-{self.token_fetches}", "expires_in": 3600})
+        return web.json_response({"access_token": f"token-{number}", "expires_in": 3600})

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from botbuilder.schema import AdaptiveCardInvokeResponse
 
-from bot.adapter import Bot
+from bot.adapter import CALLS_AT_ONCE, Bot
 from provisioning.delivery_errors import TryAgain
 from provisioning.errors import NoAccess
 from tests.bot.echo import Echo, guarded, local, post
@@ -181,6 +181,24 @@ async def test_the_clients_are_bounded(connector: FakeConnector) -> None:
     for number in range(200):
         await adapter.connectors.create(f"http://127.0.0.1/{number}")
     assert await adapter.connectors.create("http://127.0.0.1/0") is not first
+    await adapter.close()
+
+
+async def test_calls_that_hang_keep_nobody_from_keys_and_tokens(
+    connector: FakeConnector, identity: FakeIdentity
+) -> None:
+    adapter = guarded(identity)
+    assert adapter.tokens
+    await adapter.tokens.get("https://api.example")
+    free = connector.holds("a:sam")
+    url = f"{connector.url}/v3/conversations/a:sam/activities"
+    hanging = [asyncio.create_task(adapter.session().post(url, json={})) for _ in range(CALLS_AT_ONCE + 20)]
+    await connector.called(CALLS_AT_ONCE)
+    assert await adapter.tokens.get("https://graph.example") == "token-2"
+    assert len(connector.calls) == CALLS_AT_ONCE
+    free.set()
+    for answer in await asyncio.gather(*hanging):
+        answer.release()
     await adapter.close()
 
 

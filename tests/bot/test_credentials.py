@@ -381,19 +381,23 @@ async def test_forty_turns_with_a_refused_token_ask_for_one_more(server: TokenSe
 
 
 class Granting:
-    """Gives tokens of `seconds`; `away` refuses."""
+    """Gives tokens of `seconds`; `away` refuses, `free` cleared lets whoever asks wait."""
 
     def __init__(self) -> None:
         self.count = 0
+        self.free = asyncio.Event()
+        self.free.set()
         self.clock = 1000.0
         self.seconds = 3600.0
         self.away = False
 
     async def grant(self, resource: str) -> Granted:
         self.count += 1
+        number = self.count
+        await self.free.wait()
         if self.away:
             raise TokenUnavailableError("away")
-        return Granted(f"{resource} {self.count}", self.seconds)
+        return Granted(f"{resource} {number}", self.seconds)
 
 
 @pytest.fixture
@@ -431,6 +435,66 @@ async def test_a_good_token_serves_while_no_new_one_is_given(granting: Granting,
     granting.clock += 300 - 5
     with pytest.raises(TokenUnavailableError):
         await tokens.get("a")
+
+
+async def test_no_turn_waits_while_a_token_is_renewed(granting: Granting, tokens: Tokens) -> None:
+    """The token endpoint hangs all the while."""
+    first = await tokens.get("a")
+    granting.clock += 3300
+    granting.free.clear()
+    turns = [asyncio.create_task(tokens.get("a")) for _ in range(40)]
+    for _ in range(10):  # a few steps of the loop, and no waiting
+        await asyncio.sleep(0)
+    assert [turn.done() and turn.result() for turn in turns] == [first] * 40
+    granting.clock += 290
+    assert await tokens.get("a") == first
+    assert granting.count == 2
+    granting.free.set()
+    await tokens.close()  # what is under way arrives
+    assert (await tokens.get("a"), granting.count) == ("a 2", 2)
+
+
+class Rest:
+    """Each sleep ends when the test says so."""
+
+    def __init__(self) -> None:
+        self.slept: asyncio.Queue[float] = asyncio.Queue()
+        self._over = asyncio.Semaphore(0)
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.put_nowait(seconds)
+        await self._over.acquire()
+
+    async def over(self) -> float:
+        """One sleep ends, and what follows is done."""
+        self._over.release()
+        return await self.slept.get()
+
+
+async def test_a_token_in_use_is_renewed_while_nobody_calls(granting: Granting, tokens: Tokens) -> None:
+    rest = Rest()
+    keeping = asyncio.create_task(tokens.keep_fresh(rest.sleep))
+    pause = await rest.slept.get()
+    await rest.over()
+    assert granting.count == 0, "nobody has asked for any"
+    first = await tokens.get("a")
+    for _ in range(int(3240 // pause)):
+        granting.clock += pause
+        await rest.over()
+    assert granting.count == 1, "it is good for some minutes yet"
+    granting.clock += pause
+    await rest.over()
+    await tokens.close()  # what is under way arrives
+    assert (first, await tokens.get("a"), granting.count) == ("a 1", "a 2", 2)
+    granting.away = True
+    granting.clock += 3600
+    for _ in range(3):
+        await rest.over()
+    assert granting.count == 5, "an outage ends no loop"
+    granting.away = False
+    await rest.over()
+    assert (await tokens.get("a"), granting.count) == ("a 6", 6)
+    keeping.cancel()
 
 
 async def test_each_scope_has_its_own_token(granting: Granting, tokens: Tokens) -> None:
