@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import unicodedata
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
@@ -43,11 +43,17 @@ class Command:
     usage: str
     pattern: re.Pattern[str]
     words: str  # the leading literal words
+    begins: re.Pattern[str]  # with which a text begins that is meant like this
 
     @classmethod
     def of(cls, usage: str) -> Command:
+        if not re.match(r"\w+(\s|$)", usage):
+            raise ValueError(f"no word of its own stands before the rest of {usage}")
         words = re.match(r"[^<\[]*", usage)
-        return cls(usage, re.compile(_regex(usage), re.IGNORECASE | re.DOTALL), (words[0] if words else "").strip())
+        leading = (words[0] if words else "").strip()
+        begins = re.escape(leading).replace(r"\ ", r"\s+") + r"(\s|$)"
+        whole = re.compile(_regex(usage), re.IGNORECASE | re.DOTALL)
+        return cls(usage, whole, leading, re.compile(begins, re.IGNORECASE))
 
 
 @dataclass(slots=True)
@@ -106,11 +112,38 @@ class Half:
     route: Route
 
 
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """All there is to say and press: commands, those of most literal words first, also by their first word; and verbs.
+
+    A text is tried with the few commands of its first word: with all 106 it took 260 µs.
+    """
+
+    commands: Sequence[tuple[Command, Route]]
+    by_word: Mapping[str, Sequence[tuple[Command, Route]]]
+    actions: Mapping[str, Route]
+
+    @classmethod
+    def of(cls, routes: Collection[Route]) -> _Table:
+        pairs = [(command, route) for route in routes for command in route.commands]
+        commands = sorted(pairs, key=lambda pair: -len(pair[0].words.split()))
+        by_word: dict[str, list[tuple[Command, Route]]] = {}
+        for pair in commands:
+            by_word.setdefault(_first(pair[0].words), []).append(pair)
+        return cls(commands, by_word, {verb: route for route in routes for verb in route.verbs})
+
+    def meant(self, said: str) -> Sequence[tuple[Command, Route]]:
+        """The commands that `said` may be. Beyond ASCII there are more ways to write a letter in another case."""
+        word = _first(said)
+        return self.by_word.get(word, ()) if word.isascii() else self.commands
+
+
 class Router:
     """Declares routes by stacked decorators on one plain function; routers of features are joined into one."""
 
     def __init__(self) -> None:
         self.routes: dict[str, Route] = {}
+        self._made: _Table | None = None  # at its first use
 
     def command(
         self, *usages: str, needs: Iterable[Permission] = (), where: Where = Where.ANYWHERE, shown: bool = True
@@ -121,6 +154,7 @@ class Router:
             route = self._route(handler)
             route.commands = [Command.of(usage) for usage in usages]
             route.needs, route.where, route.shown = tuple(needs), where, shown
+            self._made = None
             return handler
 
         return declare
@@ -133,6 +167,7 @@ class Router:
         def declare(handler: H) -> H:
             route = self._route(handler)
             route.verbs.append(verb)
+            self._made = None
             route.form, route.fresh = form or route.form, fresh or route.fresh
             route.needs = route.needs or tuple(needs)
             return handler
@@ -167,13 +202,20 @@ class Router:
                 if route.name in self.routes:
                     raise ValueError(f"two handlers are called {route.name}")
                 self.routes[route.name] = route
+        self._made = None
         return self
 
     # -------------------------------------------------------------- finding
 
     @property
-    def actions(self) -> dict[str, Route]:
-        return {verb: route for route in self.routes.values() for verb in route.verbs}
+    def _table(self) -> _Table:
+        if self._made is None:
+            self._made = _Table.of(self.routes.values())
+        return self._made
+
+    @property
+    def actions(self) -> Mapping[str, Route]:
+        return self._table.actions
 
     @property
     def told(self) -> dict[MessageKind, Route]:
@@ -189,17 +231,12 @@ class Router:
         lines = text.strip().removeprefix("/").splitlines()
         said = "\n".join(line.strip() for line in lines if line.strip())  # long blanks would cost quadratic time
         half: Route | None = None
-        for command, route in self._by_length():
+        for command, route in self._table.meant(said):
             if found := command.pattern.fullmatch(said):
                 return Match(route, {name: value.strip() for name, value in found.groupdict().items() if value})
-            begins = re.match(re.escape(command.words).replace(r"\ ", r"\s+") + r"(\s|$)", said, re.IGNORECASE)
-            if begins and half is None:
+            if half is None and command.begins.match(said):
                 half = route
         return Half(half) if half else None
-
-    def _by_length(self) -> list[tuple[Command, Route]]:
-        pairs = [(command, route) for route in self.routes.values() for command in route.commands]
-        return sorted(pairs, key=lambda pair: -len(pair[0].words.split()))
 
     def suggest(self, text: str, actor: Actor) -> str:
         """The nearest command this person may use, with what else was typed where that fits; empty where nothing is
@@ -239,6 +276,11 @@ def _regex(usage: str) -> str:
         else:
             out += _gap(out) + "(?:" + "|".join(re.escape(word) for word in part.split("|")) + ")"
     return out
+
+
+def _first(text: str) -> str:
+    """The first word, in one case."""
+    return text.split(None, 1)[0].casefold() if text else ""
 
 
 def _letters(text: str) -> str:

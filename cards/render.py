@@ -16,6 +16,7 @@ from provisioning.delivery_errors import CardTooLarge
 
 TEMPLATES = Path(__file__).parent / "templates"
 
+_encode = json.JSONEncoder().encode
 _LIMIT = 28 * 1024  # bytes that Teams takes
 _LARGEST = 27_000  # bytes of ASCII JSON, of the 28 KB that Teams takes
 _WIDEST = 12  # bytes that one character may cost there
@@ -24,7 +25,10 @@ _SPOKEN = 300  # characters: whoever listens cannot skim
 
 @cache
 def environment() -> Environment:
-    """Autoescape is for HTML; here `tojson` is what keeps a value inside its string, and a test holds us to it."""
+    """Autoescape is for HTML; here `tojson` is what keeps a value inside its string, and a test holds us to it.
+
+    It is ours: jinja2's makes JSON that is safe within HTML, at 5 µs a value, of which a card has fifty.
+    """
     env = Environment(
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
@@ -33,8 +37,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,  # they do not change while the service runs; else each one's file is looked at each time
     )
-    env.policies["json.dumps_kwargs"] = {}  # keys in the order they are written
-    env.filters["plain"] = plain
+    env.filters |= {"tojson": _json, "plain": plain}
     return env
 
 
@@ -44,19 +47,28 @@ def render(view: View, *, operation: str, locale: str = "en") -> dict[str, Any]:
     Errors: `CardTooLarge`.
     """
     text = environment().get_template(view.template).render(view=view, operation=operation, locale=locale)
-    card: dict[str, Any] = _clean(json.loads(text))
+    card: dict[str, Any] = json.loads(text)
     card["speak"] = _spoken(view, card["body"])
-    room = (_LARGEST - len(json.dumps(card))) // _WIDEST
-    card["fallbackText"] = "\n".join(_sentences(card["body"]))[: max(room, 100)]
-    if len(json.dumps(card)) > _LIMIT:
+    size = len(_encode(card))
+    fallback = "\n".join(_sentences(card["body"]))[: max((_LARGEST - size) // _WIDEST, 100)]
+    card["fallbackText"] = fallback
+    if size + len(_encode({"fallbackText": fallback})) > _LIMIT:
         if view.smaller is None:
             raise CardTooLarge
         return render(view.smaller, operation=operation, locale=locale)
     return card
 
 
+def _json(value: Any) -> str:
+    """A value as it stands in a template: the last gate, so nothing invisible is in it, whatever a builder let through.
+
+    Keys stay in the order they are written.
+    """
+    return _encode(without_controls(value) if isinstance(value, str) else _clean(value))
+
+
 def _clean(value: Any) -> Any:
-    """The same value with nothing invisible in its strings: the last gate, whatever a builder let through."""
+    """The same value with nothing invisible in its strings."""
     if isinstance(value, str):
         return without_controls(value)
     if isinstance(value, list):

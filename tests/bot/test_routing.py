@@ -192,3 +192,20 @@ def test_a_long_message_is_read_in_no_time(filler: str) -> None:
 def test_a_longer_message_is_refused_whole() -> None:
     with pytest.raises(TextTooLong):
         TABLE.match("add " + "x" * LONGEST)
+
+
+def test_a_command_begins_with_a_word_that_finds_it() -> None:
+    for usage in ("<device> please", "[now] go", "start|begin <device>", ""):
+        with pytest.raises(ValueError, match="no word of its own"):
+            Router().command(usage)(_do_nothing)
+
+
+@pytest.mark.parametrize("said", ["ISSUE oslo", "ıſſue oslo", "issue\u2003oslo"])
+def test_a_word_is_the_same_in_every_case_that_python_knows_of_it(said: str) -> None:
+    match = TABLE.match(said)
+    assert isinstance(match, Match)
+    assert match.route.name == "issue"
+
+
+async def _do_nothing(turn: Turn) -> Reply | None:
+    return None

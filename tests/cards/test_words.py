@@ -8,7 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from cards.words import age, bar, clock, code_groups, escape, listing, mac_dashed, mac_end, plain, until
+from cards.words import (
+    age,
+    bar,
+    by_every_rule,
+    clock,
+    code_groups,
+    escape,
+    listing,
+    mac_dashed,
+    mac_end,
+    plain,
+    until,
+)
 from provisioning.texts import Speech, speaking
 from tests.cards.samples import HOSTILE
 
@@ -86,6 +98,15 @@ def test_lines_and_invisible_characters_go() -> None:
 
 def test_a_long_word_may_wrap() -> None:
     assert escape("W" * 45).split("\u200b") == ["W" * 20, "W" * 20, "W" * 5]
+
+
+@given(
+    MARKUP
+    | st.text("aZ09 ,./-wW", max_size=30)
+    | st.lists(st.sampled_from(("www", "1.", "7", " ", "a" * 20))).map("".join)
+)
+def test_harmless_text_is_what_every_rule_leaves_alone(text: str) -> None:
+    assert escape(text) == by_every_rule(text)
 
 
 @given(MARKUP)
