@@ -56,7 +56,7 @@ def _form(context: Context) -> Form:
 
 async def _template(turn: Turn, context: Context) -> bytes:
     require(turn.actor, Permission.EDIT_DEVICES)
-    return template(_form(context))
+    return await asyncio.to_thread(template, _form(context))
 
 
 async def _errors(turn: Turn, context: Context) -> bytes:

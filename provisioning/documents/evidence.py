@@ -1,19 +1,11 @@
-"""A photo as it is kept: drawn anew, so that nothing else of the file that came is in it, and small."""
+"""A photo as it is kept: small, and of the file that came nothing but what it shows (see `redrawing`)."""
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import Final
 
-from PIL import Image, ImageOps
-
-from provisioning.documents.pictures import PictureDamaged, opened
-from provisioning.photos import LARGEST
-
 SIDE: Final = 1_024  # pixels of the longer side
-QUALITIES: Final = (85, 75, 65, 55, 45, 35)
-SHRINK: Final = 0.75  # where even the lowest quality is too many bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,29 +15,3 @@ class Evidence:
     content: bytes
     width: int
     height: int
-
-
-def redrawn(content: bytes) -> Evidence:
-    """Upright as it was taken, at most 1 024 pixels long. Errors: the `PictureError` tree."""
-    with opened(content) as picture:
-        picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)  # first, as all else takes memory by its size
-        upright = _on_white(ImageOps.exif_transpose(picture))
-    while min(upright.size) >= 1:
-        for quality in QUALITIES:
-            drawn = io.BytesIO()
-            upright.save(drawn, "JPEG", quality=quality, optimize=True, exif=b"", icc_profile=None, comment=b"")
-            if drawn.tell() <= LARGEST:
-                return Evidence(drawn.getvalue(), *upright.size)
-        upright = upright.resize((int(upright.width * SHRINK), int(upright.height * SHRINK)))
-    raise PictureDamaged
-
-
-def _on_white(picture: Image.Image) -> Image.Image:
-    """Pixels alone: a new picture takes nothing else along."""
-    bare = Image.new("RGB", picture.size, "white")
-    if picture.has_transparency_data:
-        whole = picture.convert("RGBA")
-        bare.paste(whole, mask=whole.getchannel("A"))
-    else:
-        bare.paste(picture.convert("RGB"))
-    return bare

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from enum import StrEnum
 from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
@@ -15,6 +14,8 @@ from fpdf import FPDF
 from fpdf.bidi import BidiParagraph
 from fpdf.fonts import TTFFont
 
+from provisioning.documents.face import Face
+
 _REPLACEMENTS = "\N{REPLACEMENT CHARACTER}?"
 _POINT = 25.4 / 72  # millimetres
 _LEADING = 1.2  # from line to line, in heights of the font
@@ -23,12 +24,6 @@ _QUIET = 4  # modules left white around a QR code, ISO/IEC 18004
 _BREAKS = re.compile(r"(?<=[\s/,;-])")
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
 _FROM_RIGHT = {"R", "AL"}
-
-
-class Face(StrEnum):
-    PLAIN = "plain"
-    BOLD = "bold"
-    FIXED = "courier"  # every reader of PDF has it; ASCII only
 
 
 _FILES = {Face.PLAIN: "Roboto-Regular.ttf", Face.BOLD: "Roboto-Bold.ttf"}

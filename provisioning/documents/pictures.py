@@ -1,26 +1,18 @@
 """Pictures that people send, before anything of them is believed: which are read, how large they may be, what is wrong.
 
-Whatever opens them runs in a process of its own (see `viewer`): decoders of pictures are where trouble comes in.
+Whatever opens them (see `opening`) is loaded by a process of its own (see `viewer`): decoders of pictures are where
+trouble comes in, and the service spares their 4 MB.
 """
 
 from __future__ import annotations
 
-import io
-import struct
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import ClassVar, Final
-
-from PIL import Image, ImageFile, UnidentifiedImageError
 
 from provisioning.errors import ProvisioningError
 from provisioning.texts import N_
 
 BYTES: Final = 20 * 1024 * 1024
-MEGAPIXELS: Final = 50
-CLEAR: Final = 30  # of a picture with transparency: Pillow copies it whole before it makes it smaller
-FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 _HEIF_BRANDS: Final = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
 
 
@@ -103,25 +95,3 @@ def check(content: bytes) -> None:
         raise PictureTooLarge(limit=BYTES // 1024 // 1024)
     if content[4:8] == b"ftyp" and content[8:12].lower() in _HEIF_BRANDS:
         raise HeicPicture
-
-
-@contextmanager
-def opened(content: bytes) -> Iterator[Image.Image]:
-    """The picture, or the first one of several, not decoded yet. Errors, also while it is decoded: `PictureError`s."""
-    check(content)
-    ImageFile.LOAD_TRUNCATED_IMAGES = False
-    Image.MAX_IMAGE_PIXELS = MEGAPIXELS * 1_000_000
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)  # Pillow's own error comes at twice as many
-        try:
-            with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
-                limit = CLEAR if picture.has_transparency_data else MEGAPIXELS
-                if picture.width * picture.height > limit * 1_000_000:
-                    raise TooManyPixels(limit=limit)
-                yield picture
-        except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-            raise TooManyPixels(limit=MEGAPIXELS) from None
-        except UnidentifiedImageError:
-            raise NotAPicture from None
-        except (OSError, SyntaxError, ValueError, EOFError, struct.error):
-            raise PictureDamaged from None  # what decoders raise differs with the format

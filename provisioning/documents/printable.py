@@ -9,9 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from provisioning.documents.paper import Face, Paper
+from provisioning.documents.face import Face
 from provisioning.texts import _
+
+if TYPE_CHECKING:
+    from provisioning.documents.paper import Paper
 
 LEFT, RIGHT = 14.0, 196.0  # millimetres from the left edge
 WIDTH = RIGHT - LEFT
@@ -51,6 +55,8 @@ def printable(
     Signs that the font has not are shown as a replacement, and the footer says so. `font` is a TrueType file for
     places that are named in other scripts than Latin, Greek and Cyrillic.
     """
+    from provisioning.documents.paper import Paper  # with fpdf 0.3 s and 27 MB: a service that never prints spares them
+
     paper = Paper(font)
     paper.set_creation_date(_UNDATED)  # the date people see is in the footer
     title, footer, *lines = (paper.shown(text) for text in (title, footer, *lines))

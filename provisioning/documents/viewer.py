@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from provisioning.confinement import confine, give_way, limit_cpu, place, send
-from provisioning.documents import evidence, labels, pictures
+from provisioning.documents import barcodes, pictures, redrawing
 
 MEMORY: Final = 400 * 1024 * 1024  # by which it may grow: 50 million pixels in colour, and what is made of them
 SECONDS: Final = 15  # of processor time
@@ -17,11 +17,11 @@ ENCODINGS: Final = ("utf-8", "ascii", "latin-1", "utf-16-le", "utf-16-be")
 
 
 def _labels(content: bytes) -> dict[str, Any]:
-    return {"barcodes": [[code.text, code.format] for code in labels.read(content)]}
+    return {"barcodes": [[code.text, code.format] for code in barcodes.read(content)]}
 
 
 def _evidence(content: bytes) -> dict[str, Any]:
-    kept = evidence.redrawn(content)
+    kept = redrawing.redrawn(content)
     return {"jpeg": b64encode(kept.content).decode(), "width": kept.width, "height": kept.height}
 
 

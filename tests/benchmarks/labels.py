@@ -9,7 +9,8 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from provisioning.documents.labels import macs_of, read
+from provisioning.documents.barcodes import read
+from provisioning.documents.labels import macs_of
 from tests.benchmarks import Row, within
 from tests.labels import LABELS, mac_of, photo
 

@@ -4,7 +4,8 @@ from itertools import count
 
 import pytest
 
-from provisioning.documents.labels import Barcode, macs_of, numbers_of, read
+from provisioning.documents.barcodes import read
+from provisioning.documents.labels import Barcode, macs_of, numbers_of
 from tests.labels import LABELS, code128, encoded, label, mac_of, photo
 
 A, B = "805EC0112233", "805EC0112234"
