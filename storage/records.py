@@ -6,11 +6,11 @@ import json
 import re
 import types
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, make_dataclass
 from datetime import UTC, datetime, time, timedelta
 from enum import Enum
 from functools import cache
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from provisioning.errors import TextTooLong, UnreadableText
@@ -140,19 +140,57 @@ def _sparse_encoder(kind: Any, values: Callable[[Any], Any]) -> Convert:
 
 @once
 def _decoder(kind: Any) -> Convert:
-    names = {name for name, _, _ in _plan(kind)}
-    convert = tuple((name, come_in) for name, _, come_in in _plan(kind) if come_in)
+    names = tuple(name for name, _, _ in _plan(kind))
+    convert = tuple((at, come_in) for at, (_, _, come_in) in enumerate(_plan(kind)) if come_in)
+    values = itemgetter(*names) if len(names) > 1 else lambda plain: (plain[names[0]],)
+    make, make_older = _maker(kind), _older_decoder(kind)
 
     def decode_one(plain: Plain) -> Any:
-        # a document written before a field existed takes its default; one that a later program added is passed over
-        known = plain.copy() if plain.keys() <= names else {name: plain[name] for name in names & plain.keys()}
-        for name, come_in in convert:
-            value = known.get(name)
+        try:
+            found = list(values(plain))  # a field that a later program added is passed over
+        except KeyError:
+            return make_older(plain)
+        for at, come_in in convert:
+            value = found[at]
             if value is not None:
-                known[name] = come_in(value)
+                found[at] = come_in(value)
+        return make(found)
+
+    return decode_one
+
+
+def _older_decoder(kind: Any) -> Convert:
+    """For documents that were written before a field existed, and for sparse ones: what is missing is as by default."""
+    plan = _plan(kind)
+
+    def decode_one(plain: Plain) -> Any:
+        known = {}
+        for name, _, come_in in plan:
+            if name in plain:
+                value = plain[name]
+                known[name] = come_in(value) if come_in and value is not None else value
         return kind(**known)
 
     return decode_one
+
+
+def _maker(kind: Any) -> Convert:
+    """What makes a record of the values of all its fields, in their order.
+
+    A frozen class sets each field by a call, 20 µs for the fifty of a device. So a record is made as one of a class
+    that has the same slots and is not frozen, in 0.7 µs, and then becomes one of its own; nobody saw it before.
+    """
+    names = [each.name for each in fields(kind)]
+    if kind.__base__ is not object:  # a fact: only a class that derives from its base could become one, and it is small
+        return lambda values: kind(**dict(zip(names, values, strict=True)))
+    unfrozen: Any = make_dataclass(kind.__name__, names, slots=True, repr=False, eq=False, match_args=False)
+
+    def make(values: list[Any]) -> Any:
+        record = unfrozen(*values)
+        record.__class__ = kind
+        return record
+
+    return make
 
 
 def encode(record: Record) -> Plain:

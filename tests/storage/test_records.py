@@ -2,7 +2,7 @@
 
 import json
 import types
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import FrozenInstanceError, fields, is_dataclass, replace
 from datetime import UTC, datetime, time, timedelta, timezone
 from enum import Enum
 from typing import Union, get_args, get_origin, get_type_hints
@@ -78,6 +78,16 @@ def test_any_fact_comes_back_as_it_was(name, data):
     back = decode_event(through_json(encode_event(event)))
     assert back == event
     assert type(back) is type(event)
+
+
+@pytest.mark.parametrize("record", one_of_each(), ids=lambda record: type(record).__name__)
+def test_what_comes_back_is_a_record_like_any_other(record):
+    back = decode(type(record), encode(record))
+    assert type(back) is type(record)
+    assert hash(back) == hash(record)
+    assert replace(back) == record
+    with pytest.raises(FrozenInstanceError):
+        back.version = 7
 
 
 def test_times_come_back_in_utc():
