@@ -6,13 +6,14 @@ SHELL := /bin/sh
 
 BIN := .venv/bin
 PY := $(BIN)/python
-PIP_INSTALL := $(PY) -m pip install --disable-pip-version-check --no-input -q --require-hashes --no-deps
+PIP_INSTALL := -m pip install --disable-pip-version-check --no-input -q --require-hashes --no-deps
 
 # A stamp carries the checksum of its requirements file, so that a change of content, and nothing else, installs again.
-stamp = .venv/.$(1)-$(shell cksum < $(2) | tr ' \t' '--')
+stamp = .venv$(3)/.$(1)-$(shell cksum < $(2) | tr ' \t' '--')
 RUNTIME := $(call stamp,runtime,requirements.txt)
 DEV := $(call stamp,dev,requirements-dev.txt)
 E2E := $(call stamp,e2e,requirements-e2e.txt)
+BENCH := $(call stamp,bench,requirements-bench.txt,-bench)
 NODE := tests/e2e/node_modules/$(notdir $(call stamp,npm,tests/e2e/package-lock.json))
 
 .PHONY: help run test nightly check secrets advisories format e2e bench scale crash soak messages readme package release lock install chromium node nginx prometheus clean
@@ -55,7 +56,8 @@ format: $(DEV) ## let ruff put the code in order
 e2e: $(E2E) chromium node nginx prometheus ## run the browser, identity provider, proxy and Prometheus tests, in two processes (ARGS in one)
 	$(PY) -m pytest -q tests/e2e $(or $(ARGS),$(IN_TWO))
 
-bench: $(DEV) ## measure
+bench: $(DEV) ## measure each target beside its anchor (ARGS="--only wire"; ARGS=--write puts a whole run into README)
+	@$(MAKE) --no-print-directory -s $(BENCH) || echo "The SDKs to compare with are not installed; the rest is measured." >&2
 	$(PY) -m tests.benchmarks $(ARGS)
 
 scale: $(DEV) ## fill a store with 200 000 devices and ask it everything (ARGS="--devices 20000 --audit 50000")
@@ -89,7 +91,7 @@ release: $(DEV) ## write source, bill of materials, licences and checksums of th
 install: $(DEV) ## only make .venv, with everything the tests need
 
 clean: ## remove environments and caches; var/ stays
-	rm -rf .venv tests/e2e/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-bench tests/e2e/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # ── the environment ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -101,16 +103,22 @@ $(PY):
 	done; echo "Python 3.11 or newer was not found; set PYTHON=/path/to/python3" >&2; exit 1
 
 $(RUNTIME): | $(PY)
-	$(PIP_INSTALL) -r requirements.txt
+	$(PY) $(PIP_INSTALL) -r requirements.txt
 	@rm -f .venv/.runtime-* && touch $@
 
 $(DEV): | $(PY)
-	$(PIP_INSTALL) -r requirements-dev.txt
+	$(PY) $(PIP_INSTALL) -r requirements-dev.txt
 	@rm -f .venv/.runtime-* .venv/.dev-* && touch $(RUNTIME) $@
 
 $(E2E): | $(PY)
-	$(PIP_INSTALL) -r requirements-e2e.txt
+	$(PY) $(PIP_INSTALL) -r requirements-e2e.txt
 	@rm -f .venv/.runtime-* .venv/.dev-* .venv/.e2e-* && touch $(RUNTIME) $(DEV) $@
+
+# The SDKs to compare with, whose requirements are not ours. Gone again where not all of it could be installed.
+$(BENCH): | $(PY)
+	rm -rf .venv-bench && $(PY) -m venv .venv-bench
+	.venv-bench/bin/python $(PIP_INSTALL) -r requirements-bench.txt || { rm -rf .venv-bench; exit 1; }
+	@touch $@
 
 # ── what the browser tests need beyond Python ────────────────────────────────────────────────────────────────────
 
@@ -152,4 +160,5 @@ lock: $(DEV) ## pin every requirement again, with hashes (ARGS=--upgrade takes n
 	$(UV_COMPILE) $(ARGS) requirements.in -o requirements.txt
 	$(UV_COMPILE) $(ARGS) -c requirements.txt requirements-dev.in -o requirements-dev.txt
 	$(UV_COMPILE) $(ARGS) -c requirements-dev.txt requirements-e2e.in -o requirements-e2e.txt
+	$(UV_COMPILE) $(ARGS) requirements-bench.in -o requirements-bench.txt
 	cd tests/e2e && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund

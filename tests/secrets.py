@@ -48,7 +48,13 @@ FILTERS: Final = [
 # a test or a text. What opens something (an Entra secret, a code key, a token, a private key) has another form.
 EXAMPLES: Final = ("Basic Auth Credentials", "Hex High Entropy String", "Secret Keyword")
 # Checksums of packages, and what is no text.
-LOCKS: Final = ("requirements.txt", "requirements-dev.txt", "requirements-e2e.txt", "tests/e2e/package-lock.json")
+LOCKS: Final = (
+    "requirements.txt",
+    "requirements-dev.txt",
+    "requirements-e2e.txt",
+    "requirements-bench.txt",
+    "tests/e2e/package-lock.json",
+)
 NO_TEXT: Final = (".gz", ".png", ".mo", ".zip", ".ttf", ".pdf", ".xlsx")
 
 

@@ -63,9 +63,14 @@ def at_most(name: str, ours: float, anchor: float, most: float, of: str, *, stre
     return Row(name, ours, anchor, ratio, target, ratio <= most, stretch=stretch, margin=_times(most, ratio))
 
 
+def below(name: str, ours: float, anchor: float, of: str) -> Row:
+    """Ours costs less than the anchor."""
+    return Row(name, ours, anchor, ours / anchor, f"< 1× {of}", ours < anchor, margin=_times(anchor, ours))
+
+
 def within(name: str, ours: float, limit: float, unit: str = "µs") -> Row:
     """Ours stays within a limit, in the row's unit."""
-    said = f"≤ {limit:g} {unit}" if unit != "µs" else f"≤ {limit / 1e3:g} ms"
+    said = f"≤ {limit:g} {unit}".strip() if unit != "µs" else f"≤ {limit / 1e3:g} ms"
     return Row(name, ours, limit, ours / limit, said, ours <= limit, unit, margin=_times(limit, ours))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -43,10 +44,10 @@ class Child:
 
 
 @asynccontextmanager
-async def child(module: str, *words: str) -> AsyncIterator[Child]:
+async def child(module: str, *words: str, python: str = sys.executable) -> AsyncIterator[Child]:
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, *words, stdin=pipe, stdout=pipe, cwd=HOUSE, limit=LIMIT
+        python, "-m", module, *words, stdin=pipe, stdout=pipe, cwd=HOUSE, limit=LIMIT
     )
     speaking = Child(process)
     try:
@@ -62,6 +63,11 @@ async def obey(hello: object, orders: Mapping[str, Order]) -> None:
     while line := await asyncio.to_thread(sys.stdin.readline):
         order, *words = json.loads(line)
         _say(await orders[order](*words))
+
+
+async def cpu() -> float:
+    """An order: seconds that all threads of this process have worked so far."""
+    return time.process_time()
 
 
 def _say(value: object) -> None:

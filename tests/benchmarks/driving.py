@@ -34,11 +34,16 @@ class Post:
 
 @dataclass(frozen=True)
 class Driven:
-    """Seconds: CPU and wall of all posts together, and how long each took."""
+    """Seconds: CPU of this process and wall of all posts together, and how long each took.
+
+    `connections` were opened to the connector meanwhile, which took so many `replies`.
+    """
 
     cpu: float
     wall: float
     each: Sequence[float]
+    connections: int = 0
+    replies: int = 0
 
     @property
     def mean(self) -> float:
@@ -69,8 +74,8 @@ class Driver:
         cpu, wall = time.process_time(), time.perf_counter()
         self._in.write(b"go\n")
         await self._in.drain()
-        each = await self.hears()
-        return Driven(time.process_time() - cpu, time.perf_counter() - wall, each)
+        told = await self.hears()
+        return Driven(time.process_time() - cpu, time.perf_counter() - wall, **told)
 
     async def hears(self) -> Any:
         line = await self._out.readline()
@@ -105,7 +110,10 @@ async def _drive() -> None:
             job = json.loads(line)
             _say("ready")
             await asyncio.to_thread(sys.stdin.readline)
-            _say(await _post_all(session, job["url"], job["posts"], job["at_once"]))
+            known, replies = set(connector.connections), len(connector.taken)
+            each = await _post_all(session, job["url"], job["posts"], job["at_once"])
+            opened = len(connector.connections - known)
+            _say({"each": each, "connections": opened, "replies": len(connector.taken) - replies})
 
 
 async def _post_all(session: ClientSession, url: str, posts: Sequence[Any], at_once: int) -> list[float]:

@@ -1,21 +1,20 @@
-"""CPU per turn at the Teams door: the bare stock SDK as the anchor, plain aiohttp as the floor, and ours.
+"""CPU per turn at the Teams door: ours beside the bare stock SDK, its two successors, and plain aiohttp as the floor.
 
-    python -m tests.benchmarks.echo
+    python -m tests.benchmarks --only echo
 
-The service runs in this process and its CPU time is counted (all threads); the client that posts the activities and
-the connector that takes the replies run in another process, so that only the service is measured.
+Each echo runs in a process of its own that counts its CPU time (all threads), all of them without credentials. The
+client that posts the activities and the connector that takes the replies are one more process.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
-import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from aiohttp import ClientSession, web
@@ -28,81 +27,17 @@ from bot.messenger import TeamsMessenger
 from bot.teams_bot import TeamsBot
 from bot.turn import Answer, Chat, Incoming
 from provisioning.ports import Message
+from tests.benchmarks import Outcome, Skipped, at_least, below, beside, within
+from tests.benchmarks.children import Child, child, cpu, obey
+from tests.benchmarks.driving import Driver, Post, driving
+from tests.benchmarks.measuring import quiet
+from tests.benchmarks.successors.answers import CARD, CARD_ANSWER, echo
 from tests.connector import FakeConnector, activity, press
 
-HOUSE = Path(__file__).parents[2]
-CARD = {
-    "type": "AdaptiveCard",
-    "version": "1.5",
-    "body": [{"type": "TextBlock", "text": f"Line {number}", "wrap": True} for number in range(12)],
-    "actions": [{"type": "Action.Execute", "title": "Confirm", "verb": "confirm", "data": {"mac": "805EC0112233"}}],
-}
-
-
-@dataclass(frozen=True)
-class Measured:
-    """`cpu` and `wall` per turn, in seconds.
-
-    For all turns: `connections` that the service opened to the connector, and the longest `stall`, in seconds of work
-    that the event loop did without turning to anybody else (0 where one is posted at a time).
-    """
-
-    cpu: float
-    wall: float
-    connections: int
-    stall: float
-
-
-async def measure(app: web.Application, activities: Sequence[dict[str, Any]], *, at_once: int = 1) -> Measured:
-    """Serve `app` on loopback, post the activities to its /api/messages and count what they cost it.
-
-    Every activity must be answered 200; its `serviceUrl` is replaced by a connector that takes all replies. A tenth
-    of them goes in first, uncounted.
-    """
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}/api/messages"
-        async with _driver() as driver:
-            await driver.say({"url": url, "activities": list(activities), "at_once": at_once})
-            await driver.hear()
-            cpu, wall = time.process_time(), time.perf_counter()
-            async with _stalls() if at_once > 1 else nullcontext([0.0]) as stalls:
-                await driver.say("go")
-                done = await driver.hear()
-            cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-        return Measured(cpu / len(activities), wall / len(activities), done["connections"], max(stalls))
-    finally:
-        await runner.cleanup()
-
-
-@asynccontextmanager
-async def _stalls() -> AsyncIterator[list[float]]:
-    """CPU time of the loop's thread from one look of a task to the next, so that other processes do not count."""
-    work = [0.0]
-
-    async def watch() -> None:
-        before = time.thread_time()
-        while True:
-            await asyncio.sleep(0.001)
-            now = time.thread_time()
-            work.append(now - before)
-            before = now
-
-    watching = asyncio.create_task(watch())
-    try:
-        yield work
-    finally:
-        watching.cancel()
-
-
-def messages(count: int) -> list[dict[str, Any]]:
-    return [activity(FakeConnector(), id=f"m{number}", text=f"hello {number}") for number in range(count)]
-
-
-def presses(count: int) -> list[dict[str, Any]]:
-    return [press(FakeConnector(), id=f"p{number}", data={"mac": "805EC0112233"}) for number in range(count)]
+PYTHON = Path(__file__).parents[2] / ".venv-bench/bin/python"  # with the successors; `make bench` installs it
+SUCCESSORS = {"teams_sdk": "the Teams SDK's echo", "agents_sdk": "the Agents SDK's echo"}
+ROUNDS, TURNS, WARM = 4, 100, 40
+AT_ONCE, CROWD = 40, 2_000
 
 
 # ---------------------------------------------------------------------- the services that are compared
@@ -120,11 +55,10 @@ class _StockAdapter(CloudAdapterBase):
 
 async def _stock_bot(context: TurnContext) -> None:
     if context.activity.type == "invoke":
-        body = {"statusCode": 200, "type": "application/vnd.microsoft.card.adaptive", "value": CARD}
-        value = InvokeResponse(status=200, body=body)
+        value = InvokeResponse(status=200, body=CARD_ANSWER)
         await context.send_activity(Activity(type="invokeResponse", value=value))
     else:
-        await context.send_activity(f"you said {context.activity.text}")
+        await context.send_activity(echo(context.activity.text))
 
 
 def stock_app() -> web.Application:
@@ -138,11 +72,11 @@ def plain_app() -> web.Application:
     async def process(request: web.Request) -> web.Response:
         raw = await request.json()
         if raw["type"] == "invoke":
-            return web.json_response({"statusCode": 200, "value": CARD})
+            return web.json_response(CARD_ANSWER)
         if not session:
             session.append(ClientSession())
         url = f"{raw['serviceUrl']}/v3/conversations/{raw['conversation']['id']}/activities"
-        async with session[0].post(url, json={"type": "message", "text": f"you said {raw['text']}"}) as response:
+        async with session[0].post(url, json={"type": "message", "text": echo(raw["text"])}) as response:
             await response.read()
         return web.Response()
 
@@ -159,7 +93,7 @@ class _Echo:
     async def receive(self, incoming: Incoming, chat: Chat) -> Answer | None:
         if incoming.invoke:
             return Answer(card=CARD)
-        await chat.send(Message(summary="", text=f"you said {incoming.text}"))
+        await chat.send(Message(summary="", text=echo(incoming.text)))
         return None
 
 
@@ -185,92 +119,102 @@ def _app(handler: Any) -> web.Application:
     return app
 
 
-async def stock_echo(n: int) -> float:
-    """CPU seconds per message turn of the bare stock SDK: the anchor that our ratios refer to."""
-    return (await measure(stock_app(), messages(n))).cpu
+APPS = {"stock": stock_app, "plain": plain_app, "ours": our_app}
 
 
-async def our_echo(n: int) -> float:
-    """CPU seconds per message turn of our door alone."""
-    return (await measure(our_app(), messages(n))).cpu
+async def serve(name: str) -> None:
+    runner = web.AppRunner(APPS[name](), access_log=None)
+    async with quiet():
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        await obey(f"http://127.0.0.1:{runner.addresses[0][1]}", {"cpu": cpu})
+        await runner.cleanup()
 
 
-# ---------------------------------------------------------------------- the other process
+# ---------------------------------------------------------------------- measured
 
 
-class _Driver:
-    """JSON lines to and from the child."""
+@dataclass
+class Contestant:
+    """CPU of its process, in microseconds per turn: one figure a round."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdin
-        assert process.stdout
-        self._in, self._out = process.stdin, process.stdout
+    service: Child
+    messages: list[float] = field(default_factory=list)
+    invokes: list[float] = field(default_factory=list)
 
-    async def say(self, value: Any) -> None:
-        self._in.write(json.dumps(value).encode() + b"\n")
-        await self._in.drain()
-
-    async def hear(self) -> Any:
-        line = await self._out.readline()
-        if not line:
-            raise RuntimeError("the driver of the benchmark ended early; its error stands above")
-        return json.loads(line)
+    async def turns(self, driver: Driver, posts: Sequence[Post], replies: int) -> float:
+        """CPU of its process per turn. Each message must have brought the connector one reply, and no invoke any."""
+        before = await self.service.does("cpu")
+        driven = await driver.posts(self.service.hello, posts)
+        assert driven.replies == replies, f"{driven.replies} replies to {len(posts)} activities"
+        return (await self.service.does("cpu") - before) / len(posts) * 1e6
 
 
-@asynccontextmanager
-async def _driver() -> AsyncIterator[_Driver]:
-    pipe = asyncio.subprocess.PIPE
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.benchmarks.echo", "drive", stdin=pipe, stdout=pipe, cwd=HOUSE
-    )
-    try:
-        yield _Driver(child)
-    finally:
-        if child.returncode is None:
-            child.terminate()
-        await child.wait()
+class Typing:
+    """Activities, each with an id of its own."""
+
+    def __init__(self, connector: str) -> None:
+        self._connector, self._count = FakeConnector(), 0
+        self._connector.url = connector
+
+    def messages(self, count: int) -> list[Post]:
+        return [Post("/api/messages", activity(self._connector, id=self._id(), text="hello")) for _ in range(count)]
+
+    def presses(self, count: int) -> list[Post]:
+        data = {"mac": "805EC0112233"}
+        return [Post("/api/messages", press(self._connector, id=self._id(), data=data)) for _ in range(count)]
+
+    def _id(self) -> str:
+        self._count += 1
+        return f"m{self._count}"
 
 
-async def _drive() -> None:
-    job = json.loads(await asyncio.to_thread(sys.stdin.readline))
-    async with FakeConnector() as connector, ClientSession() as session:
-        everything = [{**one, "serviceUrl": connector.url} for one in job["activities"]]
-        warm = [{**one, "id": f"warm-{one['id']}"} for one in everything[: max(len(everything) // 10, 5)]]
-        await _post_all(session, job["url"], warm, job["at_once"])
-        connector.connections.clear()
-        print(json.dumps("warm"), flush=True)
-        await asyncio.to_thread(sys.stdin.readline)
-        await _post_all(session, job["url"], everything, job["at_once"])
-        print(json.dumps({"connections": len(connector.connections)}), flush=True)
+async def run() -> list[Outcome]:
+    async with driving() as driver, AsyncExitStack() as stack:
+        typing, contestants, absent = Typing(driver.connector), {}, {}
+        for name in APPS:
+            contestants[name] = Contestant(await stack.enter_async_context(child("tests.benchmarks.echo", name)))
+        for name in SUCCESSORS:
+            started = child(f"tests.benchmarks.successors.{name}", python=str(PYTHON))
+            try:
+                contestants[name] = Contestant(await stack.enter_async_context(started))
+            except FileNotFoundError:
+                absent[name] = "the pinned requirements-bench.txt could not be installed"
+            except RuntimeError as error:
+                absent[name] = str(error)
+        for each in contestants.values():
+            await each.turns(driver, typing.messages(WARM), WARM)
+            await each.turns(driver, typing.presses(WARM), 0)
+        for _ in range(ROUNDS):
+            for each in contestants.values():
+                each.messages.append(await each.turns(driver, typing.messages(TURNS), TURNS))
+                each.invokes.append(await each.turns(driver, typing.presses(TURNS), 0))
+        connections = await _crowd(driver, typing, contestants["ours"].service.hello)
+    messages = {name: median(each.messages) for name, each in contestants.items()}
+    invokes = {name: median(each.invokes) for name, each in contestants.items()}
+    return [
+        *_beside("CPU of an echo, a message with its reply", messages, absent, least=10),
+        *_beside("CPU of an echo, a card action answered in-line", invokes, absent, least=15),
+        within(f"new connections per reply, {CROWD:,} messages, {AT_ONCE} at once", connections, 0.01, ""),
+    ]
 
 
-async def _post_all(session: ClientSession, url: str, bodies: Sequence[dict[str, Any]], at_once: int) -> None:
-    waiting = iter(bodies)
-
-    async def post_next() -> None:
-        for body in waiting:
-            async with session.post(url, json=body) as response:
-                if response.status not in (200, 201):
-                    raise RuntimeError(f"{response.status}: {await response.text()}")
-
-    await asyncio.gather(*(post_next() for _ in range(at_once)))
+def _beside(name: str, taken: Mapping[str, float], absent: Mapping[str, str], least: float) -> list[Outcome]:
+    ours = taken["ours"]
+    return [
+        at_least(name, ours, taken["stock"], least, "the bare stock SDK's echo"),
+        *(below(name, ours, taken[each], SUCCESSORS[each]) for each in SUCCESSORS if each in taken),
+        *(Skipped(f"{name}, beside {SUCCESSORS[each]}", reason) for each, reason in absent.items()),
+        beside(name, ours, taken["plain"], "plain aiohttp"),
+    ]
 
 
-async def report(count: int = 300) -> None:
-    """A table of both kinds of turn in the three services, in one run, so that the ratios are comparable."""
-    print(f"{'CPU per turn, ms':<26}{'message':>10}{'invoke':>10}{'connections':>14}{'stall at 40, ms':>18}")
-    rows = {}
-    for name, make in (("plain aiohttp", plain_app), ("stock botbuilder", stock_app), ("our door", our_app)):
-        message, invoke = await measure(make(), messages(count)), await measure(make(), presses(count))
-        rows[name] = (message, invoke)
-        crowd = await measure(make(), messages(count), at_once=40)
-        figures = (
-            f"{message.cpu * 1e3:>10.2f}{invoke.cpu * 1e3:>10.2f}{message.connections:>14}{crowd.stall * 1e3:>18.1f}"
-        )
-        print(f"{name:<26}{figures}")
-    stock, ours = rows["stock botbuilder"], rows["our door"]
-    print(f"{'ours against stock':<26}{stock[0].cpu / ours[0].cpu:>9.1f}×{stock[1].cpu / ours[1].cpu:>9.1f}×")
+async def _crowd(driver: Driver, typing: Typing, url: str) -> float:
+    """How many connections each reply opens, once as many are open as turns go on at once."""
+    await driver.posts(url, typing.messages(AT_ONCE * 3), at_once=AT_ONCE)
+    driven = await driver.posts(url, typing.messages(CROWD), at_once=AT_ONCE)
+    return driven.connections / driven.replies
 
 
 if __name__ == "__main__":
-    asyncio.run(_drive() if sys.argv[1:] == ["drive"] else report(int(sys.argv[1]) if sys.argv[1:] else 300))
+    asyncio.run(serve(sys.argv[1]))

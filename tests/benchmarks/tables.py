@@ -68,7 +68,7 @@ def _rate(row: Row) -> str:
 
 def amount(value: float, unit: str) -> str:
     if unit != "µs":
-        return f"{value:,.0f} {unit}" if value >= 10 or value == int(value) else f"{value:.2g} {unit}"
+        return (f"{value:,.0f} {unit}" if value >= 10 or value == int(value) else f"{value:.2g} {unit}").strip()
     return f"{value:.0f} µs" if value < 1_000 else f"{value / 1e3:,.1f} ms"
 
 
