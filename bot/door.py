@@ -111,15 +111,18 @@ class Door:
         if not incoming.sender.object_id:  # Teams itself adds the bot to a team or takes it out: nobody to be known
             return Person(id="", tenant=incoming.sender.tenant), False
         known = await self._provisioning.who(incoming.sender.object_id)
-        member = await self._member(incoming, chat, known)
-        person, new = await self._provisioning.encounter(member, here, incoming.locale, incoming.timezone)
+        said = (here, incoming.locale, incoming.timezone)
+        if known and known.upn and known.teams_id == incoming.sender.teams_id and not known.guest:
+            member = Member(known.id, known.teams_id, known.name, known.upn, incoming.sender.tenant)
+            person, new = await self._provisioning.encounter(member, *said, read=known)
+        else:
+            member = await self._member(incoming, chat, guest=bool(known and known.guest))
+            person, new = await self._provisioning.encounter(member, *said)
         return await with_groups(self._provisioning, self._jobs, person), new
 
-    async def _member(self, incoming: Incoming, chat: Chat, known: Person | None) -> Member:
+    async def _member(self, incoming: Incoming, chat: Chat, *, guest: bool) -> Member:
         """Teams is asked once for name and UPN, of a guest each time: they stay one until it says otherwise."""
-        sender, guest = incoming.sender, known is not None and known.guest
-        if known and known.upn and known.teams_id == sender.teams_id and not guest:
-            return Member(sender.object_id, sender.teams_id, known.name, known.upn, sender.tenant)
+        sender = incoming.sender
         bare = Member(sender.object_id, sender.teams_id, sender.name, "", sender.tenant, guest)
         if incoming.trigger is Trigger.LEFT:
             return bare
@@ -135,7 +138,7 @@ class Door:
         post = f"{incoming.conversation.id}|{incoming.card_id}" if incoming.card_id else ""
         return Turn(
             provisioning=self._provisioning,
-            actor=replace(actor, operation=_operation(incoming, actor.id), post=post),
+            actor=replace(actor, operation=incoming.operation(actor.id), post=post),
             conversation=incoming.conversation,
             now=self._provisioning.now(),
             trigger=incoming.trigger,
@@ -333,7 +336,7 @@ class Door:
         finally:
             if reply.follows:
                 self._jobs.begin(f"follows:{turn.actor.operation}", self._follow(turn, activity_id, reply.follows))
-        await self._keep(turn, activity_id, reply.living)
+        await self._keep(turn, activity_id, reply.living, new=True)
         self._jobs.unfold(Place(self._messenger, self._provisioning.clock, turn.conversation, activity_id), reply)
 
     async def _follow(self, turn: Turn, activity_id: str, coming: Awaitable[Reply]) -> None:
@@ -349,14 +352,14 @@ class Door:
             await self._keep(turn, incoming.card_id, reply.living)
         return Answer(card=self._card(reply.card))
 
-    async def _keep(self, turn: Turn, activity_id: str, living: Living | None) -> None:
+    async def _keep(self, turn: Turn, activity_id: str, living: Living | None, *, new: bool = False) -> None:
         if not activity_id:
             return
         if living is None:
             await self._provisioning.forget(f"{turn.conversation.id}|{activity_id}")
             return
         reader = turn.conversation.id if turn.in_channel else turn.actor.id
-        await self._provisioning.remember(post_of(turn, activity_id, living, reader))
+        await self._provisioning.remember(post_of(turn, activity_id, living, reader), new=new)
 
     async def _privately(self, turn: Turn, incoming: Incoming, chat: Chat, reply: Reply) -> Answer | None:
         """Into the asker's own chat; the channel hears only that."""
@@ -368,7 +371,7 @@ class Door:
             return await self._say(
                 incoming, chat, _("I cannot write to you. Open a chat with me, say hi, and ask again.")
             )
-        await self._keep(replace(turn, conversation=own), activity_id, reply.living)
+        await self._keep(replace(turn, conversation=own), activity_id, reply.living, new=True)
         self._jobs.unfold(Place(self._messenger, self._provisioning.clock, own, activity_id), reply)
         return await self._say(incoming, chat, _("I wrote to you in chat."))
 
@@ -388,13 +391,3 @@ class Door:
 
     def _card(self, view: View) -> dict[str, Any]:
         return render(view, operation=secrets.token_hex(8), locale=current_speech().language)
-
-
-def _operation(incoming: Incoming, actor_id: str) -> str:
-    """What makes this intent one: the press's key, else the activity (its id is unique in its conversation only).
-
-    Empty where a client gives its activities no ids: nothing can then be told to be the same.
-    """
-    if key := str(incoming.data.get("op", ""))[:64]:
-        return f"{actor_id}:{key}:{incoming.verb}"
-    return f"activity:{incoming.conversation.id}|{incoming.activity_id}" if incoming.activity_id else ""

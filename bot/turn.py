@@ -106,6 +106,15 @@ class Incoming:
     attachments: int = 0  # what is neither a file nor a picture with an address
     consent: FileConsent | None = None
 
+    def operation(self, actor_id: str) -> str:
+        """What makes this intent one: the press's key, else the activity (its id is unique in its conversation only).
+
+        Empty where a client gives its activities no ids: nothing can then be told to be the same.
+        """
+        if key := str(self.data.get("op", ""))[:64]:
+            return f"{actor_id}:{key}:{self.verb}"
+        return f"activity:{self.conversation.id}|{self.activity_id}" if self.activity_id else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Living:

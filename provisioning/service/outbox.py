@@ -173,9 +173,12 @@ class Outbox(Reach):
     async def post(self, key: str) -> Post | None:
         return await self.store.get(Post, key)
 
-    async def remember(self, post: Post) -> None:
-        """A living card stands there now: it is drawn anew when its subject changes. A channel has one, the newest."""
-        known = await self.store.get(Post, post.key)
+    async def remember(self, post: Post, *, new: bool = False) -> None:
+        """A living card stands there now: it is drawn anew when its subject changes. A channel has one, the newest.
+
+        `new`: it was posted just now, so nothing should be known of it.
+        """
+        known = None if new else await self.store.get(Post, post.key)
         try:
             former = await self._former(post)
             await self.store.save(Change(puts=(_standing(post, known),), deletes=former))
@@ -198,8 +201,9 @@ class Outbox(Reach):
     async def _catch_up(self, post: Post) -> None:
         """What changed between drawing and remembering would else be missed."""
         device = await self.store.get(Device, post.subject) if post.revision else None
-        job = await self.store.get(Job, post.subject) if post.revision else None
-        upload = await self.store.get(Upload, post.subject) if post.revision else None
+        other = post.revision and device is None  # no id of theirs is a MAC
+        job = await self.store.get(Job, post.subject) if other else None
+        upload = await self.store.get(Upload, post.subject) if other else None
         moved = device and device.version != post.revision
         fresh = post.drawn and post.edited_at is None  # it has no revision to go by; if it says the same, it stays
         # work that goes on has its message edited now and then; only its end must not be missed

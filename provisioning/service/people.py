@@ -88,14 +88,15 @@ class People(Handover):
         return (await self.encounter(member, chat, locale, timezone))[0]
 
     async def encounter(
-        self, member: Member, chat: Conversation | None, locale: str = "", timezone: str = ""
+        self, member: Member, chat: Conversation | None, locale: str = "", zone: str = "", read: Person | None = None
     ) -> tuple[Person, bool]:
-        """As `meet`; and whether this is the first of their own chat: of two at the same moment, one is."""
+        """As `meet`; and whether it is the first of their own chat: of two at once, one is. `read`: as just read."""
         if not self.policy.any_tenant and member.tenant != self.policy.tenant:
             raise NotYourTenant(organisation=self.policy.organisation)
+        at_hand = [read] if read else []  # for the first try only
 
         async def decide() -> tuple[Change, tuple[Person, bool]]:
-            known = await self.store.get(Person, member.id) or Person(id=member.id)
+            known = at_hand.pop() if at_hand else await self.store.get(Person, member.id) or Person(id=member.id)
             first = chat is not None and known.chat is None
             fresh = replace(
                 known,
@@ -107,12 +108,11 @@ class People(Handover):
                 reachable=known.reachable or chat is not None,
                 guest=member.guest,
                 locale=locale or known.locale,
-                timezone=timezone or known.timezone,
+                timezone=zone or known.timezone,
             )
             if fresh.guest:
                 fresh = replace(fresh, roles=frozenset(), membership=None)
-            bound = await self._waiting_grant(fresh)
-            if bound:
+            if bound := await self._waiting_grant(fresh):
                 fresh, change = self._bound(fresh, bound)
                 return change, (stored(fresh), first)
             if fresh == known and known.version:
@@ -170,8 +170,7 @@ class People(Handover):
 
     async def departed(self, person_id: str, why: str = "") -> Change:
         """This person is out of reach; nothing where that is known."""
-        person = await self.store.get(Person, person_id)
-        if person is None or not person.reachable:
+        if not (person := await self.store.get(Person, person_id)) or not person.reachable:
             return Change()
         fact = PersonUnreachable(at=self.now(), actor="service", subject=person.id, why=why)
         return Change(puts=(replace(person, reachable=False),), events=(fact,))

@@ -95,6 +95,15 @@ async def test_what_changed_while_a_channels_card_was_under_way_is_looked_for_on
     assert await waiting.told(MessageKind.EDIT) == []
 
 
+async def test_a_new_card_under_an_id_that_is_known_takes_the_former_one_s_place(waiting: World) -> None:
+    """A connector should give each post an id of its own; where it begins anew, nobody's turn fails."""
+    card = await waiting.shows(SAM, A)
+    await waiting.core.remember(replace(card, version=0, view="next_device"), new=True)
+    stands = await waiting.core.post(card.key)
+    assert stands is not None
+    assert (stands.view, stands.version) == ("next_device", card.version + 1)
+
+
 async def test_that_a_card_was_seen_is_not_forgotten_by_a_later_edit(waiting: World) -> None:
     card = await waiting.shows(SAM, A)
     await waiting.core.opened(card.key)

@@ -37,6 +37,15 @@ async def test_whoever_writes_is_known_under_the_verified_id(world: World) -> No
     assert (again.version, again.locale) == (person.version, "de-DE")
 
 
+async def test_what_changed_since_somebody_was_read_is_not_undone(world: World) -> None:
+    read = await world.person(SAM)
+    await world.core.choose_language(await world.sam(), "de")
+    said = member(SAM, read.name, upn=read.upn)
+    person, new = await world.core.encounter(said, chat_of(SAM), "de-DE", "Europe/Oslo", read=read)
+    assert (person.locale, person.language, new) == ("de-DE", "de", False)
+    assert await world.person(SAM) == person
+
+
 async def test_of_two_first_words_at_the_same_moment_one_is_the_first(world: World) -> None:
     met = await asyncio.gather(*(world.core.encounter(member(NEW, "Mia Holm"), chat_of(NEW)) for _ in range(4)))
     assert sorted(first for _person, first in met) == [False, False, False, True]
