@@ -16,7 +16,7 @@ E2E := $(call stamp,e2e,requirements-e2e.txt)
 BENCH := $(call stamp,bench,requirements-bench.txt,-bench)
 NODE := tests/e2e/node_modules/$(notdir $(call stamp,npm,tests/e2e/package-lock.json))
 
-.PHONY: help run test nightly check secrets advisories format e2e bench scale crash soak messages readme package release lock install chromium node nginx prometheus clean
+.PHONY: help run test nightly check secrets advisories format e2e bench scale crash soak day messages readme package release lock install chromium node nginx prometheus clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -69,6 +69,9 @@ crash: $(DEV) ## kill the store, cut the power, damage its files (ARGS="--only p
 
 soak: $(DEV) ## kill, stop, fill up, damage and overload the whole service, over HTTP (ARGS="--only killed --scale 0.1")
 	$(PY) -m tests.soak $(ARGS)
+
+day: $(DEV) ## play a large rollout's morning against the service, on each store (ARGS="--minutes 2 --store tinydb")
+	$(PY) -m tests.day $(ARGS)
 
 LOCALES := provisioning/locale
 

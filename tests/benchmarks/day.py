@@ -1,0 +1,77 @@
+"""A shortened morning of a large rollout, on each store; `make day` plays a whole one.
+
+    python -m tests.benchmarks.day
+
+The bare echo bot of the stock SDK is asked in the same minutes, with the same connector behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from tests.benchmarks import Row, Skipped, beside, none, within
+from tests.benchmarks.measuring import quantile
+from tests.day import Plan
+from tests.day.playing import Day, play
+from tests.storage import postgres
+
+ECHO = "anchor: bare stock echo"
+PLAN = Plan(minutes=1.0, warm=20.0, polls=800, imports_apart=45.0, sign_ins_apart=15.0, echo_apart=0.5)
+TURN, CALL = 50_000, 25_000  # microseconds
+
+
+def _turns(day: Day) -> list[float]:
+    """Seconds of everything that people typed and pressed; what works through a whole sheet is not a turn."""
+    return [
+        each
+        for kind, taken in day.book.taken.items()
+        if kind.startswith(("turn: ", "press: ", "refresh: ")) and kind != "press: add what a sheet holds"
+        for each in taken
+    ]
+
+
+def _rows(day: Day, of: str) -> Iterator[Row]:
+    turns, echo, calls = _turns(day), day.book.taken[ECHO], day.book.taken["device: provision"]
+    p50 = [quantile(taken, 50) * 1e6 for taken in (turns, echo)]
+    yield within(f"a morning {of}: a turn, p50 of {len(turns):,}", p50[0], TURN)
+    yield beside("the same", *p50, "bare stock echo, p50")
+    p99 = [quantile(taken, 99) * 1e6 for taken in (turns, echo)]
+    yield beside("the same, p99", *p99, "bare stock echo, p99")
+    rate = len(calls) / day.book.seconds * 60
+    name = f"a morning {of}: a device's call at {rate:,.0f} a minute"
+    yield beside(f"{name}, p50", quantile(calls, 50) * 1e6, p50[1], "bare stock echo, p50")
+    yield within(f"{name}, p99", quantile(calls, 99) * 1e6, CALL)
+    edits = day.found.late.get("edits", [])
+    yield within(f"a morning {of}: an edit, from due to over the wire, p50", quantile(edits, 50) * 1e6, 100_000)
+    added = day.book.taken["import: from [Add] to all of it on the list"]
+    yield within(f"a morning {of}: {day.plan.import_rows:,} rows, [Add] to on the list", max(added) * 1e6, 10e6)
+    load = sum(each.load for each in day.watched)
+    yield within(f"a morning {of}: CPU of the service, of one core", load, 100 * day.plan.instances, "%")
+    yield none(f"a morning {of}: lost, doubled, errors", len(day.wrong), "things")
+
+
+async def _played(plan: Plan, url: str) -> Day:
+    with tempfile.TemporaryDirectory() as name:
+        return await play(plan, url or f"tinydb:{name}/store", Path(name))
+
+
+async def run() -> list[Row | Skipped]:
+    embedded = await _played(PLAN, "")
+    rows: list[Row | Skipped] = [*_rows(embedded, "on the embedded store")]
+    if reason := postgres.why_not():
+        return [*rows, Skipped("a morning on two instances over PostgreSQL", reason)]
+    with postgres.schema() as url:
+        shared = await _played(replace(PLAN, instances=2), url)
+    rows += _rows(shared, "on two instances over PostgreSQL")
+    theirs, ours = (quantile(_turns(day), 50) * 1e6 for day in (embedded, shared))
+    return [*rows, beside("a turn on two instances over PostgreSQL, p50", ours, theirs, "the embedded store")]
+
+
+if __name__ == "__main__":
+    from tests.benchmarks.tables import told
+
+    told(asyncio.run(run()))
