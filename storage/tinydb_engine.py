@@ -10,7 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from tinydb import TinyDB
 from tinydb.queries import QueryLike
@@ -27,12 +27,13 @@ from storage.where import Where
 
 # ruff: noqa: S608 - statements are put together from our own table and column names; every value is bound
 
+T = TypeVar("T")
 Fields = Mapping[str, Any] | Callable[[MutableMapping[str, Any]], None]
 Ask = Callable[[str, tuple[Any, ...]], Iterable[Row]]
 
 
 class RowTable(Table):
-    """A TinyDB table whose documents are rows. Nothing is cached: each read sees what is committed."""
+    """A TinyDB table whose documents are rows. No row is cached: each read sees what is committed."""
 
     def __init__(self, storage: Storage, name: str, cache_size: int = 0, persist_empty: bool = False) -> None:
         self._rows = cast(RowStorage, storage)
@@ -58,21 +59,26 @@ class RowTable(Table):
 
     # ------------------------------------------------------------------ named look-ups
 
-    def fetch(self, key: str) -> Plain | None:
-        """The document with this key, by its index, if it is to be seen. Raises `Unavailable` for a damaged row."""
+    def open_row(self, row: Row) -> Plain:
+        """The document of a row. Raises `Unavailable` for a damaged one."""
+        return self._rows.open_row(self._name, row)
+
+    def fetch(self, key: str, open_row: Callable[[Row], T]) -> T | None:
+        """What `open_row` makes of the row with this key, found by its index, if it is to be seen."""
         check_text(key)
         rows = self._rows.ask(self._fetch, (key,))
-        return self._rows.open_row(self._name, rows[0]) if rows else None
+        return open_row(rows[0]) if rows else None
 
-    def fetch_many(self, keys: Sequence[str], *, hidden: bool) -> list[Plain]:
-        """The documents with these keys; with `hidden`, also those that are not to be seen."""
+    def fetch_many(self, keys: Sequence[str], open_row: Callable[[Row], T], *, hidden: bool) -> list[T]:
+        """The same of these keys; with `hidden`, also what is not to be seen."""
         seen = self.layout.seen if self.layout and not hidden else ""
         question = f"{self._select}key IN (SELECT value FROM json_each(?)) AND {seen or 'TRUE'}"
-        rows = self._rows.ask(question, (json.dumps(list(keys)),))
-        return [self._rows.open_row(self._name, row) for row in rows]
+        return list(map(open_row, self._rows.ask(question, (json.dumps(list(keys)),))))
 
-    def page(self, where: Where, order: str, after: Any, limit: int) -> tuple[list[Plain], str | None]:
-        """Up to `limit` documents behind the place `after` (None: from the first), and the place of the last one.
+    def page(
+        self, where: Where, order: str, after: Any, limit: int, open_row: Callable[[Row], T]
+    ) -> tuple[list[T], str | None]:
+        """Up to `limit` rows, opened, behind the place `after` (None: from the first), and the place of the last one.
 
         By key set, never by offset: the cost of a page does not grow with its number.
         """
@@ -82,8 +88,8 @@ class RowTable(Table):
             f"SELECT id, doc, crc, {order} FROM {self._from(where)} WHERE {where} ORDER BY {order} LIMIT ?",
             (*where.values, limit + 1),
         )
-        plains = [self._rows.open_row(self._name, row[:3]) for row in rows[:limit]]
-        return plains, str(rows[limit - 1][3]) if len(rows) > limit else None
+        opened = [open_row(row[:3]) for row in rows[:limit]]
+        return opened, str(rows[limit - 1][3]) if len(rows) > limit else None
 
     def tail(self, where: Where, limit: int) -> list[tuple[int, Plain]]:
         """The newest documents with their ids, newest first."""

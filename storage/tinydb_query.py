@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from provisioning.model import Device
 from provisioning.ports import IndexValue, Span
-from storage.kinds import Kind, sees_hidden
+from storage.kinds import KINDS, Kind, sees_hidden
 from storage.records import check_text, micros
 from storage.tinydb_layout import SEEN_BY_ALL, quoted
 from storage.where import NOTHING, Where
@@ -27,59 +28,87 @@ def bound(value: IndexValue) -> str | int:
     return int(value)
 
 
+class _Shape(NamedTuple):
+    """All of a question but its values: what decides how rows are looked for."""
+
+    kind: type[Any]
+    equals: tuple[tuple[str, bool | None], ...]  # with what a flag is asked to be, which is said literally
+    span: tuple[str, bool, bool] | None  # of a time, with or without a beginning and an end
+    contains: bool
+    counting: bool
+
+
 def matching(
     kind: Kind, contains: str | None, span: Span | None, equals: Mapping[str, IndexValue], *, counting: bool = False
 ) -> Where:
-    """The rows that a `find` or, `counting`, a `count` is about.
+    """The rows that a `find` or, `counting`, a `count` is about."""
+    values, asked = list[str | int](), list[tuple[str, bool | None]]()
+    for name, value in equals.items():
+        if value is None:
+            return NOTHING
+        is_flag = name in kind.flags
+        asked.append((name, bool(value) if is_flag else None))
+        if not is_flag:
+            values.append(str(bound(value)).casefold() if name in kind.lists else bound(value))
+    within = None
+    if span:
+        within = span.index, span.after is not None, span.until is not None
+        values += (micros(moment) for moment in (span.after, span.until) if moment is not None)
+    if contains is not None:
+        check_text(contains)
+        values.append(contains.casefold())
+    where = _terms(_Shape(kind.cls, tuple(asked), within, contains is not None, counting))
+    return Where(where.terms, tuple(values), where.by_range, where.index, where.by_list)
 
-    One condition leads to them, the most telling; the unary plus hides the others' indexes from SQLite, whose planner
-    knows nothing of how rows are spread. A flag is said literally, so that the index of its true rows is seen to fit.
+
+@lru_cache(maxsize=512)  # the questions that the program asks are some dozens: put together once, 10 µs each time
+def _terms(shape: _Shape) -> Where:
+    """The conditions of a question, without their values.
+
+    One condition leads to the rows, the most telling; the unary plus hides the others' indexes from SQLite, whose
+    planner knows nothing of how rows are spread. A flag is said literally, so that the index of its true rows is seen
+    to fit.
     """
-    if None in equals.values():
-        return NOTHING
-    ranks = {name: _rank(kind, name, value) for name, value in equals.items() if name not in kind.lists}
-    special, by_list = _special(kind, contains, span, equals, counting), False
+    kind, equals, span = KINDS[shape.kind], dict(shape.equals), shape.span
+    ranks = {name: _rank(kind, name, flag) for name, flag in equals.items() if name not in kind.lists}
+    special, by_list = _special(shape, equals), False
     if special:
         leading, shown = SPECIAL[special]
     elif kind.lists.keys() & equals.keys() and 0 not in ranks.values():
         leading, shown, by_list = "", set(), True
     elif span and min(ranks.values(), default=_BROAD) >= _BROAD:
-        leading, shown = span.index, set()
+        leading, shown = span[0], set()
     else:
         telling = {name: rank for name, rank in ranks.items() if rank < _NOTHING}
         leading, shown = min(telling, key=ranks.__getitem__, default=""), set()
-    where = Where(index=f"{kind.table}.{special}" if special else "", by_list=by_list)
-    for name, value in equals.items():
+    terms = list[str]()
+    for name, flag in equals.items():
         column = ("" if name == leading or name in shown else "+") + quoted(f"ix_{name}")
         if name in kind.lists:
-            where &= Where(("tag = ?" if by_list else _HAS_TAG,), (str(bound(value)).casefold(),))
-        elif name in kind.flags:
-            where &= Where((f"{column} = {int(bool(value))}",))
+            terms.append("tag = ?" if by_list else _HAS_TAG)
         else:
-            where &= Where((f"{column} = ?",), (bound(value),))
+            terms.append(f"{column} = {'?' if flag is None else int(flag)}")
     if span:
-        where &= _within(span, hidden=span.index != leading)
-    if contains is not None:
-        check_text(contains)
-        where &= Where(("instr(ix_text, ?) > 0",), (contains.casefold(),))
+        terms += _within(*span, hidden=span[0] != leading)
+    if shape.contains:
+        terms.append("instr(ix_text, ?) > 0")
     if not sees_hidden(kind.cls, equals):
-        where &= Where((SEEN_BY_ALL,))
-    by_range = bool(span) and leading == (span and span.index)
-    return where & Where(by_range=by_range)
+        terms.append(SEEN_BY_ALL)
+    return Where(
+        tuple(terms),
+        by_range=span is not None and leading == span[0],
+        index=f"{kind.table}.{special}" if special else "",
+        by_list=by_list,
+    )
 
 
 _HAS_TAG = "EXISTS (SELECT 1 FROM tagged WHERE tag = ? AND place = ord)"
 
 
-def _within(span: Span, *, hidden: bool) -> Where:
-    column = quoted(f"ix_{span.index}")
+def _within(index: str, begins: bool, ends: bool, *, hidden: bool) -> list[str]:
+    column = quoted(f"ix_{index}")
     compared = f"{'+' * hidden}{column}"
-    where = Where((f"{column} IS NOT NULL",))
-    if span.after is not None:
-        where &= Where((f"{compared} > ?",), (micros(span.after),))
-    if span.until is not None:
-        where &= Where((f"{compared} <= ?",), (micros(span.until),))
-    return where
+    return [f"{column} IS NOT NULL", *[f"{compared} > ?"] * begins, *[f"{compared} <= ?"] * ends]
 
 
 # Further index of the devices → which condition leads into it, and which others it must be shown to fit.
@@ -94,24 +123,23 @@ SPECIAL: Mapping[str, tuple[str, set[str]]] = {
 }
 
 
-def _special(
-    kind: Kind, contains: str | None, span: Span | None, equals: Mapping[str, IndexValue], counting: bool
-) -> str:
+def _special(shape: _Shape, equals: Mapping[str, bool | None]) -> str:
     """The further index that a question about devices is made for; empty: none."""
     listed, asked = equals.get("removed") is False, equals.keys() - {"removed"}
-    if kind.cls is not Device:
+    if shape.kind is not Device:
         return ""
-    if contains is not None:
-        return "words" if listed and span is None and not asked else ""
-    if span is None:
+    if shape.contains:
+        return "words" if listed and shape.span is None and not asked else ""
+    if shape.span is None:
         return "site_problem" if equals.get("problem") is True and "site" in asked and asked <= _SPREAD else ""
-    if counting and listed and asked <= {"site"} and f"{span.index}_count" in SPECIAL:
-        return f"{span.index}_count"
-    if span.index != "code_until" or span.after is None or not asked <= _SPREAD:
+    index, begins, ends = shape.span
+    if shape.counting and listed and asked <= {"site"} and f"{index}_count" in SPECIAL:
+        return f"{index}_count"
+    if index != "code_until" or not begins or not asked <= _SPREAD:
         return ""
-    if counting:
+    if shape.counting:
         return "live_count" if listed and asked <= {"site", "technician"} else ""
-    if span.until is not None or asked - {"site", "state"}:
+    if ends or asked - {"site", "state"}:
         return ""
     return "site_live" if "site" in asked else "live"
 
@@ -119,11 +147,16 @@ def _special(
 _SPREAD = {"site", "state", "technician", "problem"}
 
 
-def _rank(kind: Kind, name: str, value: IndexValue) -> int:
+def _rank(kind: Kind, name: str, flag: bool | None) -> int:
     """How little a condition tells, from 0."""
-    if name in kind.flags:
-        return _NOTHING if not value else 0 if name in kind.rare else 3
+    if flag is not None:
+        return _NOTHING if not flag else 0 if name in kind.rare else 3
     return 0 if name in kind.narrow else _BROAD if name in kind.broad else 1
+
+
+def names_few(kind: Kind, equals: Mapping[str, IndexValue]) -> bool:
+    """Whether one of the conditions alone names a handful of records."""
+    return any(name in kind.narrow or (name in kind.rare and value) for name, value in equals.items())
 
 
 # ------------------------------------------------------------------ TinyDB's queries

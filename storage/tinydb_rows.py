@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from zlib import crc32
 
 from tinydb.storages import Storage
 
 from provisioning.errors import Duplicate
+from provisioning.model import Record
 from provisioning.texts import to_operator
-from storage.records import Plain, to_json
+from storage.records import Plain, decode, to_json
 from storage.tinydb_file import FAULTS, StoreFile
 from storage.tinydb_layout import COLUMNS, LAYOUTS, Layout
 from storage.tinydb_schema import listed_tables, make_schema, sql_name
@@ -26,6 +28,8 @@ from storage.tinydb_writer import Work, Writer
 # ruff: noqa: S608 - statements are put together from our own table and column names; every value is bound
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Record)
+LONGEST_KNOWN = 4096  # characters of a text that may be remembered with its record: a thousand take some 4 MB
 Row = tuple[int, str, int]
 
 
@@ -53,12 +57,32 @@ def row_fault(table: str, row: Row) -> str | None:
 def plain_of(table: str, row: Row) -> Plain:
     """The document of a row that was checked. Errors: ValueError with the row, where it is none."""
     try:
-        plain = json.loads(row[1])
-    except (ValueError, RecursionError) as error:
+        return _plain_in(row[1])
+    except _NoDocument as error:
         raise ValueError(no_document(row[0], table)) from error
+
+
+class _NoDocument(Exception):
+    """A text that was written whole, and yet is no JSON object."""
+
+
+def _plain_in(text: str) -> Plain:
+    try:
+        plain = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _NoDocument from error
     if not isinstance(plain, dict):
-        raise ValueError(no_document(row[0], table))
+        raise _NoDocument
     return plain
+
+
+@lru_cache(maxsize=1000)
+def _record_in(kind: Any, text: str) -> Any:
+    """What a text says never changes, so it is not worked out anew while it stands in a row that is read again.
+
+    Of a device that spares 15 µs of 22. The row itself is read and held against its checksum each time.
+    """
+    return decode(kind, _plain_in(text))
 
 
 class RowStorage(Storage):
@@ -119,6 +143,18 @@ class RowStorage(Storage):
             return plain_of(table, row)
         except ValueError as error:
             raise self.file.damaged(str(error)) from error
+
+    def open_record(self, table: str, kind: type[R], row: Row, *, again: bool) -> R:
+        """As `open_row`, the record that the document stands for; with `again`, it may be read again soon."""
+        if fault := row_fault(table, row):
+            raise self.file.damaged(fault)
+        read: Callable[[Any, str], Any] = (
+            _record_in if again and len(row[1]) <= LONGEST_KNOWN else _record_in.__wrapped__
+        )
+        try:
+            return cast(R, read(kind, row[1]))
+        except _NoDocument as error:
+            raise self.file.damaged(no_document(row[0], table)) from error
 
     def read(self) -> dict[str, dict[str, Any]] | None:
         tables = {

@@ -285,6 +285,25 @@ async def test_every_way_of_reading_looks_at_the_checksum(file_store, folder, re
         await store.close()
 
 
+@pytest.mark.parametrize("statement", ["SET crc = crc + 1", "SET id = 99"])
+async def test_a_text_that_was_read_before_is_held_against_its_checksum_again(file_store, statement):
+    await file_store.save(Change(puts=(device(1),)))
+    for _ in range(2):
+        assert await file_store.get(Device, device(1).mac) == stored(device(1))
+    file_store.db.rows.call(lambda c: c.execute(f'UPDATE "doc:devices" {statement}'))
+    with told("checksum"):
+        await file_store.get(Device, device(1).mac)
+
+
+async def test_a_record_read_before_is_read_as_it_stands_now(file_store):
+    await file_store.save(Change(puts=(device(1),)))
+    former = await file_store.get(Device, device(1).mac)
+    assert former is await file_store.get(Device, device(1).mac)
+    await file_store.save(Change(puts=(replace(former, notes="fresh"),)))
+    assert await file_store.get(Device, device(1).mac) == replace(former, notes="fresh", version=2)
+    assert (await file_store.find(Device, site="oslo")).rows[0].notes == "fresh"
+
+
 async def test_an_index_that_lies_is_found(file_store, folder):
     await file_store.save(Change(puts=(device(1, token="aa"), device(2, "Bergen/1"))))
     file_store.db.rows.call(lambda c: c.execute("UPDATE \"doc:devices\" SET ix_token = 'bb' WHERE ix_token = 'aa'"))
