@@ -1,5 +1,8 @@
 """The command line speaks to its operator, in their language."""
 
+import asyncio
+import gc
+import signal
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -44,3 +47,20 @@ async def test_an_address_that_is_taken_is_named_with_the_way_out(tmp_path) -> N
         with pytest.raises(CannotStart, match=f"^{OPEN}127.0.0.1:{port}: .*HOST and PORT.*{CLOSE}$"):
             async with app.running(load_settings(environ, None)):
                 pass
+
+
+async def test_the_collector_leaves_alone_what_the_start_made(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("bot.listening.raise_handles", lambda: None)  # this process is the tests'
+    ready = asyncio.Event()
+    monkeypatch.setattr(app, "print", lambda *_, **__: ready.set(), raising=False)
+    settings = load_settings({"STORE_URL": f"tinydb:{tmp_path / 'store'}"}, None).model_copy(update={"port": 0})
+    serving = asyncio.create_task(app._serve(settings))
+    try:
+        await ready.wait()
+        assert gc.get_freeze_count() > 10_000
+    finally:
+        gc.unfreeze()
+        serving.cancel()
+        await asyncio.wait([serving])
+        for name in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().remove_signal_handler(name)
