@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,11 @@ def rsa_key(name: str = "bot", bits: int = 2048) -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, bits)
 
 
-def certificate_for(key: Any, days: float = 90, starts: float = -1) -> x509.Certificate:
-    """Self-signed, as Entra takes it; from `starts` to `days` days from now."""
+def certificate_for(key: Any, days: float = 90, starts: float = -1, address: str = "") -> x509.Certificate:
+    """Self-signed, as Entra takes it; from `starts` to `days` days from now. `address`: of a server that has it."""
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "provisioning-bot")])
     now = datetime.now(UTC)
-    return (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -40,8 +41,11 @@ def certificate_for(key: Any, days: float = 90, starts: float = -1) -> x509.Cert
         .serial_number(x509.random_serial_number())
         .not_valid_before(now + timedelta(days=starts))
         .not_valid_after(now + timedelta(days=days))
-        .sign(key, hashes.SHA256())
     )
+    if address:
+        names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
+        builder = builder.add_extension(names, critical=False)
+    return builder.sign(key, hashes.SHA256())
 
 
 def pem(*parts: Any, password: str = "") -> bytes:

@@ -79,6 +79,7 @@ class FakeConnector:
         self.page_size = 0  # of the member list; 0 is everybody on one page
         self.connections: set[object] = set()
         self.seconds = 0.0  # that each answer takes
+        self.slow: dict[str, float] = {}  # seconds that an answer takes in these conversations
         self.limits: TeamsLimits | None = None  # set: more calls than Teams takes are answered 429
         self.weather: Weather | None = None  # set: some calls fail as they do on a bad day
         self.taken: list[Call] = []  # calls that were carried out, whatever their caller heard of it
@@ -186,8 +187,8 @@ class FakeConnector:
     async def _answer(self, request: web.Request, good: Any, body: Any = None) -> web.StreamResponse:
         await self._record(request, body)
         call = self.calls[-1]
-        if self.seconds:
-            await asyncio.sleep(self.seconds)
+        if seconds := self.slow.get(call.conversation, self.seconds):
+            await asyncio.sleep(seconds)
         if gate := self._held.get(call.conversation):
             await gate.wait()
         fault = self._faults.popleft() if self._faults else self._trouble(call)
@@ -347,6 +348,7 @@ class FakeIdentity:
         self.token_asked = asyncio.Event()  # somebody fetches a token
         self.token_free = asyncio.Event()  # cleared: no token is given out
         self.token_free.set()
+        self.token_seconds = 0.0  # that each token takes
         self._runner: web.AppRunner | None = None
         self.url = ""
 
@@ -405,6 +407,8 @@ class FakeIdentity:
         form = await request.post()
         self.token_asked.set()
         await self.token_free.wait()
+        if self.token_seconds:
+            await asyncio.sleep(self.token_seconds)
         if self.down:
             raise web.HTTPServiceUnavailable
         if form["client_secret"] != APP_PASSWORD:

@@ -20,7 +20,7 @@ from typing import Any
 from aiohttp import ClientSession, web
 from botbuilder.core import CloudAdapterBase, InvokeResponse, TurnContext
 from botbuilder.schema import Activity
-from botframework.connector.auth import BotFrameworkAuthenticationFactory
+from botframework.connector.auth import BotFrameworkAuthentication, BotFrameworkAuthenticationFactory
 
 from bot.adapter import Adapter
 from bot.messenger import TeamsMessenger
@@ -61,8 +61,8 @@ async def _stock_bot(context: TurnContext) -> None:
         await context.send_activity(echo(context.activity.text))
 
 
-def stock_app() -> web.Application:
-    return _app(_StockAdapter(BotFrameworkAuthenticationFactory.create()).process)
+def stock_app(authentication: BotFrameworkAuthentication | None = None) -> web.Application:
+    return _app(_StockAdapter(authentication or BotFrameworkAuthenticationFactory.create()).process)
 
 
 def plain_app() -> web.Application:
@@ -97,10 +97,10 @@ class _Echo:
         return None
 
 
-def our_app() -> web.Application:
-    """Our door with an echo behind it: no commands, no store, no cards."""
-    adapter = Adapter(None, allowed_service_hosts=())
-    bot = TeamsBot(_Echo(), TeamsMessenger(adapter.connectors), local=True)
+def our_app(adapter: Adapter | None = None) -> web.Application:
+    """Our door with an echo behind it: no commands, no store, no cards. In local mode, if no adapter is given."""
+    adapter = adapter or Adapter(None, allowed_service_hosts=())
+    bot = TeamsBot(_Echo(), TeamsMessenger(adapter.connectors), local=adapter.local)
 
     async def process(request: web.Request) -> web.Response:
         return await adapter.process(request, bot)
