@@ -257,17 +257,23 @@ def columns_of(kind: Kind, record: Any) -> tuple[IndexedValue, ...]:
     Errors: `TextTooLong` for what is longer than an index can hold.
     """
     place = kind.order(record) if kind.order else ""
-    values = {name: index(record) for name, index in kind.indexes.items()}
-    lists = [several(record) for several in kind.lists.values()]
-    longest = max(
-        (value for name, value in values.items() if isinstance(value, str) and name != "text"), key=len, default=""
-    )
-    longest = max((longest, *(value for several in lists for value in several)), key=len)
-    for key in (record.key, longest):
-        if len(key) + len(place) > LONGEST_INDEXED // 4:  # else it is short enough in any script
-            _check_length(key + place)
-    listed = (json.dumps(several, ensure_ascii=False) if several else None for several in lists)
-    return (record.key, *([place] if kind.order else []), *values.values(), *listed)
+    key: str = record.key
+    room = LONGEST_INDEXED // 4 - len(place)  # up to here it is short enough in any script
+    values: list[IndexedValue] = [key, place] if kind.order else [key]
+    if len(key) > room:
+        _check_length(key + place)
+    for name, index in kind.indexes.items():
+        value = index(record)
+        values.append(value)
+        if isinstance(value, str) and len(value) > room and name != "text":
+            _check_length(value + place)
+    for several in kind.lists.values():
+        listed = several(record)
+        values.append(json.dumps(listed, ensure_ascii=False) if listed else None)
+        for each in listed:
+            if len(each) > room:
+                _check_length(each + place)
+    return tuple(values)
 
 
 def _check_length(indexed: str) -> None:

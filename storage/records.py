@@ -69,7 +69,7 @@ def _converters(hint: Any) -> tuple[Convert | None, Convert | None]:
     if hint is time:
         return time.isoformat, time.fromisoformat
     if isinstance(hint, type) and issubclass(hint, Enum):
-        return attrgetter("value"), {member.value: member for member in hint}.__getitem__
+        return attrgetter("_value_"), {member.value: member for member in hint}.__getitem__
     if isinstance(hint, type) and is_dataclass(hint):
         return _encoder(hint), _decoder(hint)
     if hint in _AS_IT_IS:
@@ -109,19 +109,19 @@ def _plan(kind: Any) -> tuple[tuple[str, Convert | None, Convert | None], ...]:
 @once
 def _encoder(kind: Any) -> Convert:
     names = tuple(name for name, _, _ in _plan(kind))
-    convert = tuple((name, out) for name, out, _ in _plan(kind) if out)
+    convert = tuple((at, out) for at, (_, out, _) in enumerate(_plan(kind)) if out)
     values = attrgetter(*names) if len(names) > 1 else lambda record: (getattr(record, names[0]),)
 
     if getattr(kind, "sparse", False):
         return _sparse_encoder(kind, values)
 
     def encode_one(record: Any) -> Plain:
-        plain = dict(zip(names, values(record), strict=True))
-        for name, out in convert:
-            value = plain[name]
+        found = list(values(record))
+        for at, out in convert:
+            value = found[at]
             if value is not None:
-                plain[name] = out(value)
-        return plain
+                found[at] = out(value)
+        return dict(zip(names, found, strict=True))
 
     return encode_one
 

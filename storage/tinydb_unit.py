@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from provisioning.messages import MessageStatus, OutboxMessage
+from provisioning.messages import OutboxMessage
 from provisioning.model import Change, Record
 from storage.kinds import KINDS
 from storage.records import Plain, encode, micros, record_json, time_text, to_json
@@ -57,34 +58,47 @@ class Unit:
         for table, key, version in self.deletes:
             table.writing.delete(connection, key, version)
         for added_to, run in groupby(self.puts, key=_added_to):
-            if added_to is not None:
-                added_to.add(connection, [(put.text, put.values) for put in run])
-                continue
-            for put in run:
-                if put.values[1] > 1:
+            if added_to is None:
+                for put in run:
                     put.table.writing.replace(connection, put.text, put.values)
-                elif not _waits_already(connection, put.unique):
-                    put.table.add(connection, [(put.text, put.values)])
+            elif wanted := _wanted(connection, list(run)):
+                added_to.add(connection, [(put.text, put.values) for put in wanted])
         if self.events:
             self.audit.add(connection, self.events)
 
 
 def _added_to(put: _Put) -> RowTable | None:
-    """The table of a record that is added whatever stands there; of such, many follow each other."""
-    return None if put.values[1] > 1 or put.unique else put.table
+    """The table of a record that is added; of such, many follow each other."""
+    return None if put.values[1] > 1 else put.table
 
 
 def _put(record: Record, table: RowTable) -> _Put:
     version = record.version + 1
-    plain: Plain = encode(record) | {"version": version}
+    plain: Plain = encode(record)
+    plain["version"] = version
     adding = isinstance(record, OutboxMessage) and record.version == 0
     unique = record.unique if adding and isinstance(record, OutboxMessage) else ""
     return _Put(table, record_json(plain), values_of(KINDS[type(record)], record, version), unique)
 
 
-def _waits_already(connection: sqlite3.Connection, unique: str) -> bool:
-    question = 'SELECT 1 FROM "doc:outbox" WHERE ix_unique = ? AND ix_status = ? AND leased_until IS NULL LIMIT 1'
-    return connection.execute(question, (unique, MessageStatus.WAITING.value)).fetchone() is not None
+# The index is named and the status said literally: where a bound value may fit the condition of an index or not,
+# SQLite prepares the statement anew for each value, 11 µs instead of 2.
+_WORDS_WAITING = """SELECT ix_unique FROM "doc:outbox" INDEXED BY "outbox.unique"
+    WHERE ix_unique IN (SELECT value FROM json_each(?)) AND ix_status = 'waiting' AND leased_until IS NULL"""
+
+
+def _wanted(connection: sqlite3.Connection, adding: Sequence[_Put]) -> Sequence[_Put]:
+    """Without the messages whose unique word waits already, be it from before or from this unit."""
+    words = [put.unique for put in adding if put.unique]
+    if not words:
+        return adding
+    waiting, wanted = {word for (word,) in connection.execute(_WORDS_WAITING, (json.dumps(words),))}, []
+    for put in adding:
+        if put.unique not in waiting:
+            wanted.append(put)
+        if put.unique:
+            waiting.add(put.unique)
+    return wanted
 
 
 _FORMER_CALL = 'SELECT id, doc, crc FROM "doc:seen" WHERE key = ?'
