@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,  # they do not change while the service runs; else each one's file is looked at each time
     )
-    env.filters |= {"tojson": _json, "plain": plain}
+    env.filters |= {"tojson": _json, "plain": plain, "also": _also}
     return env
 
 
@@ -48,15 +48,26 @@ def render(view: View, *, operation: str, locale: str = "en") -> dict[str, Any]:
     """
     text = environment().get_template(view.template).render(view=view, operation=operation, locale=locale)
     card: dict[str, Any] = json.loads(text)
-    card["speak"] = _spoken(view, card["body"])
-    size = len(_encode(card))
-    fallback = "\n".join(_sentences(card["body"]))[: max((_LARGEST - size) // _WIDEST, 100)]
-    card["fallbackText"] = fallback
-    if size + len(_encode({"fallbackText": fallback})) > _LIMIT:
-        if view.smaller is None:
-            raise CardTooLarge
-        return render(view.smaller, operation=operation, locale=locale)
+    for action in card["actions"]:
+        if action["type"] == "Action.Execute":
+            action["fallback"] = _as_submit(action)
+    card["speak"] = speak = _spoken(view, card["body"])
+    card["fallbackText"] = fallback = "\n".join(_sentences(card["body"]))
+    # A template is wider than its JSON, and only buttons stand there twice: most cards need not be measured.
+    if 2 * len(text) + _WIDEST * (len(speak) + len(fallback)) > _LARGEST:
+        size = len(_encode(card)) - len(_encode({"fallbackText": fallback}))
+        card["fallbackText"] = fallback[: max((_LARGEST - size) // _WIDEST, 100)]
+        if len(_encode(card)) > _LIMIT:
+            if view.smaller is None:
+                raise CardTooLarge
+            return render(view.smaller, operation=operation, locale=locale)
     return card
+
+
+def _as_submit(action: Mapping[str, Any]) -> dict[str, Any]:
+    """The same press, for a client that does not know Action.Execute."""
+    same = {name: action[name] for name in ("title", "style", "associatedInputs", "data")}
+    return {"type": "Action.Submit", "id": f"{action['id']}-submit", **same}
 
 
 def _json(value: Any) -> str:
@@ -65,6 +76,11 @@ def _json(value: Any) -> str:
     Keys stay in the order they are written.
     """
     return _encode(without_controls(value) if isinstance(value, str) else _clean(value))
+
+
+def _also(value: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """An object with some properties more, which win. A filter is called in 1 µs, `dict` in 4."""
+    return {**value, **more}
 
 
 def _clean(value: Any) -> Any:

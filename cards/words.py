@@ -74,7 +74,7 @@ def by_every_rule(text: str) -> str:
 
 def without_controls(text: str, keep: str = "\n" + _BREAK) -> str:
     """The text without control, bidi and other invisible characters, except joiners and those of `keep`."""
-    if text.isascii() and text.isprintable():  # nearly every text there is
+    if text.isprintable():  # nearly every text there is: printable is none of those, in Python's own table
         return text
     return "".join(c for c in text if c in keep or c in _JOINERS or unicodedata.category(c) not in _INVISIBLE)
 

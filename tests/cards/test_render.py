@@ -296,6 +296,15 @@ def test_cards_also_keep_the_published_schema() -> None:
         assert rules.schema_faults(card, rules.OFFICIAL_SCHEMA) == []
 
 
+@pytest.mark.parametrize("text", ["Oslo/Floor 2/2.14", "家" * 60, *HOSTILE], ids=lambda text: ascii(text[:12]))
+def test_a_card_that_is_not_measured_is_smaller_than_it_could_be_at_most(text: str) -> None:
+    for view in every_shape(text).values():
+        written = environment().get_template(view.template).render(view=view, operation=OPERATION, locale="en")
+        card = render(view, operation=OPERATION)
+        words = sum(len(json.dumps(card[name])) for name in ("speak", "fallbackText"))
+        assert len(json.dumps(card)) - words <= 2 * len(written)
+
+
 def test_a_card_that_teams_would_not_take_is_never_handed_out() -> None:
     with pytest.raises(CardTooLarge):
         render(Notice(title="T", lines=("x" * 29_000,)), operation=OPERATION)
