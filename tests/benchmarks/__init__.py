@@ -57,10 +57,12 @@ def at_least(name: str, ours: float, anchor: float, least: float, of: str) -> Ro
     return Row(name, ours, anchor, ratio, f"≥ {least:,g}× {of}", ratio >= least, margin=ratio / least)
 
 
-def at_most(name: str, ours: float, anchor: float, most: float, of: str, *, stretch: bool = False) -> Row:
+def at_most(
+    name: str, ours: float, anchor: float, most: float, of: str, *, unit: str = "µs", stretch: bool = False
+) -> Row:
     """Ours costs at most so many times what the anchor does."""
     target, ratio = f"≤ {most:g}× {of}{' (a stretch)' if stretch else ''}", ours / anchor
-    return Row(name, ours, anchor, ratio, target, ratio <= most, stretch=stretch, margin=_times(most, ratio))
+    return Row(name, ours, anchor, ratio, target, ratio <= most, unit, stretch, _times(most, ratio))
 
 
 def below(name: str, ours: float, anchor: float, of: str) -> Row:

@@ -35,7 +35,7 @@ from provisioning.messages import MessageKind, MessageStatus, OutboxMessage
 from provisioning.model import Change, Person, Role
 from provisioning.service import Provisioning
 from storage import open_store
-from tests.benchmarks import Row, within
+from tests.benchmarks import Row, beside, none, within
 from tests.benchmarks.children import child
 from tests.benchmarks.driving import DANA, Driver, driving
 from tests.benchmarks.driving import Post as Call
@@ -47,13 +47,14 @@ from tests.provisioning.world import DANA as DANA_ID
 from tests.provisioning.world import KEYS, POLICY, chat_of, member
 
 CHATS, NOTIFICATIONS = 500, 10_000
-BURST = 2_000  # messages sent with the limits off
+BURST = 1_000  # messages sent with the limits off
 TEAMS_TAKES = 100  # milliseconds, at the least, over the answer to a post
 AT_ONCE = 32
 ROUNDS = 2
 EVENTS = 60
 A_SECOND = 50  # activations: 3 000 a minute
 SECONDS = 36
+DRAWN = 32  # seconds: a card waits half a minute at most before it is drawn anew
 
 router = Router()
 
@@ -85,10 +86,9 @@ async def drained() -> list[Row]:
     lost = NOTIFICATIONS - len({words for _at, _place, words in arrived})
     wrong = lost + limits.refused + len(arrived) - (NOTIFICATIONS - lost)
     what = f"{NOTIFICATIONS:,} notifications to {CHATS} chats"
-    share = allowed / took
     return [
-        Row(f"{what}, simulated", took, allowed, share, "≥ 0.95 of the rate allowed", share >= 0.95, "s"),
-        Row(f"of them lost, doubled or refused by Teams ({what})", wrong, 0, wrong, "0", wrong == 0, "messages"),
+        _of_the_rate(f"{what}, simulated", took, allowed, 0.95, "of the rate allowed", "s"),
+        none(f"of them lost, doubled or refused by Teams ({what})", wrong, "messages"),
     ]
 
 
@@ -181,11 +181,16 @@ async def without_limits() -> list[Row]:
     name, of = f"a message sent with the limits off, {CHATS} chats", "of a bare aiohttp client"
     slow = await unlimited(TEAMS_TAKES)
     fast = await unlimited(0)
-    said = f"{name}, {TEAMS_TAKES} ms an answer"
     return [
-        Row(said, slow[0], slow[1], slow[1] / slow[0], f"≥ 0.8 {of}", slow[1] / slow[0] >= 0.8),
-        Row(f"{name}, answered at once", fast[0], fast[1], fast[1] / fast[0], f"beside {of}", None),
+        _of_the_rate(f"{name}, {TEAMS_TAKES} ms an answer", *slow, 0.8, of),
+        beside(f"{name}, answered at once", *fast, of),
     ]
+
+
+def _of_the_rate(name: str, ours: float, anchor: float, least: float, of: str, unit: str = "µs") -> Row:
+    """Ours takes so long, what it is held to so long: the ratio is that of the rates."""
+    rate = anchor / ours
+    return Row(name, ours, anchor, rate, f"≥ {least:g} {of}", rate >= least, unit, margin=rate / least)
 
 
 async def idle() -> list[Row]:
@@ -207,7 +212,7 @@ async def idle() -> list[Row]:
                 await running
     return [
         within("one event to outbox to wire, idle service, median", median(taken), 50_000),
-        Row("the same, p99", quantile(taken, 99), 50_000, quantile(taken, 99) / 50_000, "told", None),
+        beside("the same, p99", quantile(taken, 99), median(taken), "its median"),
     ]
 
 
@@ -232,15 +237,18 @@ async def activations(driver: Driver) -> list[Row]:
                 await asyncio.sleep(max(0.0, began + second + 1 - time.monotonic()))
             took = time.monotonic() - began
             during = len(connector.updates) - edits_before
-            await asyncio.sleep(32)  # the last state is drawn within the half minute that a card may wait
-            last = str(connector.updates[-1].body)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(DRAWN):
+                    while f"{len(each)} of" not in str(connector.updates[-1:]):  # noqa: ASYNC110 - of another's work
+                        await asyncio.sleep(0.5)
+            stands = f"{len(each)} of" in str(connector.updates[-1].body)
     rate, minutes = len(each) / took * 60, max(took / 60, 1.0)
     name = f"a device's call while {rate:,.0f} a minute come and a channel follows"
     return [
         within(f"{name}, p50", quantile(each, 50) * 1e6, 50_000),
         within(f"{name}, p99", quantile(each, 99) * 1e6, 100_000),
         within(f"edits of the channel's card a minute, {len(each):,} changes", during / minutes, 2, "edits"),
-        Row("the last state stands on the card", 1, 1, 1, "yes", f"{len(each)} of" in last, "card"),
+        none("last states that do not stand on the card", int(not stands), "cards"),
     ]
 
 

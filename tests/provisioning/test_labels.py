@@ -9,7 +9,7 @@ from provisioning.documents.labels import Barcode, macs_of, numbers_of
 from tests.labels import LABELS, code128, encoded, label, mac_of, photo
 
 A, B = "805EC0112233", "805EC0112234"
-EXAMPLES = 12  # of each symbology; all hundred are read by `python -m tests.benchmarks --only labels`
+EXAMPLES = 12  # of each symbology; all hundred are read by `python -m tests.benchmarks.labels`
 
 
 @pytest.mark.parametrize("name", LABELS)
