@@ -36,13 +36,12 @@ class Post:
 class Driven:
     """Seconds: CPU of this process and wall of all posts together, and how long each took.
 
-    `connections` were opened to the connector meanwhile, which took so many `replies`.
+    `replies`: so many the connector took meanwhile.
     """
 
     cpu: float
     wall: float
     each: Sequence[float]
-    connections: int = 0
     replies: int = 0
 
     @property
@@ -110,10 +109,9 @@ async def _drive() -> None:
             job = json.loads(line)
             _say("ready")
             await asyncio.to_thread(sys.stdin.readline)
-            known, replies = set(connector.connections), len(connector.taken)
+            before = len(connector.taken)
             each = await _post_all(session, job["url"], job["posts"], job["at_once"])
-            opened = len(connector.connections - known)
-            _say({"each": each, "connections": opened, "replies": len(connector.taken) - replies})
+            _say({"each": each, "replies": len(connector.taken) - before})
 
 
 async def _post_all(session: ClientSession, url: str, posts: Sequence[Any], at_once: int) -> list[float]:

@@ -27,7 +27,7 @@ from bot.messenger import TeamsMessenger
 from bot.teams_bot import TeamsBot
 from bot.turn import Answer, Chat, Incoming
 from provisioning.ports import Message
-from tests.benchmarks import Outcome, Skipped, at_least, below, beside, within
+from tests.benchmarks import Outcome, Skipped, at_least, below, beside
 from tests.benchmarks.children import Child, child, cpu, obey
 from tests.benchmarks.driving import Driver, Post, driving
 from tests.benchmarks.measuring import quiet
@@ -37,7 +37,6 @@ from tests.connector import FakeConnector, activity, press
 PYTHON = Path(__file__).parents[2] / ".venv-bench/bin/python"  # with the successors; `make bench` installs it
 SUCCESSORS = {"teams_sdk": "the Teams SDK's echo", "agents_sdk": "the Agents SDK's echo"}
 ROUNDS, TURNS, WARM = 4, 100, 40
-AT_ONCE, CROWD = 40, 2_000
 
 
 # ---------------------------------------------------------------------- the services that are compared
@@ -189,13 +188,11 @@ async def run() -> list[Outcome]:
             for each in contestants.values():
                 each.messages.append(await each.turns(driver, typing.messages(TURNS), TURNS))
                 each.invokes.append(await each.turns(driver, typing.presses(TURNS), 0))
-        connections = await _crowd(driver, typing, contestants["ours"].service.hello)
     messages = {name: median(each.messages) for name, each in contestants.items()}
     invokes = {name: median(each.invokes) for name, each in contestants.items()}
     return [
         *_beside("CPU of an echo, a message with its reply", messages, absent, least=10),
         *_beside("CPU of an echo, a card action answered in-line", invokes, absent, least=15),
-        within(f"new connections per reply, {CROWD:,} messages, {AT_ONCE} at once", connections, 0.01, ""),
     ]
 
 
@@ -207,13 +204,6 @@ def _beside(name: str, taken: Mapping[str, float], absent: Mapping[str, str], le
         *(Skipped(f"{name}, beside {SUCCESSORS[each]}", reason) for each, reason in absent.items()),
         beside(name, ours, taken["plain"], "plain aiohttp"),
     ]
-
-
-async def _crowd(driver: Driver, typing: Typing, url: str) -> float:
-    """How many connections each reply opens, once as many are open as turns go on at once."""
-    await driver.posts(url, typing.messages(AT_ONCE * 3), at_once=AT_ONCE)
-    driven = await driver.posts(url, typing.messages(CROWD), at_once=AT_ONCE)
-    return driven.connections / driven.replies
 
 
 if __name__ == "__main__":
