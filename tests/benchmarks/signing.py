@@ -35,7 +35,7 @@ from tests.openid import CLIENT_ID
 
 FLOWS = 300
 APPROVED = 50
-WINDOW = 20.0  # seconds; as long as the pause of the sweep, so that each window holds one
+WINDOW = 20.0  # seconds; as long as the pause of the sweep, so that a window holds one
 SETTLED = INTERVAL + 1.0  # seconds from the last begin or cancel until every one was polled once more
 TURNS = 600
 ROUNDS, TIMES = 2, 2  # of turns with and without the sign-ins, each so often
@@ -111,10 +111,10 @@ class Scene:
         url: str = self.service.hello
         return url
 
-    async def load(self) -> float:
-        """CPU of the service over a window, in % of one core."""
+    async def load(self, window: float) -> float:
+        """CPU of the service over a window of so many seconds, in % of one core."""
         cpu, began = await self.service.does("cpu"), time.monotonic()
-        await asyncio.sleep(WINDOW)
+        await asyncio.sleep(window)
         return 100 * (await self.service.does("cpu") - cpu) / (time.monotonic() - began)
 
     async def told(self, codes: Mapping[str, str]) -> Told:
@@ -197,10 +197,10 @@ async def run() -> list[Row]:
             await introduce(first.url, first.driver, first.typing)
             tokens = await first.service.does("fill")
             await first.driver.posts(first.url, device_turns(first.typing, 50))
-            idle = await first.load()
+            idle = await first.load(INTERVAL)
             codes = await first.begin()
             await asyncio.sleep(SETTLED)
-            busy = await first.load()
+            busy = await first.load(WINDOW)
             late = lateness(await first.told(codes))
             alone, together = [], []
             for _ in range(ROUNDS):
