@@ -79,8 +79,10 @@ class Watch(Protocol):
     """Wakes when one of its topics changes, whichever instance changed it."""
 
     async def wait(self, seconds: float) -> bool:
-        """True: something changed since the watch was opened or last waited on; False: the time ran out."""
-        ...
+        """True: something changed since the watch was opened or last waited on; False: time ran out, or released."""
+
+    def release(self) -> None:
+        """Ends the present wait at once, and every later one, for a service that ends."""
 
 
 class Store(Protocol):

@@ -33,10 +33,10 @@ class Streaming(Activation):
         loop = asyncio.get_running_loop()
         ends = loop.time() + wait
         async with self.store.watch("facts") as watch:
-            while not page.events and not self._closed().is_set() and (left := ends - loop.time()) > 0:
+            while not page.events and not self._closing and (left := ends - loop.time()) > 0:
                 page = await self._page_after(page.cursor, limit)  # what came before the watch was opened
                 if not page.events:
-                    await self._wait(watch.wait(min(left, ASK_AGAIN)))
+                    await self._wait(watch, min(left, ASK_AGAIN))
                     page = await self._page_after(page.cursor, limit)
         return page
 

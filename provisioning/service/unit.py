@@ -28,7 +28,7 @@ from provisioning.memberships import mapping_of
 from provisioning.messages import MessageKind, OutboxMessage, Post
 from provisioning.model import Actor, Change, Device, Person, Record, Role, site_of
 from provisioning.notifications import held_back
-from provisioning.ports import Clock, Directory, IdentityProvider, Store
+from provisioning.ports import Clock, Directory, IdentityProvider, Store, Watch
 from provisioning.rollouts import Rollout
 from provisioning.service.redrawing import HELPING, MOVING, QUIET
 from provisioning.telling import CAN_WAIT, WAITS_IF_CHOSEN, Telling
@@ -107,6 +107,7 @@ class UseCases:
         self.instance = secrets.token_hex(8)  # tells this one from others on the same store
         self._slower = asyncio.Lock()
         self._seen: dict[str, datetime] = {}  # MAC → last call, not yet in the store
+        self._waiting: set[Watch] = set()  # of calls that wait for a change
         self._waiting_networks: dict[tuple[str, bool], int] = {}  # (network, exempt) → calls turned away; as above
 
     def now(self) -> datetime:
