@@ -25,7 +25,6 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """The present, aware, in UTC."""
-        ...
 
     async def sleep(self, seconds: float) -> None: ...
 
@@ -101,11 +100,9 @@ class Store(Protocol):
 
     async def get(self, kind: type[R], key: str) -> R | None:
         """The record of this kind with this key."""
-        ...
 
     async def get_many(self, kind: type[R], keys: Sequence[str], *, hidden: bool = False) -> Mapping[str, R]:
         """Those of up to 1000 keys that there are; with `hidden`, devices of unfinished imports as well."""
-        ...
 
     async def find(
         self,
@@ -124,15 +121,23 @@ class Store(Protocol):
         in any case. A page stays stable while rows are inserted: no row is shown twice or skipped that was there all
         the time. 1 ≤ limit ≤ 1000.
         """
-        ...
 
     async def count(
-        self, kind: type[R], /, *, contains: str | None = None, span: Span | None = None, **equals: IndexValue
-    ) -> int: ...
+        self,
+        kind: type[R],
+        /,
+        *,
+        contains: str | None = None,
+        span: Span | None = None,
+        ahead_of: R | None = None,
+        **equals: IndexValue,
+    ) -> int:
+        """How many `find` would find in all; `ahead_of` a record of a kind that has an order: those that stand before
+        it, whether or not it is one of them.
+        """
 
     async def tally(self, site: str | None = None) -> Sequence[TallyRow]:
         """Counts kept beside the rows, so reading them costs the same at any size; `site` is case-folded."""
-        ...
 
     async def timeline(
         self, index: str, since: datetime, until: datetime, step: timedelta, **equals: IndexValue
@@ -143,11 +148,9 @@ class Store(Protocol):
         `index` is a time of devices (`provisioned_at`, `installed_at`, …), `equals` as for `count`, but for `removed`.
         ValueError for a step of nothing, and for more than 10 000 steps.
         """
-        ...
 
     async def tags(self) -> Sequence[tuple[str, int]]:
         """Tags of listed devices (case-folded) and how many have each, the most frequent first; at most 100."""
-        ...
 
     async def save(self, change: Change) -> None:
         """Durably apply a unit: deletes, then puts (version 0 inserts, else the version must match), then audit rows.
@@ -155,11 +158,9 @@ class Store(Protocol):
         An `OutboxMessage` insert whose `unique` word stands in an unleased waiting row is left out.
         Returns after the unit is on disk; then wakes watchers of its topics: see `watch`.
         """
-        ...
 
     async def history(self, subject: str | None = None, *, after: str | None = None, limit: int = 50) -> Page[AuditRow]:
         """Audit rows, newest first."""
-        ...
 
     async def facts(self, after: int = 0, *, limit: int = 500) -> Sequence[AuditRow]:
         """Audit rows with a number beyond `after`, the oldest first: for readers who page through all that happens.
@@ -168,11 +169,9 @@ class Store(Protocol):
         unit runs that may still bring one with a lower number, and comes once that has ended, so ask again. What
         retention dropped is not there any more. 1 ≤ limit ≤ 1000.
         """
-        ...
 
     async def newest_fact(self) -> int:
         """The number behind which `facts` goes on with what comes from now on; 0 where nothing happened yet."""
-        ...
 
     async def seal(self, now: datetime, limit: int = 5000) -> int:
         """Chains up to `limit` committed audit rows that stand in no segment yet into the next one; returns how many.
@@ -180,14 +179,12 @@ class Store(Protocol):
         One segment at a time, whichever instance asks; where another is at it, 0. The head of a segment is SHA-256
         over the head before it and the digests of its rows, so that a row changed, added or taken away later is found.
         """
-        ...
 
     async def drop_audit(self, before: datetime, now: datetime) -> int:
         """Drops the rows of the oldest segment that has any, if all are from before `before`; returns how many.
 
         Its head stays. Segments go in the order they came, so one that is kept keeps all that came after it.
         """
-        ...
 
     async def redact(self, numbers: Sequence[int], words: Callable[[str], str], fact: FactsRedacted) -> int:
         """In one unit, each text of these facts becomes what `words` says of it, and `fact` is added, which names them.
@@ -195,22 +192,18 @@ class Store(Protocol):
         Their digests stay, so the chain does. What changes nothing, and what is not there any more, is passed over; no
         fact is added where nothing is left. Returns how many facts it names. `words` changes nothing twice.
         """
-        ...
 
     async def claim(self, now: datetime, lease: timedelta, limit: int) -> Sequence[OutboxMessage]:
         """Lease the due head of each lane that has none under way; a lease that ran out may be claimed again.
 
         A lane's head is its oldest waiting row, so order per lane holds even while the head waits for a retry.
         """
-        ...
 
     async def next_due(self) -> datetime | None:
         """When the earliest unleased lane head falls due (or a lease runs out)."""
-        ...
 
     async def record_seen(self, seen: Mapping[str, datetime]) -> None:
         """When devices (by MAC) last called; kept beside the records, no part of their version."""
-        ...
 
     async def last_seen(self, macs: Sequence[str]) -> Mapping[str, datetime]: ...
 
@@ -221,19 +214,15 @@ class Store(Protocol):
 
         Keyset-paged by `beyond`. What is noted of MACs that are on no list is among them. 1 ≤ limit ≤ 1000.
         """
-        ...
 
     def watch(self, *topics: str) -> AbstractAsyncContextManager[Watch]:
         """Topics are record keys, "outbox" for any message, and "facts" for any fact."""
-        ...
 
     async def clock(self) -> datetime | None:
         """What time it is where the state is kept; None where that is this machine."""
-        ...
 
     async def check(self) -> None:
         """Raises `Unavailable`, whose `reason` is for the operator, where the store cannot be written or is damaged."""
-        ...
 
     async def verify(self, *, deep: bool = False) -> None:
         """Reads everything through: raises `Unavailable` with the first fault found, after which nothing is written.
@@ -242,7 +231,6 @@ class Store(Protocol):
 
         Checks what stands beside the records, the counts, and the chain of the audit. Runs beside reads and writes.
         """
-        ...
 
     async def close(self) -> None: ...
 
@@ -314,12 +302,10 @@ class Head(Protocol):
     @property
     def header(self) -> Sequence[str]:
         """Its titles as written; none where it has no header."""
-        ...
 
     @property
     def code_at(self) -> int | None:
         """Which cell of a bad row holds a verification code."""
-        ...
 
 
 class Piece(Protocol):
@@ -341,7 +327,6 @@ class Sheet(Protocol):
     @property
     def remarks(self) -> Sequence[RowFault]:
         """What was passed over; complete once the last piece was read."""
-        ...
 
     def __aiter__(self) -> AsyncIterator[Piece]: ...
 
@@ -351,19 +336,15 @@ class Messenger(Protocol):
 
     async def send(self, conversation: Conversation, message: Message, *, thread: str = "") -> str:
         """Post; `thread` is the activity id of a channel post to reply under. Returns the new activity id."""
-        ...
 
     async def update(self, conversation: Conversation, activity_id: str, message: Message) -> None:
         """Replace a posted message in place; readers are not notified. `PostGone` where it was deleted."""
-        ...
 
     async def delete(self, conversation: Conversation, activity_id: str) -> None:
         """Take a posted message back; one that is gone already counts as taken back."""
-        ...
 
     async def open_chat(self, near: Conversation, teams_id: str) -> Conversation:
         """The 1:1 chat with somebody met in `near`; `Unreachable` where the app is not installed for them."""
-        ...
 
     async def member(self, conversation: Conversation, teams_id: str) -> Member: ...
 
@@ -378,7 +359,6 @@ class IdentityProvider(Protocol):
 
     async def begin(self) -> DeviceGrant:
         """Ask for a code. Nothing says for whom: RFC 8628 knows no hint, so the account is checked at the end."""
-        ...
 
     async def redeem(self, device_code: str) -> Account:
         """One poll: who approved, from an ID token that was verified.
@@ -386,7 +366,6 @@ class IdentityProvider(Protocol):
         `AuthorizationPending` and `PollSlower` while nobody did. Access tokens are dropped unread: a device acts on
         its sign-in by itself. A code is redeemed once: whoever got its account must save it, or begin anew.
         """
-        ...
 
 
 class Directory(Protocol):
@@ -397,4 +376,3 @@ class Directory(Protocol):
 
         None for an account that does not exist any more. Errors: `DirectoryAway`, within some seconds.
         """
-        ...

@@ -322,6 +322,14 @@ def check_question(kind: type[Any], names: set[str], limit: int = 1) -> Kind:
     return entry
 
 
+def place_of(kind: type[Any], record: Any) -> str:
+    """Where a record stands in the order of its kind; ValueError (a fault in the caller) for a kind without one."""
+    order = KINDS[kind].order
+    if order is None:
+        raise ValueError(f"{kind.__name__} has no order")
+    return order(record)
+
+
 def check_keys(keys: Collection[str]) -> None:
     """ValueError, a fault in the caller, for more than 1000; `UnreadableText` for one that nothing can have."""
     if len(keys) > 1000:

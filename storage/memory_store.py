@@ -28,6 +28,7 @@ from storage.kinds import (
     is_tallied,
     names_asked,
     numbered,
+    place_of,
     sees_hidden,
     sum_tally,
 )
@@ -98,13 +99,24 @@ class MemoryStore:
         return Page(found, rest[limit - 1][0] if len(rest) > limit else None)
 
     async def count(
-        self, kind: type[R], /, *, contains: str | None = None, span: Span | None = None, **equals: IndexValue
+        self,
+        kind: type[R],
+        /,
+        *,
+        contains: str | None = None,
+        span: Span | None = None,
+        ahead_of: R | None = None,
+        **equals: IndexValue,
     ) -> int:
         check_question(kind, names_asked(contains, span, equals))
-        if is_tallied(kind, contains, span, equals):
+        if ahead_of is None and is_tallied(kind, contains, span, equals):
             site = equals.get("site")
             return sum_tally(await self.tally(None if site is None else str(site)), equals)
-        return len(self._matching(kind, contains, span, equals))
+        rows = self._matching(kind, contains, span, equals)
+        if ahead_of is None:
+            return len(rows)
+        place = place_of(kind, ahead_of)
+        return sum(row.place < place for row in rows)
 
     def _matching(
         self, kind: type[Any], contains: str | None, span: Span | None, equals: Mapping[str, IndexValue]

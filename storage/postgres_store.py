@@ -18,7 +18,17 @@ from provisioning.ports import AuditRow, IndexValue, Page, Span, TallyRow, Timel
 from provisioning.texts import to_operator
 from storage import calls, timelines
 from storage.audit import Words, bounded
-from storage.kinds import KINDS, Kind, check_keys, check_question, is_tallied, names_asked, numbered, sum_tally
+from storage.kinds import (
+    KINDS,
+    Kind,
+    check_keys,
+    check_question,
+    is_tallied,
+    names_asked,
+    numbered,
+    place_of,
+    sum_tally,
+)
 from storage.loop import off_the_loop
 from storage.postgres_audit import Settled, drop, redact, seal
 from storage.postgres_connection import (
@@ -109,13 +119,22 @@ class PostgresStore:
             raise Unavailable(f"{self._connections.where}: {said}") from error
 
     async def count(
-        self, kind: type[R], /, *, contains: str | None = None, span: Span | None = None, **equals: IndexValue
+        self,
+        kind: type[R],
+        /,
+        *,
+        contains: str | None = None,
+        span: Span | None = None,
+        ahead_of: R | None = None,
+        **equals: IndexValue,
     ) -> int:
         entry = check_question(kind, names_asked(contains, span, equals))
-        if is_tallied(kind, contains, span, equals):
+        if ahead_of is None and is_tallied(kind, contains, span, equals):
             site = equals.get("site")
             return sum_tally(await self.tally(str(site) if site is not None else None), equals)
         where = matching(entry, contains, span, equals)
+        if ahead_of is not None:
+            where &= Where((f"{'place' if where.by_list else 'ord'} < %s",), (place_of(kind, ahead_of),))
         rows = await self._ask(queries()["count"].format(table=_rows(entry, where), where=where), where.values)
         return int(rows[0][0])
 

@@ -125,7 +125,7 @@ _BATCH_TRIGGERS = (
 # ------------------------------------------------------------------ devices, beyond their named indexes
 
 # For questions that one index alone answers in no time: which codes live, what is wrong at a site, what holds a word,
-# how many devices reached something and when.
+# how many devices reached something and when, what a technician has left and did today.
 # `ix_removed` stands in them although their WHERE says it, for SQLite looks at it once more.
 _DEVICE_INDEXES = (
     ("live", "(ord) WHERE ix_code_until IS NOT NULL"),
@@ -136,9 +136,16 @@ _DEVICE_INDEXES = (
         "WHERE ix_code_until IS NOT NULL AND ix_removed = 0",
     ),
     ("site_problem", "(ix_site, ord) WHERE ix_problem = 1"),
+    ("site_hashed", "(ix_site, ord) WHERE ix_hashed_until IS NOT NULL"),
+    ("site_offline", "(ix_site, ord) WHERE ix_offline_since IS NOT NULL"),
     *(
         (f"{time}_count", f"(ix_site, ix_{time}, ix_removed, ix_batch) WHERE ix_{time} IS NOT NULL AND ix_removed = 0")
         for time in ("provisioned_at", "installed_at")
+    ),
+    ("technician_open", "(ix_technician, ord, ix_open, ix_removed, ix_batch) WHERE ix_open = 1"),
+    (
+        "technician_installed",
+        "(ix_technician, ix_installed_at, ix_removed, ix_batch) WHERE ix_installed_at IS NOT NULL AND ix_removed = 0",
     ),
     ("words", "(ord, ix_text, ix_removed, ix_batch) WHERE ix_removed = 0"),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from enum import Enum
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -15,7 +15,11 @@ from storage.tinydb_layout import SEEN_BY_ALL, quoted
 from storage.where import NOTHING, Where
 
 _NOTHING = 4  # most rows are a no
-_BROAD = 2  # from this rank on, a range of times leads to fewer rows
+_BROAD = 2  # from this rank on, a range of times leads to fewer rows …
+_LONG_AGO = (
+    "provisioned_at",
+    False,
+)  # … but for this one without a beginning, which holds nearly everything in the end
 
 
 def bound(value: IndexValue) -> str | int:
@@ -76,7 +80,7 @@ def _terms(shape: _Shape) -> Where:
         leading, shown = SPECIAL[special]
     elif kind.lists.keys() & equals.keys() and 0 not in ranks.values():
         leading, shown, by_list = "", set(), True
-    elif span and min(ranks.values(), default=_BROAD) >= _BROAD:
+    elif span and min(ranks.values(), default=_BROAD) >= _BROAD and not (span[:2] == _LONG_AGO and "state" in ranks):
         leading, shown = span[0], set()
     else:
         telling = {name: rank for name, rank in ranks.items() if rank < _NOTHING}
@@ -117,6 +121,10 @@ SPECIAL: Mapping[str, tuple[str, set[str]]] = {
     "site_live": ("site", set()),
     "live_count": ("code_until", {"removed"}),
     "site_problem": ("site", {"problem"}),
+    "site_hashed": ("site", set()),
+    "site_offline": ("site", set()),
+    "technician_open": ("technician", {"open"}),
+    "technician_installed": ("installed_at", {"removed", "technician"}),
     "provisioned_at_count": ("provisioned_at", {"removed", "site"}),
     "installed_at_count": ("installed_at", {"removed", "site"}),
     "words": ("", {"removed"}),
@@ -131,19 +139,35 @@ def _special(shape: _Shape, equals: Mapping[str, bool | None]) -> str:
     if shape.contains:
         return "words" if listed and shape.span is None and not asked else ""
     if shape.span is None:
-        return "site_problem" if equals.get("problem") is True and "site" in asked and asked <= _SPREAD else ""
+        return _of_flags(equals, asked)
     index, begins, ends = shape.span
-    if shape.counting and listed and asked <= {"site"} and f"{index}_count" in SPECIAL:
-        return f"{index}_count"
-    if index != "code_until" or not begins or not asked <= _SPREAD:
-        return ""
+    if index == "provisioned_at" and not begins and not ends:
+        return _of_flags(equals, asked)
     if shape.counting:
-        return "live_count" if listed and asked <= {"site", "technician"} else ""
-    if ends or asked - {"site", "state"}:
+        return _of_counted(index, asked, begins=begins) if listed else ""
+    if index in _TROUBLES:
+        return _TROUBLES[index] if "site" in asked and asked <= {*_SPREAD, "open"} else ""
+    if index != "code_until" or not begins or ends or asked - {"site", "state"}:
         return ""
     return "site_live" if "site" in asked else "live"
 
 
+def _of_flags(equals: Mapping[str, bool | None], asked: Set[str]) -> str:
+    if equals.get("open") is True and "technician" in asked and asked <= {*_SPREAD, "open"}:
+        return "technician_open"
+    return "site_problem" if equals.get("problem") is True and "site" in asked and asked <= _SPREAD else ""
+
+
+def _of_counted(index: str, asked: Set[str], *, begins: bool) -> str:
+    if index == "installed_at" and asked == {"technician"}:
+        return "technician_installed"
+    if asked <= {"site"} and f"{index}_count" in SPECIAL:
+        return f"{index}_count"
+    return "live_count" if index == "code_until" and begins and asked <= {"site", "technician"} else ""
+
+
+# Of a site these are few: what stands at times that most devices never have.
+_TROUBLES = {"hashed_until": "site_hashed", "offline_since": "site_offline"}
 _SPREAD = {"site", "state", "technician", "problem"}
 
 

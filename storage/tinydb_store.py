@@ -21,7 +21,17 @@ from provisioning.ports import AuditRow, Clock, IndexValue, Page, Span, TallyRow
 from provisioning.texts import N_, to_operator
 from storage import calls, timelines, tinydb_restore
 from storage.audit import Words, bounded
-from storage.kinds import KINDS, check_keys, check_question, holds, is_tallied, names_asked, numbered, sum_tally
+from storage.kinds import (
+    KINDS,
+    check_keys,
+    check_question,
+    holds,
+    is_tallied,
+    names_asked,
+    numbered,
+    place_of,
+    sum_tally,
+)
 from storage.loop import off_the_loop
 from storage.records import check_text, decode_event
 from storage.tinydb_audit import drop, redact, seal
@@ -140,13 +150,22 @@ class TinyStore:
         return read() if few else await self._in_thread(read)
 
     async def count(
-        self, kind: type[R], /, *, contains: str | None = None, span: Span | None = None, **equals: IndexValue
+        self,
+        kind: type[R],
+        /,
+        *,
+        contains: str | None = None,
+        span: Span | None = None,
+        ahead_of: R | None = None,
+        **equals: IndexValue,
     ) -> int:
         entry = check_question(kind, names_asked(contains, span, equals))
-        if is_tallied(kind, contains, span, equals):
+        if ahead_of is None and is_tallied(kind, contains, span, equals):
             site = equals.get("site")
             return sum_tally(await self.tally(str(site) if site is not None else None), equals)
         where = matching(entry, contains, span, equals, counting=True)
+        if ahead_of is not None:
+            where &= Where((f"{'place' if where.by_list else 'ord'} < ?",), (place_of(kind, ahead_of),))
         return await self._in_thread(lambda: self._tables[kind].count_where(where))
 
     async def tally(self, site: str | None = None) -> Sequence[TallyRow]:

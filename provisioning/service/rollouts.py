@@ -146,8 +146,9 @@ class Rollouts(Progressing):
     async def alerted_lately(self, channel_id: str) -> bool:
         """Whether this thread heard of silent devices a moment ago: a network that flaps is told of once."""
         since = Span("settled", after=self.now() - ALERTS_APART)
-        told = {"recipient": channel_id, "kind": MessageKind.DEVICES_OFFLINE.value, "status": MessageStatus.SENT.value}
-        return bool(await self.store.count(OutboxMessage, span=since, **told))
+        kind, sent = MessageKind.DEVICES_OFFLINE.value, MessageStatus.SENT.value
+        count = self.store.count(OutboxMessage, span=since, recipient=channel_id, kind=kind, status=sent)
+        return bool(await count)
 
 
 def _reached(progress: Progress) -> tuple[int, ...]:

@@ -149,6 +149,18 @@ async def test_every_index_finds_and_counts(store, kind, name, value, record):
     assert record not in (await store.find(kind, **{name: other})).rows
 
 
+async def test_those_ahead_of_a_record_are_counted(store):
+    walked = [device(n, location=f"Oslo/2/2.{n}", technician="kim", tags=("lobby",)) for n in (2, 9, 10, 21)]
+    await store.save(Change(puts=(*walked, device(5, location="Oslo/2/2.5", technician="lee"))))
+    mine = {"technician": "kim", "open": True, "removed": False}
+    assert [await store.count(Device, ahead_of=each, **mine) for each in walked] == [0, 1, 2, 3]
+    assert [await store.count(Device, ahead_of=each) for each in walked] == [0, 2, 3, 4]  # not of a tally
+    assert await store.count(Device, ahead_of=walked[2], tag="lobby") == 2
+    assert await store.count(Device, ahead_of=device(7, location="Oslo/2/2.9999"), **mine) == 4  # it is none of them
+    with pytest.raises(ValueError, match="order"):
+        await store.count(OutboxMessage, ahead_of=message("m1"))
+
+
 async def test_every_index_has_an_example():
     named = {(kind, name) for kind, name, _, _ in EXAMPLES}
     assert named == {(kind, name) for kind, names in INDEXES.items() for name in names if name != "text"}

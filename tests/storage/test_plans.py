@@ -56,7 +56,14 @@ async def test_a_page_by_one_index_walks_that_index_in_order(file_store, kind, n
     ("question", "index"),
     [
         ({"site": "x", "state": "x", "removed": False}, "site"),
-        ({"state": "x", "technician": "x", "open": True}, "technician"),
+        ({"state": "x", "technician": "x", "open": True}, "technician_open"),
+        ({"technician": "x", "open": True, "removed": False}, "technician_open"),
+        ({"technician": "x", "open": False}, "technician "),
+        ({"technician": "x", "open": True, "removed": False, "span": Span("provisioned_at")}, "technician_open"),
+        ({"span": Span("hashed_until", until=NOW), "site": "x", "state": "x", "open": True}, "site_hashed"),
+        ({"span": Span("offline_since"), "site": "x", "removed": False}, "site_offline"),
+        ({"span": Span("provisioned_at", until=NOW), "state": "x", "removed": False}, "state"),
+        ({"span": Span("provisioned_at", after=NOW), "state": "x", "removed": False}, "provisioned_at"),
         ({"technician": "x", "suffix": "x"}, "suffix"),
         ({"site": "x", "problem": True}, "site_problem"),
         ({"site": "x", "problem": True, "removed": False}, "site_problem"),
@@ -110,6 +117,14 @@ async def test_many_records_are_looked_up_one_by_one(file_store):
 async def test_live_codes_are_counted_without_looking_at_devices(file_store, more):
     asked = file_store.count(Device, span=Span("code_until", after=NOW), removed=False, **more)
     assert "COVERING INDEX devices.live_count" in await plan(file_store, asked)
+
+
+async def test_what_a_technician_has_left_and_did_is_counted_without_looking_at_devices(file_store):
+    mine = {"technician": "x", "removed": False}
+    said = await plan(file_store, file_store.count(Device, open=True, **mine))
+    assert "COVERING INDEX devices.technician_open" in said
+    said = await plan(file_store, file_store.count(Device, span=Span("installed_at", after=NOW), **mine))
+    assert "COVERING INDEX devices.technician_installed (ix_technician=? AND ix_installed_at>?)" in said
 
 
 @pytest.mark.parametrize("index", ["provisioned_at", "installed_at"])
