@@ -224,13 +224,18 @@ def read_fields(body: dict[str, Any]) -> dict[str, str]:
             raise FieldMissing(field=name)
     fields: dict[str, Any] = {name: body[name] for name in (*REQUIRED_FIELDS, *OPTIONAL_FIELDS) if name in body}
     for name, value in fields.items():
-        if not isinstance(value, str) or any(unicodedata.category(sign) == "Cs" for sign in value):
+        if not isinstance(value, str) or not (value.isascii() or _is_whole(value)):
             raise FieldInvalid(field=name, wanted=_("a text"))
     if "type" in fields and fields["type"] not in DEVICE_TYPES:
         raise FieldInvalid(field="type", wanted=_("one of {choices}", choices=", ".join(DEVICE_TYPES)))
     for name in OPTIONAL_FIELDS:
         _require_plain(name, fields.get(name, ""), MAX_TEXT)
     return fields
+
+
+def _is_whole(text: str) -> bool:
+    """Without half a surrogate pair, which JSON can write and no store can keep."""
+    return not any(unicodedata.category(sign) == "Cs" for sign in text)
 
 
 def read_outcome(body: dict[str, Any]) -> tuple[bool, str]:
@@ -247,6 +252,8 @@ def read_outcome(body: dict[str, Any]) -> tuple[bool, str]:
 
 
 def _require_plain(name: str, value: str, limit: int) -> None:
+    if value.isascii() and value.isprintable() and len(value) <= limit:  # nearly all of them, in a tenth of the time
+        return
     if len(value) > limit or any(unicodedata.category(sign) in UNSEEN for sign in value):
         wanted = _("a text of at most {limit} characters, without control characters", limit=limit)
         raise FieldInvalid(field=name, wanted=wanted)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -122,6 +122,7 @@ class Metrics:
         self.registry, self._clock = CollectorRegistry(), clock
         self._about = about
         self._made = {metric.name: self._make(metric) for metric in METRICS}
+        self._series: dict[tuple[Any, ...], Counter | Gauge | Histogram] = {}  # no more than LABELS lets there be
         for metric in METRICS:
             self._begin(metric)
         if about:
@@ -158,7 +159,18 @@ class Metrics:
         self._of(Histogram, name, labels).observe(value)
 
     def _of(self, kind: type[M], name: str, labels: Mapping[str, str]) -> M:
-        """ValueError, a fault in the caller, for a label that holds what was not known beforehand."""
+        """ValueError, a fault in the caller, for a label that holds what was not known beforehand.
+
+        Found once, a series is found again at once: a device's call counts in six of them, at 10 µs each otherwise.
+        """
+        key = name, *labels.items()
+        known = self._series.get(key)
+        if isinstance(known, kind):
+            return known
+        self._series[key] = made = self._checked(kind, name, labels)
+        return made
+
+    def _checked(self, kind: type[M], name: str, labels: Mapping[str, str]) -> M:
         if unknown := [label for label, value in labels.items() if value not in self._known(label)]:
             raise ValueError(f"{name}: {', '.join(unknown)}")
         made = self._made[name]

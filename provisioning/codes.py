@@ -245,7 +245,7 @@ def _signed(ring: _Ring, key_id: str, *parts: str) -> str:
 
 
 def _hmac(key: bytes, *parts: str) -> str:
-    return hmac.new(key, "\x1f".join(parts).encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(key, "\x1f".join(parts).encode(), "sha256").hex()  # at one go: a third of what an object takes
 
 
 def _bound(mac: str, issue: int) -> bytes:

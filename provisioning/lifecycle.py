@@ -70,6 +70,8 @@ def _at_ease(device: Device) -> Device:
     What an admin was asked about another device stays asked: it is about that one.
     """
     asked = device.stray if device.stray and device.stray.waits else None
+    if device.request is None and device.stray is asked and device.locked_at is None:
+        return device
     return replace(device, request=None, stray=asked, locked_at=None)
 
 

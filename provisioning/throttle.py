@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from math import ceil
 
@@ -18,6 +19,7 @@ SLOTS = 65_536
 PREFIXES = {4: 24, 6: 64}  # of what counts as one network, by IP version
 SKEW = timedelta(minutes=2)  # how far the clocks of two instances may differ without a limit giving way
 KNOWN_FOR = timedelta(hours=24)  # after a success a network shares the second fleet-wide budget
+PLACES = 4096  # addresses of which it is remembered what they mean: to parse one takes some 20 µs
 CODE_FAILURES = 100  # per MAC and code; then the code is revoked
 
 
@@ -39,6 +41,7 @@ EXEMPT = replace(FLEET, name="exempt")
 FLEET_SLOT, EXEMPT_SLOT, ATTACK_SLOT = "fleet", "fleet:trusted", "attack"
 
 
+@lru_cache(maxsize=PLACES)
 def network_of(source: str) -> str:
     """The /24 (IPv4) or /64 (IPv6) of an address; an odd address stands for itself."""
     network = _network(source)
@@ -50,6 +53,7 @@ def network_name(source: str) -> str:
     return str(_network(source) or source)
 
 
+@lru_cache(maxsize=PLACES)
 def address_of(source: str) -> IPv4Address | IPv6Address | None:
     """The address itself; IPv4 within IPv6 is the former. None for what is none."""
     try:
@@ -74,11 +78,14 @@ def read_network(text: str) -> IPv4Network | IPv6Network | None:
 def slots(keys: Keyring, mac: str, source: str, *, trusted: bool) -> tuple[tuple[str, Limit], ...]:
     """The counters one try touches: the pair's, the network's, the fleet's (trusted networks share a second one)."""
     network = network_of(source)
-    return (
-        (f"pair:{_slot(keys, 'pair', mac, network)}", PAIR),
-        (f"net:{_slot(keys, 'net', network)}", NETWORK),
-        (EXEMPT_SLOT, EXEMPT) if trusted else (FLEET_SLOT, FLEET),
-    )
+    pair, own = f"pair:{_slot(keys, 'pair', mac, network)}", f"net:{_slot(keys, 'net', network)}"
+    limits = (pair, PAIR), (own, NETWORK), (FLEET_SLOT, FLEET)
+    return exempted(limits) if trusted else limits
+
+
+def exempted(limits: Sequence[tuple[str, Limit]]) -> tuple[tuple[str, Limit], ...]:
+    """The same counters for a network that the fleet's first budget does not concern."""
+    return (*limits[:-1], (EXEMPT_SLOT, EXEMPT))
 
 
 def known_network(keys: Keyring, source: str) -> str:

@@ -29,6 +29,8 @@ _DURATION = re.compile(r"(\d{1,3})\s*(h|hours?|d|days?)?", re.IGNORECASE)
 
 def clean(text: str, limit: int = LIMIT) -> str:
     """One line without hidden characters. Errors: `TextTooLong`."""
+    if text.isascii() and text.isprintable() and " " not in text and len(text) <= limit:
+        return text  # nearly every model and serial
     spaced = re.sub(r"\s+", " ", text)
     kept = "".join(c for c in spaced if c == _JOINER or unicodedata.category(c) not in _DROPPED)
     line = " ".join(unicodedata.normalize("NFC", kept).split())

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 from provisioning import codes, lifecycle, remote, throttle
+from provisioning.bookkeeping import Attempts
 from provisioning.errors import (
     CodeExpired,
     CodeRefused,
@@ -18,9 +21,11 @@ from provisioning.errors import (
 from provisioning.events import CodeLocked, Event, ProvisionRefused, ProvisionRepeated
 from provisioning.key_use import REMEMBER_ENDED
 from provisioning.mac import normalise
-from provisioning.model import Actor, Authority, Change, Device, State, stored
+from provisioning.model import Actor, Authority, Change, Device, State
 from provisioning.ports import Watch
+from provisioning.service.gathering import Gathering
 from provisioning.service.guarding import Guarding
+from provisioning.throttle import Limit
 from provisioning.untrusted import clean
 
 RETRY_WINDOW = timedelta(minutes=10)  # how long an Idempotency-Key is remembered
@@ -28,6 +33,7 @@ REMEMBER_EXPIRED = REMEMBER_ENDED  # how long the right but late code is told fr
 JUST_DUE = timedelta(seconds=30)  # the longest that a call waits
 NOTICE = timedelta(minutes=1)  # how long it is only remembered that a device called
 REPORT_LIMIT = 64  # characters of model, serial and software
+TOGETHER_TRIES = 3  # of an activation that is to be saved with others; then alone
 DEVICE = Actor(id="device", name="", tenant="")
 
 
@@ -73,6 +79,10 @@ class DeviceStatus:
     commands: tuple[tuple[str, str], ...] = ()  # (id, name)
 
 
+Answer = tuple[Device | None, DeviceRefusal | None]  # one of them
+Decision = tuple[Change, Answer]
+
+
 class Activation(Guarding):
     _closing = False
     _noticed_since = datetime.min.replace(tzinfo=UTC)
@@ -88,7 +98,7 @@ class Activation(Guarding):
         if await self._holds_token(mac, call.token):
             raise DeviceResetRequired
         code = codes.normalise(call.code, self.policy.code_digits)
-        device, refusal = await self.unit(DEVICE, lambda: self._try(mac, code, token, call))
+        device, refusal = await self._settled(lambda: self._try(mac, code, token, call))
         if refusal:
             raise refusal
         if device is None:
@@ -104,19 +114,40 @@ class Activation(Guarding):
             token=token,
         )
 
+    async def _settled(self, decide: Callable[[], Awaitable[Decision]]) -> Answer:
+        """Activations that come at the same moment are saved together, each decided by itself: a morning has hundreds.
+
+        A refusal counts for the whole fleet, so that no two of them could.
+        """
+        for _ in range(TOGETHER_TRIES):
+            change, answer = await decide()
+            if not change:
+                return answer
+            if answer[1]:
+                break
+            if await self._gathering.saved(change):
+                return answer
+        return await self.unit(DEVICE, decide)
+
+    @cached_property
+    def _gathering(self) -> Gathering:
+        async def save(change: Change) -> None:
+            async def decided() -> tuple[Change, None]:
+                return change, None
+
+            await self._attempt(DEVICE, decided, "", set())
+
+        return Gathering(save)
+
     async def _holds_token(self, mac: str, token: str) -> bool:
         device = await self.store.get(Device, mac) if token else None
         return device is not None and device.token == codes.hash_token(token) and device.provisioned
 
-    async def _try(
-        self, mac: str, code: str, token: str, call: ProvisionCall
-    ) -> tuple[Change, tuple[Device | None, DeviceRefusal | None]]:
+    async def _try(self, mac: str, code: str, token: str, call: ProvisionCall) -> Decision:
         """One try. A repeated call whose answer was lost is answered again, whatever others at its site got wrong."""
         now, device = self.now(), await self.store.get(Device, mac)
         retry = ("retry", mac, call.retry_key, code) if call.retry_key else ()
-        known = await self._attempts(throttle.known_network(self.keys, call.source))
-        limits = throttle.slots(self.keys, mac, call.source, trusted=self._trusted(call.source, known))
-        counters = [(await self._attempts(slot), limit) for slot, limit in limits]
+        known, counters = await self._counters(mac, call.source)
         right = self.keys.matches(mac, device.code if device else None, code)
         again = bool(retry) and self.keys.signed(device.retry_key if device else "", *retry)
         if device and again and device.retry_until and now < device.retry_until:
@@ -133,6 +164,16 @@ class Activation(Guarding):
         change = Change(puts=counted) + await self._count_against(mac, device, refusal, call)
         return change + await self._alarm(counted), (None, refusal)
 
+    async def _counters(self, mac: str, source: str) -> tuple[Attempts, list[tuple[Attempts, Limit]]]:
+        """What is known of the caller's network, and the counters of its limits: read at one go."""
+        network = throttle.known_network(self.keys, source)
+        limits = throttle.slots(self.keys, mac, source, trusted=False)
+        rows = await self.store.get_many(Attempts, [network, *(slot for slot, _ in limits), throttle.EXEMPT_SLOT])
+        known = rows.get(network) or Attempts(slot=network)
+        if self._trusted(source, known):
+            limits = throttle.exempted(limits)
+        return known, [(rows.get(slot) or Attempts(slot=slot), limit) for slot, limit in limits]
+
     def _refusal(self, whose: Device | None) -> DeviceRefusal:
         """One answer for all; only whoever presents the right code, at most seven days late, hears that it ended."""
         code = whose.code if whose and not whose.removed else None
@@ -145,14 +186,15 @@ class Activation(Guarding):
         now = self.now()
         change = lifecycle.provision(device, now, codes.hash_token(token), call.source, call.report())
         fresh = next(record for record in change.puts if isinstance(record, Device))
-        fresh = replace(fresh, retry_key=retry, retry_until=now + RETRY_WINDOW if retry else None)
-        return Change(puts=(fresh,), events=change.events), (stored(fresh), None)
+        if retry or fresh.retry_key:  # a device has forty fields: to copy it costs as much as to look it up
+            fresh = replace(fresh, retry_key=retry, retry_until=now + RETRY_WINDOW if retry else None)
+        return Change(puts=(fresh,), events=change.events), (fresh, None)
 
     def _repeat(self, device: Device, token: str) -> tuple[Change, tuple[Device, None]]:
         """The answer was lost on its way: the same call gets a new token, the former dies."""
         fresh = replace(device, token=codes.hash_token(token))
         fact = ProvisionRepeated(at=self.now(), actor="device", subject=device.mac)
-        return Change(puts=(fresh,), events=(fact,)), (stored(fresh), None)
+        return Change(puts=(fresh,), events=(fact,)), (fresh, None)
 
     async def _count_against(
         self, mac: str, device: Device | None, refusal: DeviceRefusal, call: ProvisionCall
