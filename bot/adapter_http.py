@@ -15,7 +15,8 @@ import aiohttp
 from aiohttp import hdrs, web
 
 from bot.activity import MalformedError, check
-from bot.limits import is_json, is_loopback_name
+from bot.limits import is_json
+from bot.loopback import is_loopback_name
 
 BODY_LIMIT: Final = 256 * 1024  # bytes, after decompression
 BODY_SECONDS: Final = 10.0

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO
 
 import typer
 
-from provisioning.bookkeeping import Segment
 from provisioning.errors import InvalidMac
-from provisioning.events import AuditExported, Event
 from provisioning.mac import normalise
 from provisioning.texts import N_, _
-from provisioning.trail import KeptFact, Trail
 
 if TYPE_CHECKING:
     from cards.views.facts import Known
+    from provisioning.bookkeeping import Segment
+    from provisioning.events import Event
     from provisioning.model import Person
     from provisioning.rollouts import Rollout
+    from provisioning.trail import KeptFact, Trail
 
 EXPORT: Final = N_(
     "Write the facts into a file, also while the service runs: each with who, what, when, in words, and its digest. A "
@@ -125,6 +125,8 @@ def _mac(text: str) -> str:
 
 async def _export(evidence: Evidence, url: str, file: Path, wanted: Wanted, form: Form, *, force: bool) -> None:
     """The audit has it first, where it can be written."""
+    from provisioning.events import AuditExported  # all facts there are: commands that tell none start without them
+
     count = 0
     with evidence.place(file, url, force) as out:
         async with evidence.trail(url) as trail:

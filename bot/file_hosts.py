@@ -15,7 +15,7 @@ import structlog
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from bot.limits import is_loopback_name
+from bot.loopback import is_loopback_name
 from provisioning.errors import ProvisioningError
 from provisioning.texts import N_
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from bot.identity_tokens import ALGORITHMS
-from bot.limits import is_loopback_name
+from bot.loopback import is_loopback_name
 from provisioning.provider_errors import DiscoveryWrong, NoDeviceFlow
 
 DEVICE_CODE: Final = "urn:ietf:params:oauth:grant-type:device_code"  # RFC 8628, 3.4

@@ -15,6 +15,7 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Middleware
 
+from bot.loopback import is_loopback_name
 from bot.problems import BodyBroken, BodyTooLarge, BodyTooSlow, NotLocal, NotThisMediaType, problem
 from provisioning.throttle import network_name
 
@@ -173,18 +174,3 @@ def _authority(text: str) -> tuple[str, int | None] | None:
     """Name and port of `name[:port]` (RFC 9110, 7.2), in lower case; None for anything else."""
     match = _AUTHORITY.fullmatch(text.lower())
     return (match["name"], int(match["port"]) if match["port"] else None) if match else None
-
-
-def is_loopback_name(name: str) -> bool:
-    """`localhost` or a literal loopback address; no name that a foreign DNS server answers for."""
-    if name == "localhost":
-        return True
-    return is_loopback_address(name[1:-1] if name.startswith("[") else name)
-
-
-def is_loopback_address(text: str) -> bool:
-    """A literal: `127.0.0.1`, `127.8.0.1`, `::1`; never a name, a short form or another family in disguise."""
-    try:
-        return ip_address(text).is_loopback
-    except ValueError:
-        return False

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 
-from bot.limits import is_loopback_name
+from bot.loopback import is_loopback_name
 from provisioning.hours import parse_length, parse_span, parse_time
 from provisioning.texts import _
 

@@ -21,7 +21,7 @@ from bot import setting_values as read
 from bot.clouds import CLOUDS, PUBLIC
 from bot.demo.people import LOCAL_ADMIN
 from bot.key_file import BadKeyFile, ensure_key_file, read_key_file, read_keys
-from bot.limits import is_loopback_address
+from bot.loopback import is_loopback_address
 from bot.setting_values import GUID, Network
 from bot.webhook_file import BadWebhookFile, read_webhook_file
 from provisioning.codes import Key

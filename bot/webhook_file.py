@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from bot.limits import is_loopback_name
+from bot.loopback import is_loopback_name
 from bot.private_files import read_private
 from provisioning.cloudevents import PREFIX, PUBLISHED
 from provisioning.texts import _

@@ -1,6 +1,7 @@
 """What keeps the service from starting: exit code 2 and one clear line for each fault, read from a real process."""
 
 import os
+import socket
 import subprocess
 import sys
 from base64 import b64encode
@@ -28,6 +29,19 @@ TEAMS = {
     "ORGANISATION": "Fabrikam",
     **KEYS,
 }
+# A service that says how its collector stands once it is ready, and ends.
+COLLECTING = """
+import gc, os, signal
+import app
+
+def said(*words, **_):
+    if "is ready" in words[0]:
+        os.write(2, f"{gc.isenabled()} {gc.get_freeze_count() > 50_000}".encode())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+app.print = said
+app.serve()
+"""
 YEARS_AGO = (
     "import app, datetime, sys; app.SystemClock.now = lambda self: datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC);"
     "sys.argv = ['app.py']; app.main()"
@@ -136,6 +150,14 @@ def test_a_clock_from_years_ago_is_one(tmp_path: Path) -> None:
     code, said = started(tmp_path, {}, "-c", YEARS_AGO)
     assert (code, len(said)) == (2, 1), said
     assert said[0].startswith("The clock shows 2020-01-01 00:00 UTC. Set it")
+
+
+def test_what_was_loaded_is_searched_no_more_once_it_is_ready(tmp_path: Path) -> None:
+    """And what comes after is, as ever."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    environ = {"STORE_URL": f"tinydb:{tmp_path / 'store'}", "PORT": str(port)}
+    assert started(tmp_path, environ, "-c", COLLECTING) == (0, ["True True"])
 
 
 async def test_a_clock_that_is_far_from_others_is_one() -> None:

@@ -13,14 +13,16 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import typer
 
 from provisioning.errors import ProvisioningError, Unavailable
-from provisioning.ports import Clock
 from provisioning.texts import _
+
+if TYPE_CHECKING:
+    from provisioning.ports import Clock
 
 SAY_EVERY = 10.0  # seconds; where no terminal shows a bar
 Show = Callable[[str, int, int], None]

@@ -8,7 +8,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from multidict import CIMultiDict
 
-from bot.limits import is_loopback_address, is_loopback_name, local_guard, parse_address
+from bot.limits import local_guard, parse_address
+from bot.loopback import is_loopback_address, is_loopback_name
 from bot.problems import problems
 
 Client = TestClient[web.Request, web.Application]

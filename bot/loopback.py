@@ -1,0 +1,20 @@
+"""Which names and addresses mean this computer and nothing else."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+
+def is_loopback_name(name: str) -> bool:
+    """`localhost` or a literal loopback address; no name that a foreign DNS server answers for."""
+    if name == "localhost":
+        return True
+    return is_loopback_address(name[1:-1] if name.startswith("[") else name)
+
+
+def is_loopback_address(text: str) -> bool:
+    """A literal: `127.0.0.1`, `127.8.0.1`, `::1`; never a name, a short form or another family in disguise."""
+    try:
+        return ip_address(text).is_loopback
+    except ValueError:
+        return False
