@@ -19,6 +19,7 @@ from provisioning.service.following import Following
 from provisioning.service.lookup import Target
 
 RECENT = 100  # audit rows looked through for the newest thing that happened
+LOOKED_THROUGH = (1, 10, RECENT)  # so far by each question: mostly the first is it, else three are asked and not 100
 TELLING = (DeviceProvisioned, InstallConfirmed, ProblemReported)
 NO_PACE = Pace()
 LOOKED_AT = 50  # devices of each kind of trouble
@@ -143,12 +144,16 @@ class Progressing(Following):
         return tuple(replace(each, whose=names.get(each.whose, "")) for each in stuck)
 
     async def _with_newest(self, target: Target, progress: Progress) -> Progress:
-        for row in (await self.store.history(limit=RECENT)).rows:
-            device = await self.store.get(Device, row.event.subject) if isinstance(row.event, TELLING) else None
-            if device and follows(target, device.site.casefold(), folded(device.tags)):
-                names = await self.names((row.event.actor,))
-                by = names.get(row.event.actor, "")
-                return replace(progress, last=device, last_by=by, last_at=row.event.at, last_fact=row.event.name)
+        rows = [row for row in (await self.store.history(limit=RECENT)).rows if isinstance(row.event, TELLING)]
+        begin = 0
+        for end in LOOKED_THROUGH:
+            some, begin = rows[begin:end], end
+            devices = await self.store.get_many(Device, sorted({row.event.subject for row in some})) if some else {}
+            for row in some:
+                device = devices.get(row.event.subject)
+                if device and follows(target, device.site.casefold(), folded(device.tags)):
+                    by = (await self.names((row.event.actor,))).get(row.event.actor, "")
+                    return replace(progress, last=device, last_by=by, last_at=row.event.at, last_fact=row.event.name)
         return progress
 
 

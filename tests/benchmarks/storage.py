@@ -21,7 +21,7 @@ from provisioning.ports import Store
 from storage import open_store
 from tests.benchmarks import Row, Skipped, at_least, at_most, beside, within
 from tests.benchmarks.measuring import append, medians
-from tests.benchmarks.stores import Ours, Stock, by_hand, one_of, ours
+from tests.benchmarks.stores import ByHand, Ours, Stock, by_hand, macs, one_of, ours
 from tests.fakes import FakeClock
 from tests.scale import opening
 from tests.scale.state import CITIES, NOW, Scene, Size, fill, mac_of
@@ -54,22 +54,43 @@ async def run(*, small: bool = False) -> list[Row | Skipped]:
 
 async def _beside_others(folder: Path, middle: Ours) -> list[Row]:
     """At 10 000 devices."""
-    stock = Stock(folder, MIDDLE)
+    stock, others = Stock(folder, MIDDLE), macs(MIDDLE)
+
+    async def get_another() -> object:
+        return await middle.store.get(Device, next(others))
+
     with by_hand(folder, MIDDLE) as hand, append(folder) as disk, append(folder, name="block", in_place=True) as block:
-        get, hand_get = await medians(middle.get, hand.get, rounds=10, each=200)
+        get, hand_get, again, hand_again = await medians(
+            get_another, hand.get_another, middle.get, hand.get, rounds=10, each=200
+        )
         change, hand_change, unit, least, block_least = await medians(
             middle.change, hand.change, middle.unit, disk, block, rounds=20, each=25, warm=20
         )
         stock_get, stock_change = await medians(stock.get, stock.change, rounds=3, each=1)
+        cpu = await _cpu(middle, hand)
     of_hand = "hand-written SQLite that stops at the JSON"
     return [
         at_least("get a device by MAC, 10 000 devices", get, stock_get, 2000, STOCK),
         at_most("the same", get, hand_get, 4, of_hand),
         at_most("the same", get, hand_get, 2, of_hand, stretch=True),
+        at_most("the same device again", again, hand_again, 2, of_hand),
         at_least("change a device, durable, 10 000 devices", change, stock_change, 300, STOCK),
         beside("the same", change, hand_change, "the same UPDATE written by hand"),
         at_most("a unit of work: device and fact", unit, least, 5, "one append and fdatasync"),
         beside("the same", unit, block_least, "4 KiB written in place and fdatasync"),
+        *cpu,
+    ]
+
+
+async def _cpu(middle: Ours, hand: ByHand) -> list[Row]:
+    """Of all threads of this process: the writer's too."""
+    told, change, hand_change = await medians(
+        middle.told, middle.change, hand.change, rounds=10, each=20, warm=10, clock=time.process_time
+    )
+    by_hand = "the same UPDATE written by hand, without a fact or a message"
+    return [
+        at_most("CPU of a unit: device, fact and message", told, hand_change, 10, by_hand),
+        beside("CPU of a change of a device", change, hand_change, "the same UPDATE written by hand"),
     ]
 
 

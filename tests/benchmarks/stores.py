@@ -13,6 +13,7 @@ from pathlib import Path
 from tinydb import Query, TinyDB
 
 from provisioning.events import DeviceMoved
+from provisioning.messages import MessageKind, OutboxMessage
 from provisioning.model import Change, Device, State
 from provisioning.ports import Store
 from storage import open_store
@@ -32,6 +33,11 @@ def fleet(many: int) -> Iterator[Device]:
 def one_of(many: int) -> str:
     """The MAC of a device in the middle that is signed in."""
     return mac_of(many // 2 + 40)
+
+
+def macs(many: int) -> Iterator[str]:
+    """Of so many devices 4 000 over and over, more than any store remembers."""
+    return cycle([mac_of(number) for number in range(0, many, max(1, many // 4_000))])
 
 
 class Ours:
@@ -58,6 +64,15 @@ class Ours:
         """The device as it is, in its next version, and a fact about it."""
         fact = DeviceMoved(at=NOW, actor="dana", subject=self.mac, before="a", after="b")
         await self._put(Change(puts=(self._record,), events=(fact,)), self._record)
+
+    async def told(self) -> None:
+        """Another state, a fact about it, and a message that tells of it: what a turn saves."""
+        fresh = replace(self._record, state=next(self._states))
+        fact = DeviceMoved(at=NOW, actor="dana", subject=self.mac, before="a", after="b")
+        message = OutboxMessage(
+            kind=MessageKind.EDIT, recipient="dana", subject=self.mac, lane="dana", created_at=NOW, due_at=NOW
+        )
+        await self._put(Change(puts=(fresh, message), events=(fact,)), fresh)
 
     async def _put(self, change: Change, fresh: Device) -> None:
         await self.store.save(change)
@@ -101,6 +116,7 @@ class ByHand:
 
     def __init__(self, connection: sqlite3.Connection, many: int) -> None:
         self._connection, self._mac, self._states = connection, one_of(many), cycle(STATES)
+        self._macs = macs(many)
         connection.execute("PRAGMA journal_mode=WAL").fetchone()
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("CREATE TABLE devices (mac TEXT PRIMARY KEY, state TEXT, doc TEXT)")
@@ -113,6 +129,10 @@ class ByHand:
 
     def get(self) -> object:
         row = self._connection.execute("SELECT doc FROM devices WHERE mac = ?", (self._mac,)).fetchone()
+        return json.loads(row[0])
+
+    def get_another(self) -> object:
+        row = self._connection.execute("SELECT doc FROM devices WHERE mac = ?", (next(self._macs),)).fetchone()
         return json.loads(row[0])
 
     def change(self) -> None:

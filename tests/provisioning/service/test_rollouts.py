@@ -1,11 +1,13 @@
 """Channels that follow a rollout: connected, counted, told of each milestone once."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from provisioning.errors import Forbidden, NoAccess, NotConnected, NothingMatches
 from provisioning.messages import MessageKind
+from provisioning.ports import Store
 from tests.provisioning.world import LEE, SAM, A, World, channel, member
 
 
@@ -21,6 +23,17 @@ async def eight(world: World) -> World:
 
 def mac_of(n: int) -> str:
     return f"805EC01100{n:02X}"
+
+
+class Asked:
+    """A store that counts how often it is asked for records by key."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self.gets = store, 0
+
+    def __getattr__(self, name: str) -> Any:
+        self.gets += name in ("get", "get_many")
+        return getattr(self._store, name)
 
 
 async def milestones(world: World) -> list[str]:
@@ -60,6 +73,21 @@ async def test_progress_counts_what_is_known_and_names_the_newest_thing(eight: W
     assert progress.percent == 25
     assert progress.last is not None
     assert (progress.last.mac, progress.last_by, progress.last_fact) == (mac_of(5), "Sam Fox", "ProblemReported")
+
+
+async def test_the_newest_thing_is_found_behind_others_with_a_few_questions(world: World) -> None:
+    await world.people()
+    lines = [(mac_of(n), f"Bergen/1/{n}" if n else "Oslo/1/0") for n in range(40)]
+    await world.add(*lines)
+    await world.issue("all", SAM, void=True)
+    for mac, _ in lines:
+        await world.provisions(mac)
+    dana = await world.dana()
+    world.core.store = asked = Asked(world.store)
+    progress = await world.core.progress(dana, "oslo")
+    assert progress.last is not None
+    assert asked.gets < 10
+    assert (progress.last.mac, progress.last_fact) == (mac_of(0), "DeviceProvisioned")
 
 
 async def test_every_milestone_is_told_exactly_once(eight: World) -> None:
