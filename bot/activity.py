@@ -288,13 +288,14 @@ def _membership(raw: Json, local: bool) -> Incoming | None:
 
 
 def _incoming(raw: Json, trigger: Trigger, local: bool, **fields: Any) -> Incoming | None:
-    sender = _sender(raw["from"], tenant_of(raw), local)
+    conversation = conversation_of(raw)
+    sender = _sender(raw["from"], conversation.tenant, local)
     if not sender.object_id and trigger not in (Trigger.JOINED, Trigger.LEFT):
         return None  # another bot, a connector, an anonymous guest of a meeting: nobody who could have a role
     return Incoming(
         trigger=trigger,
         activity_id=raw.get("id") or "",
-        conversation=conversation_of(raw),
+        conversation=conversation,
         sender=sender,
         thread=raw["conversation"]["id"].partition(THREAD_MARK)[2],
         locale=locale_of(raw),
@@ -371,7 +372,10 @@ def _text_and_mentions(raw: Json) -> tuple[str, tuple[Sender, ...]]:
 
 def _without_our_name(text: str, name: str) -> str:
     """Some clients send the tag without its entity, others a plain `@Name`."""
-    text = _AT.sub(lambda match: " " if match[1].strip().casefold() == name.casefold() else match[1], text)
+    if "<" in text:
+        text = _AT.sub(lambda match: " " if match[1].strip().casefold() == name.casefold() else match[1], text)
+    if "@" not in text:
+        return text
     return re.sub(rf"(?<!\w)@{re.escape(name)}(?!\w)", " ", text, flags=re.IGNORECASE) if name else text
 
 

@@ -100,7 +100,7 @@ def speak_on(speech: Speech) -> None:
 
 def _(message: str, **values: object) -> str:
     """The message in the current language; `{name}` places are filled from `values`."""
-    return _said(current_speech(), message, values)
+    return _said(_speech.get() or _operator, message, values)
 
 
 def to_operator(message: str, **values: object) -> str:

@@ -273,5 +273,5 @@ class Outbox(Reach):
 def _standing(post: Post, known: Post | None) -> Post:
     """The post as it stands now, over what was known of it; that its reader saw it is not forgotten."""
     if known is None:
-        return replace(post, version=0)
+        return post if post.version == 0 else replace(post, version=0)
     return replace(post, version=known.version, opened_at=known.opened_at or post.opened_at)
