@@ -30,7 +30,7 @@ from tests.benchmarks.measuring import quantile
 from tests.fakes import FakeClock
 from tests.scale.state import CITIES, DANA, NOW, mac_of
 
-MANY, LONG, UNIT, PART = 20_000, 40_000, 500, 100  # a part: what the service adds in one step, so that others get in
+MANY, LONG, UNIT, PART = 10_000, 30_000, 500, 100  # a part: what the service adds in one step, so that others get in
 ROUNDS = 2
 BATCH = Batch(id="import", kind="import", by=DANA, by_name="Dana", at=NOW, macs=(), hides=True)
 TURNS = 20  # milliseconds between two small units of somebody else
@@ -159,7 +159,7 @@ async def run() -> list[Row]:
             theirs.append(await asyncio.to_thread(by_hand, Path(name) / f"hand-{turn}.sqlite3", given))
             ours.append(await _by_store(Path(name) / f"ours-{turn}", given))
         small = await _beside(Path(name) / "beside")
-    what = "an import of 20 000 devices with facts, hidden, published"
+    what = f"an import of {MANY:,} devices with facts, hidden, published"
     return [
         at_most(what, min(ours), min(theirs), 2, "the same tables written by hand"),
         within(f"a small unit while {LONG:,} devices are imported, p99", quantile(small, 99), 100_000),

@@ -53,7 +53,7 @@ AT_ONCE = 32
 ROUNDS = 2
 EVENTS = 60
 A_SECOND = 50  # activations: 3 000 a minute
-SECONDS = 36
+SECONDS = 30
 DRAWN = 32  # seconds: a card waits half a minute at most before it is drawn anew
 
 router = Router()

@@ -23,7 +23,7 @@ from tests.benchmarks import Row, Skipped, at_most, within
 from tests.benchmarks.measuring import medians
 from tests.fleets import as_csv, as_xlsx, exported
 
-ROUNDS = 5
+ROUNDS, LARGE, WHOLE = 5, 20_000, 100_000
 PROBE = """
 import asyncio, resource, sys
 from bot.parsing import read_sheet
@@ -69,7 +69,7 @@ def _bare_xlsx(content: bytes) -> int:
 
 
 async def run() -> Sequence[Row | Skipped]:
-    fleet = exported(20_000)
+    fleet = exported(LARGE)
     sheet, workbook = as_csv(fleet.rows), as_xlsx(fleet.rows)
     text = sheet.decode()
     ours, bare = await medians(
@@ -87,11 +87,11 @@ async def run() -> Sequence[Row | Skipped]:
 
 def _memory() -> list[Row]:
     """Of both processes at their highest, added up."""
-    large, small = (sum(_peaks("csv", as_csv(exported(rows).rows))) for rows in (200_000, 20_000))
-    book = sum(_peaks("xlsx", as_xlsx(exported(200_000).rows)))
+    large, small = (sum(_peaks("csv", as_csv(exported(rows).rows))) for rows in (WHOLE, LARGE))
+    book = sum(_peaks("xlsx", as_xlsx(exported(WHOLE).rows)))
     return [
-        within("memory to read 200 000 rows of CSV", large, 600, "MB"),
-        within("memory to read 200 000 rows of XLSX", book, 600, "MB"),
+        within(f"memory to read {WHOLE:,} rows of CSV", large, 600, "MB"),
+        within(f"memory to read {WHOLE:,} rows of XLSX", book, 600, "MB"),
         at_most("the same of CSV", large, small, 10, "20 000 rows", unit="MB"),
     ]
 

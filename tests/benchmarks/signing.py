@@ -38,7 +38,7 @@ APPROVED = 50
 WINDOW = 20.0  # seconds; as long as the pause of the sweep, so that a window holds one
 SETTLED = INTERVAL + 1.0  # seconds from the last begin or cancel until every one was polled once more
 TURNS = 600
-ROUNDS, TIMES = 2, 2  # of turns with and without the sign-ins, each so often
+ROUNDS = 2  # of turns: before the sign-ins, beside them, beside those after a crash, and after all of them
 CRASHED = 30.0  # seconds; then whatever was not polled again is given up
 SIGNING = MACS[-FLOWS:]
 ALONE = "the same without any"
@@ -126,8 +126,8 @@ class Scene:
         codes: dict[str, str] = await self.service.does("begin")
         return codes
 
-    async def turns(self) -> Driven:
-        return await self.driver.posts(self.url, device_turns(self.typing, TURNS))
+    async def turns(self) -> list[Driven]:
+        return [await self.driver.posts(self.url, device_turns(self.typing, TURNS)) for _ in range(ROUNDS)]
 
 
 @asynccontextmanager
@@ -197,22 +197,19 @@ async def run() -> list[Row]:
             await introduce(first.url, first.driver, first.typing)
             tokens = await first.service.does("fill")
             await first.driver.posts(first.url, device_turns(first.typing, 50))
-            idle = await first.load(INTERVAL)
+            idle, alone = await first.load(INTERVAL), await first.turns()
             codes = await first.begin()
             await asyncio.sleep(SETTLED)
             busy = await first.load(WINDOW)
             late = lateness(await first.told(codes))
-            alone, together = [], []
-            for _ in range(ROUNDS):
-                together += [await first.turns() for _ in range(TIMES)]
-                await first.service.does("cancel")
-                await asyncio.sleep(SETTLED)
-                alone += [await first.turns() for _ in range(TIMES)]
-                codes = await first.begin()
+            together = await first.turns()
             whole, own = await approvals(first, codes, tokens)
             left = {mac: code for mac, code in codes.items() if mac not in SIGNING[:: FLOWS // APPROVED]}
             second, again = await restart(first, services, folder, left)
-            after = [await second.turns() for _ in range(2)]
+            after = await second.turns()
+            await second.service.does("cancel")
+            await asyncio.sleep(SETTLED)
+            alone += await second.turns()
     return [
         *_punctual(late),
         _share_of_a_core(busy, idle),

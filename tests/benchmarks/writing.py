@@ -22,6 +22,22 @@ HEADLINES: Final = (
     "open the store in a fresh process",
     "CPU of an echo",
     "turns: ",
+    "longest hold of the loop",
+    "token requests",
+    "new connections",
+    "[Add] of",
+    "export of 20 000 rows",
+    "10,000 notifications",
+    "one event to outbox to wire",
+    "300 sign-ins at once",
+    "device provision calls, 64 at once",
+    "p99 of them as they come",
+    "15,000 long polls",
+    "from the start to the first answer",
+    "memory of the idle service",
+    "a morning on the embedded store: a turn",
+    "a morning on the embedded store: a device's call",
+    "a morning on the embedded store: lost",
 )
 
 
