@@ -24,11 +24,14 @@ class Child:
         assert process.stdout
         self._process, self._in, self._out = process, process.stdin, process.stdout
         self.hello: Any = None
+        self._busy = asyncio.Lock()
 
     async def does(self, order: str, *words: object) -> Any:
-        self._in.write(json.dumps([order, *words]).encode() + b"\n")
-        await self._in.drain()
-        return await self.hears()
+        """Its answer; whoever else gives an order meanwhile waits."""
+        async with self._busy:
+            self._in.write(json.dumps([order, *words]).encode() + b"\n")
+            await self._in.drain()
+            return await self.hears()
 
     async def hears(self) -> Any:
         line = await self._out.readline()

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from itertools import count
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.benchmarks.children import Child
 from tests.connector import file_attachment
@@ -21,10 +21,11 @@ from tests.file_host import FileHost
 from tests.fleets import as_csv
 
 TYPES_CODE = 6.0  # seconds, mean, that somebody takes to type a sign-in's code at the provider
-IMPORT_SECONDS, CODE_SECONDS = 120.0, 30.0  # until what was asked for is given up
+IMPORT_SECONDS, CODE_SECONDS = 300.0, 30.0  # until what was asked for is given up
 _CONFIRMS = 0.6  # how often somebody who sees that a device called in confirms it at once
 _IMPORTED = 0x8000000  # numbers of the MACs in sheets
 
+T = TypeVar("T")
 Act = Callable[[float], Awaitable[None]]  # is told when it was due
 
 
@@ -191,22 +192,21 @@ class Importer:
             "turn: a sheet is sent", began, "", attachments=[file_attachment(url, "annex.csv")]
         ):
             return
-        if not (preview := await self._until("upload_add", began)):
+        if not (preview := await self._until(lambda: self._phone.with_button("upload_add"), began)):
             return self._book.fault("import", "no preview came")
         self._book.took("import: from the file to its preview", began)
         began, (card, button) = time.monotonic(), preview
         await self._phone.presses("press: add what a sheet holds", began, card, button)
-        if not await self._until("undo", began):
+        if not await self._until(lambda: card.button("undo"), began):
             return self._book.fault("import", "it was never said to be added")
         self._book.took("import: from [Add] to all of it on the list", began)
         self._deeds.imported.append(macs)
         return None
 
-    async def _until(self, verb: str, since: float) -> tuple[Card, dict[str, Any]] | None:
+    async def _until(self, shown: Callable[[], T | None], since: float) -> T | None:
         while time.monotonic() < since + IMPORT_SECONDS:
-            newest = self._phone.cards[0] if self._phone.cards else None
-            if newest and (button := newest.button(verb)):
-                return newest, button
+            if (found := shown()) is not None:
+                return found
             await asyncio.sleep(READ_EVERY)
         return None
 
@@ -228,17 +228,20 @@ class SigningIn:
     async def batch(self, macs: list[str], accounts: dict[str, str], typing: set[asyncio.Task[None]]) -> None:
         for mac in macs:
             shown = await self._phone.says("turn: sign in", time.monotonic(), f"sign in {mac}")
-            if shown and (code := await self._code_on(shown)):
+            if shown and (code := await self._code_for(mac)):
                 typing.add(asyncio.create_task(self._types(mac, code, accounts[mac])))
             elif shown:
                 self._book.fault("sign-in", f"{mac}: no code came")
 
-    async def _code_on(self, card: Card) -> str:
-        """Where the provider was slow, the card says so first."""
+    async def _code_for(self, mac: str) -> str:
+        """Where the provider was slow, its card says so first; others may come between."""
         until = time.monotonic() + CODE_SECONDS
-        while not card.code and time.monotonic() < until:  # noqa: ASYNC110 - another task reads
+        while time.monotonic() < until:
+            found = self._phone.with_button("sign_in_cancel", device=mac)
+            if found and found[0].code:
+                return found[0].code
             await asyncio.sleep(READ_EVERY)
-        return card.code
+        return ""
 
     async def _types(self, mac: str, code: str, account: str) -> None:
         await asyncio.sleep(self._rng.expovariate(1 / TYPES_CODE))

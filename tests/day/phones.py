@@ -18,7 +18,7 @@ from tests.day.book import Book
 
 READ_EVERY = 0.05  # seconds; nobody reads faster
 REPLY_SECONDS = 30.0
-_LATEST = 8  # cards of a chat that somebody may still press
+_LATEST = 30  # cards of a chat that somebody may still press
 _ids = count(1)
 
 
