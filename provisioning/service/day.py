@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -112,10 +111,9 @@ class Days(Handover):
 
     async def _numbered(self, actor: Actor, held: InHand) -> Job:
         """Where it stands is counted, not read."""
-        mine, count = _open(actor.id), self.store.count
-        done, left, ahead = await asyncio.gather(
-            self._installed_today(actor.id), count(Device, **mine), count(Device, ahead_of=held.device, **mine)
-        )
+        mine, done = _open(actor.id), await self._installed_today(actor.id)
+        left = await self.store.count(Device, **mine)
+        ahead = await self.store.count(Device, ahead_of=held.device, **mine)
         listed = held.device.open_job and held.device.technician == actor.id
         return Job(held, done + (ahead + 1 if listed else 0), done + left, await self._asked(held.device))
 

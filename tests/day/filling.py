@@ -52,11 +52,11 @@ async def filled(service: Service, plan: Plan, connector: str) -> List:
     try:
         scene = _Scene(plan, build_provisioning(settings, store, clock).keys, clock.now(), connector)
         await save_all(store, scene.people())
-        await save_all(store, iter(devices := list(scene.devices())))
-        facts = list(scene.facts(devices))
-        await save_all(store, iter(facts), FACTS)
-        for _ in range(len(facts) // FACTS):
-            await store.seal(clock.now(), FACTS)
+        devices: list[Device] = []
+        await save_all(store, scene.devices(devices))
+        await save_all(store, scene.facts(devices), FACTS)
+        while await store.seal(clock.now(), FACTS):
+            pass
     finally:
         await store.close()
     counted = Counter(device.site for device in devices if device.mac in scene.list.codes)
@@ -94,9 +94,10 @@ class _Scene:
             **met,
         )
 
-    def devices(self) -> Iterator[Device]:
+    def devices(self, made: list[Device]) -> Iterator[Device]:
         for number in range(self._plan.devices):
-            yield self._calling(number) if number < self._plan.coming else self._other(number)
+            made.append(self._calling(number) if number < self._plan.coming else self._other(number))
+            yield made[-1]
 
     def _calling(self, number: int) -> Device:
         """In walking order for each technician; they call in that order, one technician's after the other's."""
