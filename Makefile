@@ -27,8 +27,9 @@ ifneq ($(filter-out 0 no false,$(FRESH)),)
 endif
 	$(PY) app.py
 
-# What a file of tests sets up once is set up by one of the two processes.
-IN_TWO := -n 2 --dist loadfile
+# What a file of tests sets up once is set up by one of the two processes. In the order of their names: the files with
+# the fewest tests have the longest ones, and last would leave one process idle.
+IN_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
 test: $(DEV) ## run every test that needs Python alone, in two processes (ARGS="-k codes" narrows, in one)
 	$(PY) -m pytest -q $(or $(ARGS),$(IN_TWO))

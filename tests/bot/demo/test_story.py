@@ -35,6 +35,16 @@ async def played(width: int = 80, open_service: stage.OpenService = app.running)
     return status, page.getvalue()
 
 
+PLAYS: dict[int, tuple[int, str]] = {}  # by the width of the terminal; a play takes three seconds
+
+
+async def once(width: int = 80) -> tuple[int, str]:
+    """A play that nobody disturbs is the same for whoever looks at it."""
+    if width not in PLAYS:
+        PLAYS[width] = await played(width)
+    return PLAYS[width]
+
+
 # ── the whole story ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -44,7 +54,8 @@ async def test_the_story_ends_well_in_time_and_twice_the_same() -> None:
         began = time.monotonic()
         runs.append(await played())
         seconds.append(time.monotonic() - began)
-    (status, said), (_status, again) = runs
+    PLAYS[80] = (status, said) = runs[0]
+    _status, again = runs[1]
     assert status == 0, said[-2000:]
     assert min(seconds) < 10  # of the two: a busy machine is no fault of the story
     assert "fast-forward" in "".join(said.splitlines()[:5])
@@ -52,13 +63,13 @@ async def test_the_story_ends_well_in_time_and_twice_the_same() -> None:
 
 
 async def test_readme_shows_the_story_as_it_is() -> None:
-    _status, said = await played()
+    _status, said = await once()
     assert normalised(between(STORY)) == normalised(transcript(said)), "run: make readme"
 
 
 @pytest.mark.parametrize("width", [80, 100, 200])
 async def test_no_line_is_wider_than_the_terminal_or_ends_in_blanks(width: int) -> None:
-    _status, said = await played(width)
+    _status, said = await once(width)
     assert max(len(line) for line in said.splitlines()) <= 80
     assert "\x1b" not in said
 
