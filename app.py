@@ -201,6 +201,7 @@ def serve() -> None:
 
 
 async def _serve(settings: Settings) -> None:
+    from bot.garbage import collect_rarely
     from bot.listening import raise_handles
 
     raise_handles()
@@ -212,8 +213,7 @@ async def _serve(settings: Settings) -> None:
         except NotImplementedError:  # Windows: Ctrl-C raises KeyboardInterrupt instead
             break
     async with running(settings) as service:
-        gc.freeze()  # what the start made stays: to walk through it all holds the loop up for 70 ms, every 1 500 turns
-        gc.enable()
+        collect_rarely()
         print(_("Provisioning Bot is ready: {url}", url=f"{service.url}/"), flush=True)
         if settings.local:
             print(_("local mode: no sign-in check, this computer only"), flush=True)

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 import app
 from bot.composition import CannotStart
+from bot.garbage import RARELY
 from bot.settings import load_settings
 from tests.pseudo import CLOSE, OPEN, pseudo_operator
 
@@ -49,16 +50,20 @@ async def test_an_address_that_is_taken_is_named_with_the_way_out(tmp_path) -> N
                 pass
 
 
-async def test_the_collector_leaves_alone_what_the_start_made(tmp_path, monkeypatch) -> None:
+async def test_the_collector_leaves_alone_what_the_start_made_and_seldom_sees_all_the_rest(
+    tmp_path, monkeypatch
+) -> None:
     monkeypatch.setattr("bot.listening.raise_handles", lambda: None)  # this process is the tests'
     ready, before = asyncio.Event(), gc.get_freeze_count()
     monkeypatch.setattr(app, "print", lambda *_, **__: ready.set(), raising=False)
     settings = load_settings({"STORE_URL": f"tinydb:{tmp_path / 'store'}"}, None).model_copy(update={"port": 0})
-    serving = asyncio.create_task(app._serve(settings))
+    usual, serving = gc.get_threshold(), asyncio.create_task(app._serve(settings))
     try:
         await ready.wait()
         assert gc.get_freeze_count() > before
+        assert gc.get_threshold() == (*usual[:2], RARELY)
     finally:
+        gc.set_threshold(*usual)
         serving.cancel()
         await asyncio.wait([serving])
         for name in (signal.SIGTERM, signal.SIGINT):
