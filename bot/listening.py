@@ -34,6 +34,17 @@ class Patience:
     connections: int = OTHERWISE  # at the same time; beyond, who has waited longest without a request gives way
 
 
+class Answered(web.StreamResponse):
+    """Stands for an answer that was given, on a connection that stays open."""
+
+    @property
+    def keep_alive(self) -> bool | None:
+        return True
+
+
+_ANSWERED: Final = Answered()
+
+
 class Connection(RequestHandler):
     """One client. `waits` while no request of it is under way."""
 
@@ -66,6 +77,16 @@ class Connection(RequestHandler):
         self._bytes += len(data)
         if self._bytes > self._house.patience.header_bytes:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Answers, and lets the answer go: aiohttp keeps it until the next one, of a long poll 2 KiB for 30 s.
+
+        Of what is given back aiohttp asks nothing but whether the connection stays open.
+        """
+        answer, reset = await super().finish_response(request, resp, start_time)
+        return _ANSWERED if answer.keep_alive else answer, reset
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._end()

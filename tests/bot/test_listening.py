@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from weakref import WeakSet
 
 import pytest
 from aiohttp import web
@@ -24,11 +25,18 @@ ASKS = b"GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-@asynccontextmanager
-async def listening_with(patience: Patience) -> AsyncIterator[Callable[[], Awaitable[Pair]]]:
-    """The device's door behind a listener of this patience; what comes back connects to it."""
+def device_door() -> web.Application:
     application = web.Application(middlewares=[problems])
     application.add_routes(device_api.routes(Door(), body_seconds=0.3))
+    return application
+
+
+@asynccontextmanager
+async def listening_with(
+    patience: Patience, door: Callable[[], web.Application] = device_door
+) -> AsyncIterator[Callable[[], Awaitable[Pair]]]:
+    """The device's door, or another, behind a listener of this patience; what comes back connects to it."""
+    application = door()
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     socket = app._listen("127.0.0.1", 0)
@@ -236,3 +244,30 @@ def test_there_are_as_many_connections_as_file_handles_less_a_reserve() -> None:
     raised, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert raised == min(listening.WANTED, hard) or raised == soft
     assert listening.patience().connections == min(raised, listening.WANTED) - listening.RESERVE
+
+
+# ------------------------------------------------------------------ long polls
+
+
+async def test_an_answer_is_let_go_before_the_next_request_is_answered() -> None:
+    """aiohttp would keep it. `finish_response` is the seam; where a library update closes it, this fails."""
+    answers, alive = WeakSet[web.Response](), []
+
+    async def answers_again(_request: web.Request) -> web.Response:
+        alive.append(len(answers))
+        response = web.Response(text="done")
+        answers.add(response)
+        return response
+
+    def door() -> web.Application:
+        application = web.Application()
+        application.router.add_get("/", answers_again)
+        return application
+
+    async with listening_with(QUICK, door) as connect:
+        pair = await connect()
+        for _ in range(3):
+            assert await answer(pair, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n") == 200
+        assert await answer(pair, b"GET / HTTP/1.0\r\nHost: x\r\n\r\n") == 200
+        assert await ended(pair)  # as its caller wanted
+    assert alive == [0, 0, 0, 0]
