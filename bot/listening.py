@@ -7,6 +7,7 @@ bound is how long the headers take: without this, a client that sends a byte a s
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -188,6 +189,10 @@ def raise_handles() -> None:
     except ImportError:  # Windows
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < WANTED:
+        with suppress(ValueError, OSError):  # only root may go beyond it
+            resource.setrlimit(resource.RLIMIT_NOFILE, (WANTED, WANTED))
+            return
     most = WANTED if hard == resource.RLIM_INFINITY else min(WANTED, hard)
     if soft != resource.RLIM_INFINITY and soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

@@ -13,6 +13,7 @@ import yaml
 from typer.main import get_command
 
 import app
+from bot.listening import WANTED
 from bot.settings import load_settings
 from tests.deploy.image import HOUSE
 
@@ -121,3 +122,10 @@ def test_the_guide_names_every_file_that_it_needs_and_every_command_there_is() -
     assert set(re.findall(r"python app\.py ([a-z-]+)", GUIDE)) <= commands
     links = re.findall(r"\]\((\.\./[^)#]+)", GUIDE)
     assert links and all((HOUSE / "docs" / link).exists() for link in links)
+
+
+def test_fifteen_thousand_devices_can_poll() -> None:
+    handles = {name: SERVICES[name]["ulimits"]["nofile"] for name in (*BOTS, "proxy")}
+    assert all(handles[name] >= WANTED for name in BOTS), "each instance takes what it wants"
+    connections = re.search(r"worker_connections (\d+);", NGINX)
+    assert connections and 2 * 15_000 < int(connections[1]) < handles["proxy"]
