@@ -105,7 +105,7 @@ def test_a_run_is_written_into_readme_between_its_marks(tmp_path: Path) -> None:
     assert "old" not in said
     assert "| CPU of an echo, a message |" in said
     assert "| the same |" not in said  # no headline
-    assert "1 are met; not met: the same](docs/bench.png)" in said
+    assert "1 are met. Not met: the same](docs/bench.png)" in said
     assert "| the same |" in (tmp_path / "docs/bench.md").read_text(encoding="utf-8")
     assert (tmp_path / "docs/bench.png").read_bytes().startswith(b"\x89PNG")
 

@@ -77,7 +77,7 @@ def alternative(sections: Sequence[Section]) -> str:
     met = sum(bool(row.met) for row in rows)
     missed = [row.name.replace("`", "") for row in rows if not row.met]
     said = f"A bar for each of {len(rows)} targets, from the target on, on a logarithmic scale: {met} are met"
-    return f"{said}; not met: {', '.join(missed)}" if missed else said
+    return f"{said}. Not met: {'; '.join(missed)}" if missed else said
 
 
 def _targeted(sections: Sequence[Section]) -> list[Row]:
