@@ -35,6 +35,7 @@ def section(*outcomes: Row | Skipped | Failed, seconds: float = 10.0) -> Section
         (within("a", 5, 20, "MB"), True, 4.0),
         (within("a", 40, 20, "MB"), False, 0.5),
         (within("a", 0, 20, "MB"), True, float("inf")),
+        (within("a", 0, 20), True, float("inf")),
         (reaches("a", 2_000, 1_000, "calls/s"), True, 2.0),
         (reaches("a", 500, 1_000, "calls/s"), False, 0.5),
         (none("a", 0, "messages"), True, None),
@@ -52,6 +53,9 @@ def test_a_missed_row_is_shown_as_missed_and_fails_the_run() -> None:
     assert status([section(MET, Failed("relay", "RuntimeError: gone"))]) == 1
     lines = table([MET, MISSED, STRETCH, TOLD]).splitlines()[2:]
     assert [line.split("|")[-2].strip() for line in lines] == ["met", "**missed**", "not reached", "–"]
+    assert table([within("nothing at all", 0, 20)]).endswith(
+        "| nothing at all | 0 µs |  | 20 µs | 0.00× | ≤ 0.02 ms | met |"
+    )
     assert lines[0] == "| get a device | 25 µs | 40,000 | 100.0 ms | 4,000× | ≥ 2,000× stock TinyDB | met |"
 
 

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 
 from tests.benchmarks.machine import described
 from tests.benchmarks.parts import names, section, wanted
-from tests.benchmarks.tables import report, status, table, told
+from tests.benchmarks.tables import chapter, status, summary, table, told
 from tests.benchmarks.writing import written
 
 __all__ = ["table", "told"]
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--only", choices=names(), metavar="NAME", help=f"one of: {', '.join(names())}")
     what.add_argument("--write", action="store_true", help="put the table and a plot into docs/bench.* and README")
-    asked = parser.parse_args(words)
+    asked = parser.parse_args()
     machine = described()
     print(f"{machine}.\n", flush=True)
-    sections = [section(name, parts) for name, parts in wanted(asked.only).items()]
-    print(report(sections))
+    sections = []
+    for name, parts in wanted(asked.only).items():
+        sections.append(section(name, parts))
+        print(f"{chapter(sections[-1])}\n", flush=True)
+    print(summary(sections))
     if asked.write:
         written(sections, machine)
     return status(sections)

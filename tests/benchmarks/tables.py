@@ -32,8 +32,11 @@ def status(sections: Sequence[Section]) -> int:
 
 def report(sections: Sequence[Section]) -> str:
     """A table for each section, and a last line that says what was missed, the budget of time included."""
-    parts = [f"### {section.name}, {section.seconds:.0f} s\n\n{table(section.outcomes)}" for section in sections]
-    return "\n\n".join((*parts, summary(sections)))
+    return "\n\n".join((*map(chapter, sections), summary(sections)))
+
+
+def chapter(section: Section) -> str:
+    return f"### {section.name}, {section.seconds:.0f} s\n\n{table(section.outcomes)}"
 
 
 def summary(sections: Sequence[Section]) -> str:
@@ -63,7 +66,7 @@ def told(outcomes: Sequence[Outcome]) -> None:
 
 
 def _rate(row: Row) -> str:
-    return f"{1e6 / row.ours:,.0f}" if row.unit == "µs" else ""
+    return f"{1e6 / row.ours:,.0f}" if row.unit == "µs" and row.ours else ""
 
 
 def amount(value: float, unit: str) -> str:
