@@ -36,7 +36,8 @@ OFFICIAL_SCHEMA = HOUSE.parent / "shared/schemas/adaptive-card-1.5.0.json"
 
 def check(card: Card) -> list[str]:
     """All faults of a card, each with the rule it breaks; an empty list for a good one."""
-    return [f"{rule.__name__}: {fault}" for rule in RULES for fault in rule(card)]
+    walked = Walked(card)
+    return [f"{rule.__name__}: {fault}" for rule in RULES for fault in rule(walked)]
 
 
 def assert_good(card: Card) -> None:
@@ -47,9 +48,19 @@ def assert_good(card: Card) -> None:
 # ── walking ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+class Walked(Card):
+    """A card as it is, walked once for all the rules that look at it."""
+
+    def __init__(self, card: Card) -> None:
+        super().__init__(card)
+        self.parts = tuple(parts(card))
+
+
 def parts(value: Any) -> Iterator[Card]:
     """Every object of the card that has a type, the card itself first."""
-    if isinstance(value, dict):
+    if isinstance(value, Walked):
+        yield from value.parts
+    elif isinstance(value, dict):
         if "type" in value:
             yield value
         for key, item in value.items():
