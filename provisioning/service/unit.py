@@ -291,8 +291,9 @@ class UseCases:
         devices = {record.mac: record for record in change.puts if isinstance(record, Device)}
         known = (await self.store.find(Rollout, limit=1000)).rows if devices else ()
         rollouts = tuple(rollout for rollout in known if not rollout.finished)
+        told = any(type(event) in notifications.TOLD for event in change.events)  # else cards are redrawn, and no more
         audience = notifications.Audience(
-            admins=tuple(person.id for person in await self.admins()),
+            admins=tuple(person.id for person in await self.admins()) if told else (),
             rollouts=rollouts,
             technicians={mac: device.technician for mac, device in devices.items()},
             sites={mac: device.site.casefold() for mac, device in devices.items()},
