@@ -195,7 +195,7 @@ async def _expect(request: web.Request) -> web.StreamResponse | None:
 def parse_object(body: bytes) -> dict[str, Any]:
     """One JSON object as RFC 8259 and RFC 7493 (I-JSON) have it: UTF-8, each name once, no NaN. Errors: `NotJson`."""
     try:
-        value = json.loads(body.decode(), object_pairs_hook=_once, parse_constant=_no_constant)
+        value = _JSON.decode(body.decode())
     except (ValueError, RecursionError):
         raise NotJson from None
     if not isinstance(value, dict):
@@ -212,6 +212,9 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
+
+
+_JSON: Final = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_constant)
 
 
 def read_fields(body: dict[str, Any]) -> dict[str, str]:

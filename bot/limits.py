@@ -47,8 +47,9 @@ async def read_body(request: web.Request, limit: int, seconds: float = BODY_SECO
     if (request.content_length or 0) > limit:
         raise BodyTooLarge(limit=limit)
     body = bytearray()
+    patience = None if request.content.is_eof() else seconds  # nearly always all of it is there
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(patience):
             async for chunk in request.content.iter_chunked(CHUNK_BYTES):
                 body += chunk
                 if len(body) > limit:

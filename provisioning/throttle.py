@@ -44,8 +44,11 @@ FLEET_SLOT, EXEMPT_SLOT, ATTACK_SLOT = "fleet", "fleet:trusted", "attack"
 @lru_cache(maxsize=PLACES)
 def network_of(source: str) -> str:
     """The /24 (IPv4) or /64 (IPv6) of an address; an odd address stands for itself."""
-    network = _network(source)
-    return str(network.network_address) if network else source
+    address = address_of(source)
+    if address is None:
+        return source
+    host = address.max_prefixlen - PREFIXES[address.version]  # bits; to make a network of it takes three times as long
+    return str(type(address)(int(address) >> host << host))
 
 
 def network_name(source: str) -> str:

@@ -19,7 +19,7 @@ from tests.benchmarks.tables import Section
 # By heading: modules of this folder with an `async def run() -> list[Row | Skipped]`.
 PARTS: Final[Mapping[str, Sequence[str]]] = {
     "storage": ("storage", "slow_disk", "postgres"),
-    "wire": ("echo", "turns", "tokens"),
+    "wire": ("echo", "turns", "provision", "tokens"),
     "bulk": ("importing", "uploads", "sheets", "export", "labels"),
     "relay": ("relay",),
     "sign-in": ("signing",),

@@ -1,0 +1,191 @@
+"""Devices that call in, at the size of the largest rollout: how many a second one core bears, and how long each waits.
+
+    python -m tests.benchmarks --only provision
+
+200 000 devices of 40 sites, each site and the whole with its channel and card, eleven admins, two of whom have the list
+of sign-ins open, 500 technicians with forty cards each. A call is a real activation: its code is used, a fact is
+written, messages are queued, all of it durable before the answer. The relay delivers beside it at the pace of Teams.
+The service has one core, whoever calls it the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from itertools import chain, count, islice
+from pathlib import Path
+
+from provisioning.messages import Post
+from provisioning.model import Device, Person, Record
+from provisioning.notifications import QUEUE
+from provisioning.rollouts import Rollout
+from storage.kinds import KINDS
+from storage.records import encode
+from storage.tinydb_layout import LAYOUTS
+from storage.tinydb_transfer import TinyTarget
+from storage.transfer import Chunk
+from tests.benchmarks import Row, beside, reaches, within
+from tests.benchmarks.calling import Call, Called, called
+from tests.benchmarks.children import Child, child
+from tests.benchmarks.cores import CALLER, pin
+from tests.benchmarks.measuring import append, medians
+from tests.connector import FakeConnector
+from tests.provisioning.world import DANA, KEYS
+from tests.scale.state import Scene, Size, chat_of, technician_of
+
+DEVICES = 200_000
+NETWORK = 250  # devices of one network
+WARM, CALLS = 500, 3_000
+AT_ONCE = 64
+NEEDED = 1_000  # calls a second
+PATIENCE = 25_000.0  # microseconds that 99 of 100 calls take at most
+ROUNDS = 2
+CHUNK = 500  # rows
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A round and the CPU seconds that the process took for it, all its threads and loops together."""
+
+    called: Called
+    cpu: float
+
+    @property
+    def mean(self) -> float:
+        """CPU microseconds a call."""
+        return self.cpu / len(self.called.each) * 1e6
+
+
+# ------------------------------------------------------------------ the store
+
+
+class Fleet:
+    """All that there is, and the calls that its devices will make."""
+
+    def __init__(self, scene: Scene, connector: str) -> None:
+        self._scene, self._connector = scene, connector
+        waiting = [*scene.live_numbers()]
+        self._callers = frozenset(random.Random(7).sample(waiting, min(len(waiting), WARM + 2 * ROUNDS * CALLS)))
+        self._calls: list[Call] = []
+
+    def calls(self) -> list[Call]:
+        """In no order of their places; known once the devices were written."""
+        return random.Random(11).sample(self._calls, len(self._calls))
+
+    def devices(self) -> Iterator[Device]:
+        for number in range(self._scene.size.devices):
+            device = self._scene.device(number)
+            if number in self._callers and device.code:
+                self._calls.append(Call(device.mac, KEYS.unseal(device.mac, device.code), source_of(number)))
+            yield device
+
+    def people(self) -> Iterator[Person]:
+        for person in self._scene.people():
+            chat = replace(person.chat, service_url=self._connector) if person.chat else None
+            yield replace(person, chat=chat)
+
+    def rollouts(self) -> Iterator[Rollout]:
+        for rollout in self._scene.rollouts():
+            yield replace(rollout, channel=replace(rollout.channel, service_url=self._connector))
+
+    def posts(self) -> Iterator[Post]:
+        for post in chain(self._scene.posts(), self._lists()):
+            yield replace(post, conversation=replace(post.conversation, service_url=self._connector))
+
+    def _lists(self) -> Iterator[Post]:
+        """Two admins see which devices wait for their sign-in."""
+        for admin in (DANA, technician_of(900_000)):
+            post = next(self._scene.posts())
+            where = chat_of(admin)
+            yield replace(post, conversation=where, activity_id="queue", reader=admin, subject=QUEUE, view="sign_ins")
+
+
+def source_of(number: int) -> str:
+    network, host = divmod(number, NETWORK)
+    return f"10.{network // 256}.{network % 256}.{host + 1}"
+
+
+async def fill(folder: Path, fleet: Fleet) -> None:
+    """As `migrate` does it, in a quarter of the time that units of work take: nobody reads meanwhile."""
+    kinds = {Device: fleet.devices, Person: fleet.people, Rollout: fleet.rollouts, Post: fleet.posts}
+    given = {KINDS[kind].table: records for kind, records in kinds.items()}
+    written: Counter[str] = Counter()
+
+    async def chunks(table: str) -> AsyncIterator[Chunk]:
+        records: Iterator[Record] = iter(given[table]()) if table in given else iter(())
+        numbers = count(1)
+        while part := [(next(numbers), encode(each) | {"version": 1}) for each in islice(records, CHUNK)]:
+            written[table] += len(part)
+            yield part
+
+    async with TinyTarget(folder) as target:
+        await target.fill({layout.table: chunks(layout.table) for layout in LAYOUTS}, written)
+
+
+# ------------------------------------------------------------------ the measurement
+
+
+async def measured(caller: Child, server: Child, calls: Iterable[Call], rate: float = 0.0) -> Measured:
+    before = await server.does("cpu")
+    done = await called(caller, server.hello, calls, AT_ONCE, rate)
+    return Measured(done, await server.does("cpu") - before)
+
+
+async def run() -> list[Row]:
+    pin(CALLER)
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        connector = await stack.enter_async_context(FakeConnector())
+        fleet = Fleet(Scene(Size(DEVICES, 0)), connector.url)
+        await fill(folder / "store", fleet)
+        return await compared(stack, folder, fleet.calls())
+
+
+async def compared(stack: AsyncExitStack, folder: Path, listed: list[Call]) -> list[Row]:
+    caller = await stack.enter_async_context(child("tests.benchmarks.calling"))
+    plain = await stack.enter_async_context(child("tests.benchmarks.called", "plain"))
+    url = f"tinydb:{folder / 'store'}"
+    ours = await stack.enter_async_context(child("tests.benchmarks.called", "service", url))
+    calls = iter(listed)
+    assert await ours.does("verified")
+    await measured(caller, plain, listed[:WARM])
+    await measured(caller, ours, islice(calls, WARM))
+    anchors, closed, steady = [], [], []
+    for _ in range(ROUNDS):
+        anchors.append(await measured(caller, plain, listed[:CALLS]))
+        closed.append(await measured(caller, ours, islice(calls, CALLS)))
+    reached = best(closed).called.rate
+    rate = NEEDED if reached >= NEEDED else 0.8 * reached  # beyond what it bears, a queue has no p99
+    for _ in range(ROUNDS):
+        steady.append(await measured(caller, ours, islice(calls, CALLS), rate))
+    with append(folder) as disk:
+        (least,) = await medians(disk, rounds=10, each=20)
+    return rows(best(anchors), best(closed), min(steady, key=lambda each: each.called.quantile(99)), rate, least)
+
+
+def best(rounds: list[Measured]) -> Measured:
+    """The round that was disturbed least by whatever else this machine does."""
+    return min(rounds, key=lambda each: each.called.wall)
+
+
+def rows(plain: Measured, ours: Measured, steady: Measured, rate: float, disk: float) -> list[Row]:
+    size, p99 = f"{DEVICES:,} devices".replace(",", " "), steady.called.quantile(99) * 1e6
+    met, held = p99 <= PATIENCE and rate == NEEDED, f"≤ {PATIENCE / 1e3:g} ms at {NEEDED:,} a second".replace(",", " ")
+    return [
+        reaches(f"device provision calls on one core, {AT_ONCE} at once, {size}", ours.called.rate, NEEDED, "a second"),
+        Row(f"p99 of them at {rate:.0f} a second", p99, PATIENCE, p99 / PATIENCE, held, met, margin=PATIENCE / p99),
+        beside("p50 of them", steady.called.quantile(50) * 1e6, disk, "one append and fdatasync"),
+        beside(f"CPU of a call, {AT_ONCE} at once", ours.mean, plain.mean, "plain aiohttp, the same POST"),
+        within("how busy whoever calls is", 100 * max(ours.called.busy, steady.called.busy), 80, "%"),
+    ]
+
+
+if __name__ == "__main__":
+    from tests.benchmarks.tables import told
+
+    told(asyncio.run(run()))
