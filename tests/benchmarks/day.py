@@ -34,7 +34,7 @@ def _turns(day: Day) -> list[float]:
     ]
 
 
-def _rows(day: Day, of: str) -> Iterator[Row]:
+def _rows(day: Day, of: str) -> Iterator[Row | Skipped]:
     turns, echo, calls = _turns(day), day.book.taken[ECHO], day.book.taken["device: provision"]
     p50 = [quantile(taken, 50) * 1e6 for taken in (turns, echo)]
     yield within(f"a morning {of}: a turn, p50 of {len(turns):,}", p50[0], TURN)
@@ -45,10 +45,11 @@ def _rows(day: Day, of: str) -> Iterator[Row]:
     name = f"a morning {of}: a device's call at {rate:,.0f} a minute"
     yield beside(f"{name}, p50", quantile(calls, 50) * 1e6, p50[1], "bare stock echo, p50")
     yield within(f"{name}, p99", quantile(calls, 99) * 1e6, CALL)
-    edits = day.found.late.get("edits", [])
-    yield within(f"a morning {of}: an edit, from due to over the wire, p50", quantile(edits, 50) * 1e6, 100_000)
+    edits = quantile(day.found.late["edits"], 50)
+    yield within(f"a morning {of}: an edit, from due to over the wire, p50", edits * 1e6, 100_000)
+    name = f"a morning {of}: {day.plan.import_rows:,} rows, [Add] to on the list"
     added = day.book.taken["import: from [Add] to all of it on the list"]
-    yield within(f"a morning {of}: {day.plan.import_rows:,} rows, [Add] to on the list", max(added) * 1e6, 10e6)
+    yield within(name, max(added) * 1e6, 10e6) if added else Skipped(name, "none was begun in that minute")
     load = sum(each.load for each in day.watched)
     yield within(f"a morning {of}: CPU of the service, of one core", load, 100 * day.plan.instances, "%")
     yield none(f"a morning {of}: lost, doubled, errors", len(day.wrong), "things")

@@ -43,7 +43,7 @@ class Book:
 
     def took(self, kind: str, due: float, ended: float | None = None) -> None:
         """From when it was due, so that a wait for the one before it counts too."""
-        if self.opened and not self.closed and due >= self.opened:
+        if self.opened and due >= self.opened and not (self.closed and due > self.closed):
             self.taken[kind].append((ended or time.monotonic()) - due)
 
     def fault(self, kind: str, words: object) -> None:

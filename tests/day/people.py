@@ -157,7 +157,8 @@ class Admin:
     async def _move(self, due: float) -> None:
         mac, place = self._known.uncoded[0], f"9.{next(self._moves):03d}"
         self._known.uncoded.append(self._known.uncoded.pop(0))
-        if await self._phone.says("turn: move", due, f"move {mac} to Oslo/9/{place}"):
+        cards = await self._phone.says("turn: move", due, f"move {mac} to Oslo/9/{place}")
+        if any(place in str(card.content) for card in cards or ()):
             self._deeds.moved[mac] = place
 
     async def _presses(self, due: float) -> None:
@@ -228,9 +229,9 @@ class SigningIn:
     async def batch(self, macs: list[str], accounts: dict[str, str], typing: set[asyncio.Task[None]]) -> None:
         for mac in macs:
             shown = await self._phone.says("turn: sign in", time.monotonic(), f"sign in {mac}")
-            if shown and (code := await self._code_for(mac)):
+            if shown is not None and (code := await self._code_for(mac)):
                 typing.add(asyncio.create_task(self._types(mac, code, accounts[mac])))
-            elif shown:
+            elif shown is not None:
                 self._book.fault("sign-in", f"{mac}: no code came")
 
     async def _code_for(self, mac: str) -> str:

@@ -66,7 +66,7 @@ class Teams:
     book: Book
     http: aiohttp.ClientSession
     screens: dict[str, list[Card]] = field(default_factory=lambda: defaultdict(list))
-    posts: dict[str, int] = field(default_factory=lambda: defaultdict(int))  # of each chat, so far
+    posts: dict[str, list[Card | None]] = field(default_factory=lambda: defaultdict(list))  # of each chat, so far
     sends: list[float] = field(default_factory=list)  # when each write was taken
     statuses: dict[int, int] = field(default_factory=lambda: defaultdict(int))
 
@@ -96,10 +96,10 @@ class Teams:
         if news["status"] not in (200, 201):
             return
         self.sends.append(news["at"])
+        place, content = news["conversation"], news["card"]
+        card = self.shows(place, news["id"], content) if content else None
         if news["method"] == "POST":
-            self.posts[news["conversation"]] += 1
-        if news["card"]:
-            self.shows(news["conversation"], news["id"], news["card"])
+            self.posts[place].append(card)
 
     def shows(self, conversation: str, id_: str, content: dict[str, Any]) -> Card:
         screen = self.screens[conversation]
@@ -144,9 +144,9 @@ class Phone:
         found = ((card, button) for card in self.cards if (button := card.button(verb, **data)))
         return next(found, None)
 
-    async def says(self, kind: str, due: float, text: str, **fields: Any) -> Card | None:
-        """The card that answers it; None where none does."""
-        seen = self._teams.posts[self.conversation]
+    async def says(self, kind: str, due: float, text: str, **fields: Any) -> list[Card] | None:
+        """The cards that came since, of which one answers it; None where none did, which is written down."""
+        seen = len(self._teams.posts[self.conversation])
         if await self._teams.posts_to(kind, due, self._typed(text, **fields)) is None:
             return None
         return await self._reads(kind, text, seen)
@@ -162,15 +162,17 @@ class Phone:
         base = {"from_": self._sender, "conversation": self._chat, "id": f"t{next(_ids)}", "text": text}
         return activity(self._teams.teams, **{**base, **fields})
 
-    async def _reads(self, kind: str, text: str, seen: int) -> Card | None:
-        teams = self._teams
+    async def _reads(self, kind: str, text: str, seen: int) -> list[Card] | None:
+        teams, posts = self._teams, self._teams.posts[self.conversation]
         try:
             async with asyncio.timeout(REPLY_SECONDS), teams.changed:
-                await teams.changed.wait_for(lambda: teams.posts[self.conversation] > seen)
+                await teams.changed.wait_for(lambda: len(posts) > seen)
         except TimeoutError:
             teams.book.fault(kind, f"nothing was said to {text!r}")
             return None
-        return self.cards[0] if self.cards else None
+        if not (cards := [card for card in posts[seen:] if card]):
+            teams.book.fault(kind, f"{text!r} was answered without a card")
+        return cards or None
 
     async def presses(self, kind: str, due: float, card: Card, button: dict[str, Any], **inputs: Any) -> Card | None:
         """The card as it stands afterwards; None where it was refused."""
