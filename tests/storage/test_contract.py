@@ -776,6 +776,17 @@ async def test_waiting_can_be_cancelled_and_forgets_nothing(store):
         assert await watch.wait(5)
 
 
+async def test_a_released_watch_waits_no_more_and_forgets_no_change(store):
+    async with store.watch(device(1).mac) as watch:
+        waiting = asyncio.create_task(watch.wait(60))
+        await asyncio.sleep(0)
+        watch.release()
+        assert not await waiting
+        assert not await watch.wait(60)
+        await store.save(Change(puts=(device(1),)))
+        assert await watch.wait(60)
+
+
 async def test_many_watch_and_each_wakes(store):
     async def one(opened):
         async with store.watch(device(1).mac) as watch:
