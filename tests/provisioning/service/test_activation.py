@@ -1,12 +1,15 @@
 """The device's own road: MAC + code for a token, once; what strangers learn (nothing); reset and second life."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_network
 
 import pytest
 
 from provisioning.bookkeeping import Attempts
+from provisioning.codes import hash_token
 from provisioning.errors import (
     CodeExpired,
     CodeRefused,
@@ -329,6 +332,35 @@ async def test_waiting_devices_are_let_go_when_the_service_ends(listed: World) -
     await asyncio.sleep(0)
     listed.core.release_polls()
     assert (await waiting).revision == seen.revision
+
+
+async def _removed(world: World) -> None:
+    await world.core.remove(await world.dana(), A)
+
+
+async def _reset_by_an_admin(world: World) -> None:
+    await world.core.order_reset(await world.dana(), A, A[-4:])
+
+
+async def _given_another_token(world: World) -> None:
+    device = await world.device(A)
+    await world.store.save(Change(puts=(replace(device, token=hash_token("another")),)))
+
+
+@pytest.mark.parametrize(
+    ("ended", "refusal"),
+    [(_removed, TokenRefused), (_reset_by_an_admin, DeviceResetRequired), (_given_another_token, TokenRefused)],
+)
+async def test_a_token_that_dies_while_its_device_waits_is_refused_at_once(
+    listed: World, ended: Callable[[World], Awaitable[None]], refusal: type[Exception]
+) -> None:
+    token = (await listed.provisions(A)).token
+    seen = await listed.core.device_status(token, since=None, wait=0)
+    waiting = asyncio.create_task(listed.core.device_status(token, since=seen.revision, wait=20))
+    await asyncio.sleep(0)
+    await ended(listed)
+    with pytest.raises(refusal):
+        await waiting
 
 
 @pytest.mark.parametrize("token", ["", "guess", "\x00"])
