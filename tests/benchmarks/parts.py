@@ -23,6 +23,7 @@ PARTS: Final[Mapping[str, Sequence[str]]] = {
     "bulk": ("importing", "uploads", "sheets", "export", "labels"),
     "relay": ("relay",),
     "sign-in": ("signing",),
+    "provision": ("provision",),
     "polls": ("polls",),
     "day": ("day",),
 }

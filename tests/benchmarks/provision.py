@@ -175,10 +175,13 @@ def best(rounds: list[Measured]) -> Measured:
 
 def rows(plain: Measured, ours: Measured, steady: Measured, rate: float, disk: float) -> list[Row]:
     size, p99 = f"{DEVICES:,} devices".replace(",", " "), steady.called.quantile(99) * 1e6
-    met, held = p99 <= PATIENCE and rate == NEEDED, f"≤ {PATIENCE / 1e3:g} ms at {NEEDED:,} a second".replace(",", " ")
+    margin, held = (
+        min(PATIENCE / p99, rate / NEEDED),
+        f"≤ {PATIENCE / 1e3:g} ms at {NEEDED:,} a second".replace(",", " "),
+    )
     return [
         reaches(f"device provision calls on one core, {AT_ONCE} at once, {size}", ours.called.rate, NEEDED, "a second"),
-        Row(f"p99 of them at {rate:.0f} a second", p99, PATIENCE, p99 / PATIENCE, held, met, margin=PATIENCE / p99),
+        Row(f"p99 of them at {rate:.0f} a second", p99, PATIENCE, p99 / PATIENCE, held, margin >= 1, margin=margin),
         beside("p50 of them", steady.called.quantile(50) * 1e6, disk, "one append and fdatasync"),
         beside(f"CPU of a call, {AT_ONCE} at once", ours.mean, plain.mean, "plain aiohttp, the same POST"),
         within("how busy whoever calls is", 100 * max(ours.called.busy, steady.called.busy), 80, "%"),
