@@ -51,10 +51,10 @@ class Failed:
 Outcome = Row | Skipped | Failed
 
 
-def at_least(name: str, ours: float, anchor: float, least: float, of: str) -> Row:
+def at_least(name: str, ours: float, anchor: float, least: float, of: str, *, stretch: bool = False) -> Row:
     """The anchor costs so many times what ours does."""
-    ratio = anchor / ours
-    return Row(name, ours, anchor, ratio, f"≥ {least:,g}× {of}", ratio >= least, margin=ratio / least)
+    target, ratio = f"≥ {least:,g}× {of}{' (a stretch)' if stretch else ''}", anchor / ours
+    return Row(name, ours, anchor, ratio, target, ratio >= least, stretch=stretch, margin=ratio / least)
 
 
 def at_most(
