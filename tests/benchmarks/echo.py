@@ -18,9 +18,6 @@ from statistics import median
 from typing import Any
 
 from aiohttp import ClientSession, web
-from botbuilder.core import CloudAdapterBase, InvokeResponse, TurnContext
-from botbuilder.schema import Activity
-from botframework.connector.auth import BotFrameworkAuthentication, BotFrameworkAuthenticationFactory
 
 from bot.adapter import Adapter
 from bot.messenger import TeamsMessenger
@@ -28,6 +25,7 @@ from bot.teams_bot import TeamsBot
 from bot.turn import Answer, Chat, Incoming
 from provisioning.ports import Message
 from tests.benchmarks import Outcome, Skipped, at_least, below, beside
+from tests.benchmarks.bare import stock_app
 from tests.benchmarks.children import Child, child, cpu, obey
 from tests.benchmarks.driving import Driver, Post, driving
 from tests.benchmarks.measuring import quiet
@@ -40,28 +38,6 @@ ROUNDS, TURNS, WARM = 4, 100, 40
 
 
 # ---------------------------------------------------------------------- the services that are compared
-
-
-class _StockAdapter(CloudAdapterBase):
-    """What botbuilder-integration-aiohttp does, with its one line put right that fails on invokes with a body."""
-
-    async def process(self, request: web.Request) -> web.Response:
-        incoming = Activity().deserialize(await request.json())
-        header = request.headers.get("Authorization", "")
-        answer = await self.process_activity(header, incoming, _stock_bot)
-        return web.json_response(answer.body, status=answer.status) if answer else web.Response(status=201)
-
-
-async def _stock_bot(context: TurnContext) -> None:
-    if context.activity.type == "invoke":
-        value = InvokeResponse(status=200, body=CARD_ANSWER)
-        await context.send_activity(Activity(type="invokeResponse", value=value))
-    else:
-        await context.send_activity(echo(context.activity.text))
-
-
-def stock_app(authentication: BotFrameworkAuthentication | None = None) -> web.Application:
-    return _app(_StockAdapter(authentication or BotFrameworkAuthenticationFactory.create()).process)
 
 
 def plain_app() -> web.Application:

@@ -25,6 +25,7 @@ PARTS: Final[Mapping[str, Sequence[str]]] = {
     "sign-in": ("signing",),
     "provision": ("provision",),
     "polls": ("polls",),
+    "start": ("starting",),
     "day": ("day",),
 }
 

@@ -38,9 +38,10 @@ from bot.credentials import Credentials
 from bot.settings import load_settings
 from tests import certificates
 from tests.benchmarks import Row
+from tests.benchmarks.bare import stock_app
 from tests.benchmarks.children import Child, child, obey
 from tests.benchmarks.driving import DANA, SAM, Post
-from tests.benchmarks.echo import our_app, stock_app
+from tests.benchmarks.echo import our_app
 from tests.benchmarks.measuring import quantile
 from tests.benchmarks.turns import MACS, Typing, calls, device_turns, environment, fill, serving
 from tests.connector import APP_ID, APP_PASSWORD, TENANT, FakeConnector, FakeIdentity

@@ -32,8 +32,8 @@ from provisioning.service.devices import Wanted
 from provisioning.service.issuing import IssueOrder
 from provisioning.service.lookup import Target
 from tests.benchmarks import Row, at_least, beside
+from tests.benchmarks.bare import stock_app
 from tests.benchmarks.driving import DANA, SAM, Driven, Driver, Post, driving
-from tests.benchmarks.echo import stock_app
 from tests.benchmarks.measuring import quiet
 from tests.connector import TENANT, FakeConnector, activity, press
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 
+from tests.benchmarks.bare import stock_app
 from tests.benchmarks.children import obey
-from tests.benchmarks.echo import stock_app
 from tests.benchmarks.turns import serving
 from tests.connector import FakeConnector
 
