@@ -7,10 +7,8 @@ import sys
 
 from tests.benchmarks.machine import described
 from tests.benchmarks.parts import names, section, wanted
-from tests.benchmarks.tables import chapter, status, summary, table, told
+from tests.benchmarks.tables import chapter, status, summary
 from tests.benchmarks.writing import written
-
-__all__ = ["table", "told"]
 
 
 def main() -> int:

@@ -67,6 +67,6 @@ def _block(row: tuple[str, ...]) -> Block:
 
 
 if __name__ == "__main__":
-    from tests.benchmarks.__main__ import told
+    from tests.benchmarks.tables import told
 
     told(asyncio.run(run()))

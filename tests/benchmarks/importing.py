@@ -206,6 +206,6 @@ async def _beside(folder: Path, many: int = LONG) -> list[float]:
 
 
 if __name__ == "__main__":
-    from tests.benchmarks.__main__ import told
+    from tests.benchmarks.tables import told
 
     told(asyncio.run(run()))

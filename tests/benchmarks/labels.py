@@ -40,6 +40,6 @@ def _read(name: str, seed: int) -> tuple[bool, float]:
 
 
 if __name__ == "__main__":
-    from tests.benchmarks.__main__ import told
+    from tests.benchmarks.tables import told
 
     told(asyncio.run(run(ALL)))

@@ -99,6 +99,6 @@ async def _together(devices: Sequence[Ours]) -> float:
 
 
 if __name__ == "__main__":
-    from tests.benchmarks.__main__ import told
+    from tests.benchmarks.tables import told
 
     told(asyncio.run(run()))

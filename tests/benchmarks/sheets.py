@@ -107,7 +107,7 @@ def _peaks(form: str, content: bytes) -> tuple[float, float]:
 
 
 async def main() -> None:
-    from tests.benchmarks.__main__ import told
+    from tests.benchmarks.tables import told
 
     told(await run())
 

@@ -263,6 +263,6 @@ if __name__ == "__main__":
     if words := sys.argv[1:]:
         asyncio.run(serve(*words))
     else:
-        from tests.benchmarks.__main__ import table
+        from tests.benchmarks.tables import table
 
         print(table(asyncio.run(run())))

@@ -72,6 +72,6 @@ async def _together(devices: Sequence[Ours], times: int) -> tuple[float, list[fl
 
 
 if __name__ == "__main__":
-    from tests.benchmarks.__main__ import told
+    from tests.benchmarks.tables import told
 
     told(asyncio.run(run()))

@@ -165,6 +165,6 @@ def _say_nothing(_what: str, _done: int, _of: int) -> None:
 
 
 if __name__ == "__main__":
-    from tests.benchmarks.__main__ import told
+    from tests.benchmarks.tables import told
 
     told(asyncio.run(run(small="--small" in sys.argv)))

@@ -285,6 +285,6 @@ def _rate(name: str, driven: Driven) -> Row:
 
 
 if __name__ == "__main__":
-    from tests.benchmarks.__main__ import table
+    from tests.benchmarks.tables import table
 
     print(table(asyncio.run(run())))
