@@ -114,7 +114,9 @@ def test_a_run_is_written_into_readme_between_its_marks(tmp_path: Path) -> None:
     assert (tmp_path / "docs/bench.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_each_part_of_the_bench_is_there() -> None:
+def test_each_part_of_the_bench_is_there_once() -> None:
+    listed = [part for some in parts.PARTS.values() for part in some]
+    assert len(listed) == len(set(listed))
     for part in parts.names():
         assert part in parts.PARTS or find_spec(f"tests.benchmarks.{part}")
         assert parts.wanted(part)

@@ -19,13 +19,13 @@ from tests.benchmarks.tables import Section
 # By heading: modules of this folder with an `async def run() -> list[Row | Skipped]`.
 PARTS: Final[Mapping[str, Sequence[str]]] = {
     "storage": ("storage", "slow_disk", "postgres"),
-    "wire": ("echo", "turns", "provision", "tokens"),
+    "wire": ("echo", "turns", "tokens"),
     "bulk": ("importing", "uploads", "sheets", "export", "labels"),
     "relay": ("relay",),
     "sign-in": ("signing",),
     "provision": ("provision",),
     "polls": ("polls",),
-    "start": ("starting",),
+    "starting": ("starting",),
     "day": ("day",),
 }
 
