@@ -36,7 +36,7 @@ from tests.benchmarks.cores import CALLER, pin
 from tests.benchmarks.measuring import append, medians
 from tests.connector import FakeConnector
 from tests.provisioning.world import DANA, KEYS
-from tests.scale.state import Scene, Size, chat_of, technician_of
+from tests.scale.state import NOW, Scene, Size, chat_of, technician_of
 
 DEVICES = 200_000
 NETWORK = 250  # devices of one network
@@ -87,7 +87,7 @@ class Fleet:
     def people(self) -> Iterator[Person]:
         for person in self._scene.people():
             chat = replace(person.chat, service_url=self._connector) if person.chat else None
-            yield replace(person, chat=chat)
+            yield replace(person, chat=chat, greeted_on=NOW.date().isoformat())  # their day began before
 
     def rollouts(self) -> Iterator[Rollout]:
         for rollout in self._scene.rollouts():
@@ -95,14 +95,19 @@ class Fleet:
 
     def posts(self) -> Iterator[Post]:
         for post in chain(self._scene.posts(), self._lists()):
-            yield replace(post, conversation=replace(post.conversation, service_url=self._connector))
+            where = replace(post.conversation, service_url=self._connector)
+            view, params = _VIEWS[post.view]
+            yield replace(post, conversation=where, view=view, params=((params, post.subject),) if params else ())
 
     def _lists(self) -> Iterator[Post]:
         """Two admins see which devices wait for their sign-in."""
         for admin in (DANA, technician_of(900_000)):
             post = next(self._scene.posts())
             where = chat_of(admin)
-            yield replace(post, conversation=where, activity_id="queue", reader=admin, subject=QUEUE, view="sign_ins")
+            yield replace(post, conversation=where, activity_id="queue", reader=admin, subject=QUEUE, view="list")
+
+
+_VIEWS = {"job": ("device_again", "mac"), "rollout": ("rollout_again", "channel"), "list": ("sign_ins_again", "")}
 
 
 def source_of(number: int) -> str:
