@@ -109,11 +109,12 @@ class Technician:
     async def _saves(self, due: float) -> None:
         assert self._form
         (form, mac), self._form = self._form, None
-        button = form.button("install_save")
-        assert button
+        if (button := form.button("install_save")) is None:  # the bot has put something newer in its place
+            return await self._next(due)
         saved = await self._phone.presses("press: confirm", due, form, button, checked="true", note="")
         if saved and not saved.button("install_save"):
             self._deeds.confirmed.append(mac)
+        return None
 
 
 class Admin:
