@@ -33,7 +33,7 @@ from tests.benchmarks.sheets import bare_csv
 from tests.fleets import as_csv, exported
 
 DANA = Actor(id="00000000-0000-4000-8000-00000000da0a", name="Dana", tenant="t", roles=frozenset({Role.ADMIN}))
-LARGE, WHOLE = 20_000, 100_000  # `python -m tests.benchmarks.uploads 200000` shows any other
+LARGE, WHOLE = 20_000, 50_000  # `python -m tests.benchmarks.uploads 200000` shows any other
 TURNS = 0.02  # seconds between two commands of somebody else
 SCALE = 1024 * 1024 if sys.platform == "darwin" else 1024
 
