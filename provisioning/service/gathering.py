@@ -8,7 +8,7 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from itertools import chain
 
-from provisioning.errors import ProvisioningError
+from provisioning.errors import ProvisioningError, Unavailable
 from provisioning.model import Change, Record
 
 MOST = 32  # changes in one piece: the event loop is held for some milliseconds, and no chat turn waits longer
@@ -27,8 +27,12 @@ class _Waiting:
     def keys(self) -> set[Key]:
         return {(type(record), record.key) for record in (*self.change.puts, *self.change.deletes)}
 
-    def hears(self, saved: bool) -> None:
-        if not self.saved.done():  # nobody waits any more where its caller was cancelled
+    def hears(self, saved: bool | Unavailable) -> None:
+        if self.saved.done():  # nobody waits any more where its caller was cancelled
+            return
+        if isinstance(saved, Unavailable):
+            self.saved.set_exception(Unavailable(saved.reason))
+        else:
             self.saved.set_result(saved)
 
 
@@ -45,7 +49,10 @@ class Gathering:
         self._task: asyncio.Task[None] | None = None  # at most one is under way
 
     async def saved(self, change: Change) -> bool:
-        """True once it is durable. False: nothing of it was saved; decide anew, or save it alone to hear why."""
+        """True once it is durable. False: nothing of it was saved; decide anew, or save it alone to hear why.
+
+        Errors: `Unavailable`, after which it may be saved or not.
+        """
         waiting = _Waiting(change, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         if self._task is None:
@@ -58,16 +65,18 @@ class Gathering:
 
     async def _together(self) -> None:
         batch, touched = self._apart()
-        saved = False
+        saved: bool | Unavailable = False
         try:
             await self._save(_sum(each.change for each in batch))
             saved = True
+        except Unavailable as fault:
+            saved = fault  # it may be durable all the same: decided anew, each would be refused the code it just used
         except ProvisioningError:
-            pass  # one of them is at fault, or the store: each hears by itself which
+            pass  # one of them is at fault: each hears by itself which
         finally:
             for each in batch:
                 each.hears(saved)
-            self._waiting, late = _parted(self._waiting, touched if saved else set())
+            self._waiting, late = _parted(self._waiting, touched if saved is True else set())
             for each in late:
                 each.hears(False)
             self._task = None
@@ -78,6 +87,8 @@ class Gathering:
         """The next ones, none of which touches a record of another; the rest stays and waits."""
         batch, rest, touched = list[_Waiting](), list[_Waiting](), set[Key]()
         for each in self._waiting:
+            if each.saved.done():
+                continue  # its caller is gone, and nobody would hear the token that the code was traded for
             keys = each.keys
             free = len(batch) < MOST and touched.isdisjoint(keys)
             (batch if free else rest).append(each)

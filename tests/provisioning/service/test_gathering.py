@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
-from provisioning.errors import CodeRefused, Conflict, Unavailable
+from provisioning.errors import CodeRefused, Conflict, Duplicate, Unavailable
 from provisioning.messages import MessageKind
 from provisioning.model import Change, Device, State
+from provisioning.ports import Store
 from provisioning.service.activation import ProvisionCall, Provisioned
 from provisioning.service.gathering import MOST, Gathering
 from provisioning.throttle import FLEET_SLOT
@@ -82,12 +84,25 @@ async def test_no_more_go_together_than_hold_the_loop_for_some_milliseconds(worl
     assert [len(part.puts) for part in slow.parts] == [MOST, 1]
 
 
-@pytest.mark.parametrize("fault", [Conflict(), Unavailable("away")])
+@pytest.mark.parametrize("fault", [Conflict(), Duplicate("key", A)])
 async def test_where_one_is_at_fault_each_hears_that_nothing_was_saved(world: World, fault: Exception) -> None:
     slow = Slow(faults=[fault])
     tasks = await begun(Gathering(slow.save), touching(world, A), touching(world, B))
     slow.go.release()
     assert await settled(*tasks) == [False, False]
+
+
+async def test_where_the_store_is_away_each_hears_it_at_once_and_whoever_waits_is_saved_after(world: World) -> None:
+    slow = Slow(faults=[Unavailable("away")])
+    gathering = Gathering(slow.save)
+    tasks = await begun(gathering, touching(world, A), touching(world, B))
+    waiting = await begun(gathering, touching(world, C), touching(world, A))
+    slow.go.release()
+    for task in tasks:
+        with pytest.raises(Unavailable):
+            await task
+    slow.go.release()
+    assert await settled(*waiting) == [True, True]
 
 
 async def test_whoever_hung_up_takes_nobody_along(world: World) -> None:
@@ -102,6 +117,18 @@ async def test_whoever_hung_up_takes_nobody_along(world: World) -> None:
     assert await settled(*later) == [True]
 
 
+async def test_what_nobody_waits_for_any_more_is_not_saved(world: World) -> None:
+    slow = Slow()
+    gathering = Gathering(slow.save)
+    first = await begun(gathering, touching(world, A))
+    gone, stays = await begun(gathering, touching(world, B), touching(world, C))
+    gone.cancel()
+    slow.go.release()
+    slow.go.release()
+    assert await settled(*first, stays) == [True, True]
+    assert [[record.key for record in part.puts] for part in slow.parts] == [[A], [C]]
+
+
 # ------------------------------------------------------------------ devices that call at once
 
 
@@ -111,6 +138,22 @@ async def crowd(world: World) -> World:
     await world.issue("all", SAM)
     await world.delivers()
     return world
+
+
+class Away:
+    """A store that saves, and whose answer is lost the first time."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._lost = store, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def save(self, change: Change) -> None:
+        await self._store.save(change)
+        if not self._lost:
+            self._lost = True
+            raise Unavailable("the connection was lost")
 
 
 async def heard(world: World, *calls: ProvisionCall) -> list[Provisioned | BaseException]:
@@ -155,3 +198,14 @@ async def test_wrong_codes_in_the_crowd_are_each_counted(crowd: World) -> None:
     assert [type(each) for each in answers] == [Provisioned, CodeRefused, Provisioned, CodeRefused]
     fleet = await crowd.core._attempts(FLEET_SLOT)
     assert fleet.failures == 2
+
+
+async def test_where_the_answer_of_the_store_is_lost_no_device_is_refused_the_code_that_it_used(crowd: World) -> None:
+    """It may be saved or not. A refusal would count as a wrong code of each, which stops the network of a crowd."""
+    calls = [ProvisionCall(mac, await crowd.digits(mac), f"10.1.{n}.7") for n, mac in enumerate((A, B, C))]
+    crowd.core.store = Away(crowd.store)
+    answers = [type(each) for each in await heard(crowd, *calls)]
+    assert Unavailable in answers
+    assert {*answers} <= {Unavailable, Provisioned}  # who was saved apart from them
+    for mac in (A, B, C):
+        assert "ProvisionRefused" not in await crowd.facts(mac)
