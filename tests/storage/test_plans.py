@@ -180,3 +180,21 @@ async def test_readers_of_all_facts_go_by_number(file_store):
 async def test_history_goes_by_number(file_store):
     assert "audit.subject" in await plan(file_store, file_store.history("x", after="5"))
     assert "PRIMARY KEY" in await plan(file_store, file_store.history(after="5"))
+
+
+@pytest.mark.parametrize(
+    ("question", "here"),
+    [
+        ({"suffix": "x"}, True),
+        ({"stale": True}, False),
+        ({"stale": True, "site": "x", "removed": False, "span": Span("offline_since")}, False),
+        ({"problem": True, "technician": "x"}, False),
+        ({"technician": "x", "open": True}, False),
+    ],
+)
+async def test_only_what_names_a_handful_of_devices_is_looked_for_on_the_event_loop(folder, question, here):
+    store, said = TinyStore(RowDB(folder), FakeClock()), []
+    store.db.rows.file.reader().set_trace_callback(said.append)  # that of this thread
+    await store.find(Device, limit=10, **question)
+    assert bool(said) is here
+    await store.close()
