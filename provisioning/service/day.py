@@ -14,6 +14,7 @@ from provisioning.ports import Span
 from provisioning.service.handover import Handover, InHand
 
 FEW = 8  # of a technician's devices that are read at once while the next one is looked for
+MANY = 200  # of those behind them: by eights, a thousand without a code take twice as long
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +91,14 @@ class Days(Handover):
 
     async def _open_of(self, person_id: str, **more: Any) -> AsyncIterator[Device]:
         """Those that no problem holds up, in walking order, a few read at once."""
-        after: str | None = None
+        after, limit = None, FEW
         while True:
-            page = await self.store.find(Device, after=after, limit=FEW, **_open(person_id), **more)
+            page = await self.store.find(Device, after=after, limit=limit, **_open(person_id), **more)
             for device in page.rows:
                 if not device.held_up:
                     yield device
-            if (after := page.after) is None:
+            after, limit = page.after, MANY
+            if after is None:
                 return
 
     async def job(self, actor: Actor, text: str) -> Job:

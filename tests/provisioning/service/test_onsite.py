@@ -1,6 +1,7 @@
 """A technician's day: next device, its code, a new one, the install, a problem."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from provisioning.errors import (
 )
 from provisioning.messages import MessageKind
 from provisioning.model import Change
+from provisioning.ports import Store
 from provisioning.service.installing import NotCalledIn
 from provisioning.service.problems import UnknownProblem
 from tests.provisioning.world import DANA, KIM, LEE, SAM, A, B, C, World, channel, member
@@ -70,6 +72,29 @@ async def test_a_device_with_a_live_code_comes_before_one_without(day: World) ->
     job = await day.core.next_job(await day.sam())
     assert job is not None
     assert job.device.place == "2.14"
+
+
+class Asked:
+    """A store that counts how often it is asked for records by an index."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self.finds = store, 0
+
+    def __getattr__(self, name: str) -> Any:
+        self.finds += name == "find"
+        return getattr(self._store, name)
+
+
+async def test_a_long_list_without_a_code_is_read_with_a_few_questions(world: World) -> None:
+    await world.add(*((f"805EC01100{n:02X}", f"Oslo/1/{n}") for n in range(100)))
+    await world.issue("oslo", SAM)
+    await world.core.revoke(await world.dana(), await world.core.target(await world.dana(), "oslo"))
+    sam = await world.sam()
+    world.core.store = asked = Asked(world.store)
+    job = await world.core.next_job(sam)
+    assert job is not None
+    assert (job.device.place, job.total) == ("0", 100)
+    assert asked.finds < 6
 
 
 async def test_a_card_shows_its_code_only_while_it_is_the_current_one(day: World) -> None:
