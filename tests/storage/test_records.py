@@ -2,7 +2,7 @@
 
 import json
 import types
-from dataclasses import FrozenInstanceError, fields, is_dataclass, replace
+from dataclasses import FrozenInstanceError, dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime, time, timedelta, timezone
 from enum import Enum
 from typing import Union, get_args, get_origin, get_type_hints
@@ -88,6 +88,19 @@ def test_what_comes_back_is_a_record_like_any_other(record):
     assert replace(back) == record
     with pytest.raises(FrozenInstanceError):
         back.version = 7
+
+
+@dataclass(frozen=True, slots=True)
+class _Even:
+    half: int
+    version: int = 0
+
+    def __post_init__(self):
+        object.__setattr__(self, "version", 2 * self.half)
+
+
+def test_what_a_class_does_with_its_fields_is_done_to_what_comes_back():
+    assert decode(_Even, {"half": 4, "version": 0}).version == 8
 
 
 def test_times_come_back_in_utc():
