@@ -65,9 +65,9 @@ async def _read_body(request: web.Request, seconds: float) -> bytes:
     """At most the limit, counted after decompression, so that a small body cannot become a big one."""
     if (request.content_length or 0) > BODY_LIMIT:
         raise RefusedError(413, "the body is too large")
-    body = bytearray()
+    body, patience = bytearray(), None if request.content.is_eof() else seconds  # nearly always all of it is there
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(patience):
             async for chunk in request.content.iter_chunked(BODY_LIMIT):
                 body += chunk
                 if len(body) > BODY_LIMIT:
@@ -82,13 +82,7 @@ async def _read_body(request: web.Request, seconds: float) -> bytes:
 def parse(body: bytes) -> Any:
     """Strict JSON: UTF-8, each name once, no NaN, no number or depth beyond reason, no half surrogates."""
     try:
-        value = json.loads(
-            body.decode("utf-8-sig"),
-            parse_constant=_refuse_constant,
-            parse_int=_integer,
-            parse_float=_number,
-            object_pairs_hook=_object,
-        )
+        value = _STRICT.decode(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         raise MalformedError("the body is not valid JSON") from None
     # Counting brackets is cheap and settles nearly every body; only a suspect one is walked. So with texts.
@@ -131,6 +125,11 @@ def _number(digits: str) -> float:
     if not math.isfinite(number):
         raise ValueError("huge number")
     return number
+
+
+_STRICT: Final = json.JSONDecoder(
+    parse_constant=_refuse_constant, parse_int=_integer, parse_float=_number, object_pairs_hook=_object
+)  # made once: that takes as long as to read a body
 
 
 def _deeper_than(value: Any, limit: int) -> bool:

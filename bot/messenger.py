@@ -167,7 +167,7 @@ class _Conversations(ConversationsOperations):
 
     async def _write(self, method: str, path: str, activity: Any) -> ResourceResponse:
         headers = {**self._headers, "Content-Type": "application/json; charset=utf-8"}
-        body = json.dumps(activity, default=plain).encode()
+        body = _ENCODE(activity).encode()
         answered = await self._line.call(method, f"{self._url}/{path}", headers, body)
         try:
             answer = json.loads(answered.body or b"{}")
@@ -183,6 +183,9 @@ def plain(value: object) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+_ENCODE: Final = json.JSONEncoder(default=plain).encode
 
 
 def _quoted(part: str) -> str:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import app
 from bot.composition import CannotStart
-from bot.garbage import RARELY
+from bot.garbage import RARELY, YOUNG
 from bot.settings import load_settings
 from tests.pseudo import CLOSE, OPEN, pseudo_operator
 
@@ -61,7 +61,7 @@ async def test_the_collector_leaves_alone_what_the_start_made_and_seldom_sees_al
     try:
         await ready.wait()
         assert gc.get_freeze_count() > before
-        assert gc.get_threshold() == (*usual[:2], RARELY)
+        assert gc.get_threshold() == (YOUNG, usual[1], RARELY)
     finally:
         gc.set_threshold(*usual)
         serving.cancel()

@@ -18,6 +18,7 @@ from typing import Any
 
 from aiohttp import ClientSession
 
+from tests.benchmarks.children import Child
 from tests.connector import TENANT, FakeConnector
 
 HOUSE = Path(__file__).parents[2]
@@ -64,23 +65,29 @@ class Driver:
         self._in, self._out = process.stdin, process.stdout
         self.connector = ""
 
-    async def posts(self, url: str, posts: Sequence[Post], *, at_once: int = 1) -> Driven:
-        """Every post must be answered well."""
+    async def posts(self, url: str, posts: Sequence[Post], *, at_once: int = 1, of: Child | None = None) -> Driven:
+        """Every post must be answered well. The CPU is that of this process, or of the child that serves them."""
         listed = [[post.path, post.body] for post in posts]
         self._in.write(json.dumps({"url": url.rstrip("/"), "posts": listed, "at_once": at_once}).encode() + b"\n")
         await self._in.drain()
         assert await self.hears() == "ready"
-        cpu, wall = time.process_time(), time.perf_counter()
+        cpu, wall = await _cpu(of), time.perf_counter()
         self._in.write(b"go\n")
         await self._in.drain()
         told = await self.hears()
-        return Driven(time.process_time() - cpu, time.perf_counter() - wall, **told)
+        wall = time.perf_counter() - wall
+        return Driven(await _cpu(of) - cpu, wall, **told)
 
     async def hears(self) -> Any:
         line = await self._out.readline()
         if not line:
             raise RuntimeError("the driver ended early; its error stands above")
         return json.loads(line)
+
+
+async def _cpu(of: Child | None) -> float:
+    """Seconds so far, all threads."""
+    return float(await of.does("cpu")) if of else time.process_time()
 
 
 @asynccontextmanager

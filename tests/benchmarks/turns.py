@@ -26,13 +26,14 @@ from typing import Any
 from aiohttp import web
 
 from app import Service, running
+from bot.garbage import collect_rarely
 from bot.settings import load_settings
 from provisioning.model import Actor, Device, Role
 from provisioning.service.devices import Wanted
 from provisioning.service.issuing import IssueOrder
 from provisioning.service.lookup import Target
 from tests.benchmarks import Row, at_least, beside
-from tests.benchmarks.bare import stock_app
+from tests.benchmarks.children import Child, child
 from tests.benchmarks.driving import DANA, SAM, Driven, Driver, Post, driving
 from tests.benchmarks.measuring import quiet
 from tests.connector import TENANT, FakeConnector, activity, press
@@ -109,6 +110,7 @@ async def product(folder: Path, driver: Driver, typing: Typing) -> AsyncIterator
     async with running(load_settings(environment(folder))) as service:
         await introduce(service.url, driver, typing)
         await fill(service)
+        collect_rarely()
         yield service
 
 
@@ -191,7 +193,7 @@ async def run() -> list[Row]:
     with tempfile.TemporaryDirectory() as name:
         async with quiet(), driving() as driver:
             typing = Typing(driver.connector)
-            async with serving(stock_app()) as echo, product(Path(name), driver, typing) as service:
+            async with child("tests.benchmarks.echo", "stock") as echo, product(Path(name), driver, typing) as service:
                 taken = await kinds(driver, Kinds(typing), echo, service.url)
                 mixed = [await driver.posts(service.url, mixed_turns(typing, TURNS)) for _ in range(2)]
                 one = await driver.posts(service.url, await calls(service, MACS[200 : 200 + CALLS]))
@@ -215,19 +217,19 @@ async def run() -> list[Row]:
 Rounds = dict[tuple[str, int], list[Driven]]
 
 
-async def kinds(driver: Driver, make: Kinds, echo: str, ours: str) -> Rounds:
+async def kinds(driver: Driver, make: Kinds, echo: Child, ours: str) -> Rounds:
     """What each kind took in each round, by how many were under way at once; the first round of all warms up."""
     taken: Rounds = {}
     for number in range(ROUNDS):
-        for name, url, posts, crowds in (
+        for name, of, posts, crowds in (
             ("hello", echo, make.hellos, (1, AT_ONCE)),
-            ("device", ours, make.looks, (1, AT_ONCE)),
-            ("move", ours, make.moves, (1, AT_ONCE)),
+            ("device", None, make.looks, (1, AT_ONCE)),
+            ("move", None, make.moves, (1, AT_ONCE)),
             ("hello press", echo, make.hello_presses, (1,)),
-            ("press", ours, make.move_presses, (1,)),
+            ("press", None, make.move_presses, (1,)),
         ):
             for at_once in crowds:
-                driven = await driver.posts(url, posts(), at_once=at_once)
+                driven = await driver.posts(of.hello if of else ours, posts(), at_once=at_once, of=of)
                 if number:
                     taken.setdefault((name, at_once), []).append(driven)
     return taken
