@@ -15,8 +15,10 @@ from provisioning.errors import (
     CodeRefused,
     DeviceRefusal,
     DeviceResetRequired,
+    ProvisioningError,
     SlowDown,
     TokenRefused,
+    Unavailable,
 )
 from provisioning.events import CodeLocked, Event, ProvisionRefused, ProvisionRepeated
 from provisioning.key_use import REMEMBER_ENDED
@@ -117,16 +119,22 @@ class Activation(Guarding):
     async def _settled(self, decide: Callable[[], Awaitable[Decision]]) -> Answer:
         """Activations that come at the same moment are saved together, each decided by itself: a morning has hundreds.
 
-        A refusal counts for the whole fleet, so that no two of them could.
+        A refusal counts for the whole fleet, so that no two of them could. Where the store is away, one may be saved
+        all the same: decided anew, it would be refused the code that it just used.
         """
-        for _ in range(TOGETHER_TRIES):
-            change, answer = await decide()
-            if not change:
-                return answer
-            if answer[1]:
-                break
-            if await self._gathering.saved(change):
-                return answer
+        try:
+            for _ in range(TOGETHER_TRIES):
+                change, answer = await decide()
+                if not change:
+                    return answer
+                if answer[1]:
+                    break
+                if await self._gathering.saved(change):
+                    return answer
+        except Unavailable:
+            raise
+        except ProvisioningError:
+            pass  # one of a piece is at fault, as one that somebody else holds: the others wait for it once
         return await self.unit(DEVICE, decide)
 
     @cached_property

@@ -8,7 +8,7 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from itertools import chain
 
-from provisioning.errors import ProvisioningError, Unavailable
+from provisioning.errors import ProvisioningError
 from provisioning.model import Change, Record
 
 MOST = 32  # changes in one piece: the event loop is held for some milliseconds, and no chat turn waits longer
@@ -27,11 +27,11 @@ class _Waiting:
     def keys(self) -> set[Key]:
         return {(type(record), record.key) for record in (*self.change.puts, *self.change.deletes)}
 
-    def hears(self, saved: bool | Unavailable) -> None:
+    def hears(self, saved: bool | ProvisioningError) -> None:
         if self.saved.done():  # nobody waits any more where its caller was cancelled
             return
-        if isinstance(saved, Unavailable):
-            self.saved.set_exception(Unavailable(saved.reason))
+        if isinstance(saved, ProvisioningError):
+            self.saved.set_exception(saved)
         else:
             self.saved.set_result(saved)
 
@@ -49,9 +49,10 @@ class Gathering:
         self._task: asyncio.Task[None] | None = None  # at most one is under way
 
     async def saved(self, change: Change) -> bool:
-        """True once it is durable. False: nothing of it was saved; decide anew, or save it alone to hear why.
+        """True once it is durable. False: a record of it was saved meanwhile, so decide anew.
 
-        Errors: `Unavailable`, after which it may be saved or not.
+        Errors: those of the piece it was saved in. After `Unavailable` it may be saved or not; after any other it is
+        not, and which change of the piece is at fault is heard by saving it alone.
         """
         waiting = _Waiting(change, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
@@ -65,14 +66,12 @@ class Gathering:
 
     async def _together(self) -> None:
         batch, touched = self._apart()
-        saved: bool | Unavailable = False
+        saved: bool | ProvisioningError = False
         try:
             await self._save(_sum(each.change for each in batch))
             saved = True
-        except Unavailable as fault:
-            saved = fault  # it may be durable all the same: decided anew, each would be refused the code it just used
-        except ProvisioningError:
-            pass  # one of them is at fault: each hears by itself which
+        except ProvisioningError as fault:
+            saved = fault
         finally:
             for each in batch:
                 each.hears(saved)
