@@ -7,7 +7,21 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.benchmarks import Failed, Row, Skipped, at_least, at_most, below, beside, none, parts, reaches, within
+from tests.benchmarks import (
+    Failed,
+    Row,
+    Skipped,
+    at_least,
+    at_most,
+    below,
+    beside,
+    echo,
+    none,
+    parts,
+    polls,
+    reaches,
+    within,
+)
 from tests.benchmarks.plot import LEAST, MOST, Bar, bars, drawn
 from tests.benchmarks.tables import BUDGET, Section, report, status, summary, table
 from tests.benchmarks.writing import MARKS, written
@@ -65,6 +79,20 @@ def test_what_was_not_measured_and_what_broke_are_named() -> None:
     assert "Not measured: PostgreSQL (no server)." in said
     assert "**Failed**: relay (RuntimeError: gone)." in said
     assert said.endswith("3 measurements in 10 s, 0 missed, 1 failed.")
+
+
+def test_a_successor_that_breaks_is_no_absent_one() -> None:
+    taken = {"ours": 1.0, "stock": 20.0, "plain": 0.5}
+    absent: dict[str, echo.Absent] = {"teams_sdk": (Skipped, "not installed"), "agents_sdk": (Failed, "ended early")}
+    done = echo._beside("CPU of an echo", taken, absent, least=10)
+    assert [type(each) for each in done] == [Row, Skipped, Failed, Row]
+    assert status([section(*done)]) == 1
+
+
+def test_a_service_that_needs_all_of_its_core_for_polls_misses_its_target() -> None:
+    """It has no more than that one, so a limit of 100 % would be none."""
+    busy, easy = (polls.Held(100, 300, cpu, 32, 15_000, (), (0.01,), 15_000) for cpu in (31.5, 14.0))
+    assert [[row.unit for row in polls.rows(15_000, each, easy) if row.missed] for each in (busy, easy)] == [["%"], []]
 
 
 def test_a_run_that_takes_too_long_says_so() -> None:

@@ -24,7 +24,7 @@ from bot.messenger import TeamsMessenger
 from bot.teams_bot import TeamsBot
 from bot.turn import Answer, Chat, Incoming
 from provisioning.ports import Message
-from tests.benchmarks import Outcome, Skipped, at_least, below, beside
+from tests.benchmarks import Failed, Outcome, Skipped, at_least, below, beside
 from tests.benchmarks.bare import stock_app
 from tests.benchmarks.children import Child, child, cpu, obey
 from tests.benchmarks.driving import Driver, Post, driving
@@ -35,6 +35,7 @@ from tests.connector import FakeConnector, activity, press
 PYTHON = Path(__file__).parents[2] / ".venv-bench/bin/python"  # with the successors; `make bench` installs it
 SUCCESSORS = {"teams_sdk": "the Teams SDK's echo", "agents_sdk": "the Agents SDK's echo"}
 ROUNDS, TURNS, WARM = 4, 100, 40
+Absent = tuple[type[Skipped] | type[Failed], str]  # what that is called, and why
 
 
 # ---------------------------------------------------------------------- the services that are compared
@@ -146,7 +147,8 @@ class Typing:
 
 async def run() -> list[Outcome]:
     async with driving() as driver, AsyncExitStack() as stack:
-        typing, contestants, absent = Typing(driver.connector), {}, {}
+        typing, contestants = Typing(driver.connector), {}
+        absent: dict[str, Absent] = {}
         for name in APPS:
             contestants[name] = Contestant(await stack.enter_async_context(child("tests.benchmarks.echo", name)))
         for name in SUCCESSORS:
@@ -154,9 +156,9 @@ async def run() -> list[Outcome]:
             try:
                 contestants[name] = Contestant(await stack.enter_async_context(started))
             except FileNotFoundError:
-                absent[name] = "the pinned requirements-bench.txt could not be installed"
+                absent[name] = Skipped, "the pinned requirements-bench.txt could not be installed"
             except RuntimeError as error:
-                absent[name] = str(error)
+                absent[name] = Failed, str(error)  # it is installed, so its targets stand
         for each in contestants.values():
             await each.turns(driver, typing.messages(WARM), WARM)
             await each.turns(driver, typing.presses(WARM), 0)
@@ -172,12 +174,12 @@ async def run() -> list[Outcome]:
     ]
 
 
-def _beside(name: str, taken: Mapping[str, float], absent: Mapping[str, str], least: float) -> list[Outcome]:
+def _beside(name: str, taken: Mapping[str, float], absent: Mapping[str, Absent], least: float) -> list[Outcome]:
     ours = taken["ours"]
     return [
         at_least(name, ours, taken["stock"], least, "the bare stock SDK's echo"),
         *(below(name, ours, taken[each], SUCCESSORS[each]) for each in SUCCESSORS if each in taken),
-        *(Skipped(f"{name}, beside {SUCCESSORS[each]}", reason) for each, reason in absent.items()),
+        *(kind(f"{name}, beside {SUCCESSORS[each]}", reason) for each, (kind, reason) in absent.items()),
         beside(name, ours, taken["plain"], "plain aiohttp"),
     ]
 
