@@ -39,6 +39,7 @@ from tests.provisioning.world import DANA, KEYS
 from tests.scale.state import NOW, Scene, Size, chat_of, technician_of
 
 DEVICES = 200_000
+CARDS = 40  # of one technician, as the scene deals them out
 NETWORK = 250  # devices of one network
 WARM, CALLS = 500, 3_000
 AT_ONCE = 64
@@ -80,6 +81,8 @@ class Fleet:
     def devices(self) -> Iterator[Device]:
         for number in range(self._scene.size.devices):
             device = self._scene.device(number)
+            if number < self._scene.size.technicians * CARDS:  # whoever has a device's card installs that device
+                device = replace(device, technician=technician_of(number // CARDS))
             if number in self._callers and device.code:
                 self._calls.append(Call(device.mac, KEYS.unseal(device.mac, device.code), source_of(number)))
             yield device
