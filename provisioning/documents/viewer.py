@@ -31,10 +31,10 @@ LOOKS: Final[Mapping[str, Callable[[bytes], dict[str, Any]]]] = {"labels": _labe
 def main(asked: str) -> None:
     """`asked` is what is wanted of the picture: one of `LOOKS`."""
     try:
+        give_way()
         _load()
         confine(MEMORY)
         limit_cpu(SECONDS)
-        give_way()
         content = sys.stdin.buffer.read(pictures.BYTES + 1)
         send({"seen": LOOKS[asked](content)})
     except MemoryError:
