@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from provisioning.messages import OutboxMessage
+from provisioning.messages import MessageStatus, OutboxMessage
 from provisioning.model import Change, Record
 from storage.kinds import KINDS
 from storage.records import Plain, encode, micros, record_json, time_text, to_json
@@ -25,6 +25,7 @@ class _Put:
     text: str
     values: tuple[Any, ...]  # values[1] is the version it will have
     unique: str  # of an outbox message that is added
+    waits: bool  # and whether it waits, so that none with the same word is added after it
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +77,10 @@ def _put(record: Record, table: RowTable) -> _Put:
     version = record.version + 1
     plain: Plain = encode(record)
     plain["version"] = version
-    adding = isinstance(record, OutboxMessage) and record.version == 0
-    unique = record.unique if adding and isinstance(record, OutboxMessage) else ""
-    return _Put(table, record_json(plain), values_of(KINDS[type(record)], record, version), unique)
+    unique, waits = "", False
+    if isinstance(record, OutboxMessage) and record.version == 0:
+        unique, waits = record.unique, record.status is MessageStatus.WAITING and record.leased_until is None
+    return _Put(table, record_json(plain), values_of(KINDS[type(record)], record, version), unique, waits)
 
 
 # The index is named and the status said literally: where a bound value may fit the condition of an index or not,
@@ -96,7 +98,7 @@ def _wanted(connection: sqlite3.Connection, adding: Sequence[_Put]) -> Sequence[
     for put in adding:
         if put.unique not in waiting:
             wanted.append(put)
-        if put.unique:
+        if put.waits:
             waiting.add(put.unique)
     return wanted
 
