@@ -41,7 +41,7 @@ async def moved(url: str, rounds: int, seed: int) -> Result:
             end, swept, latest = clock.now() + lifetime, clock.now(), clock.now()
             for mac in macs:
                 clock.advance(_step(rng, end - clock.now()))
-                latest = max(latest, clock.now())  # whatever ended by then may be erased: the service sweeps by itself too
+                latest = max(latest, clock.now())  # what ended by then may be erased: the service sweeps by itself
                 if rng.random() < 0.5:
                     await service.provisioning.sweep()
                     swept = max(swept, clock.now())  # whatever ended by then is erased
