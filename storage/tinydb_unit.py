@@ -25,7 +25,7 @@ class _Put:
     text: str
     values: tuple[Any, ...]  # values[1] is the version it will have
     unique: str  # of an outbox message that is added
-    waits: bool  # and whether it waits, so that none with the same word is added after it
+    waits: str  # the same where it waits, so that none with this word is added after it
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,10 @@ def _put(record: Record, table: RowTable) -> _Put:
     version = record.version + 1
     plain: Plain = encode(record)
     plain["version"] = version
-    unique, waits = "", False
+    unique = waits = ""
     if isinstance(record, OutboxMessage) and record.version == 0:
-        unique, waits = record.unique, record.status is MessageStatus.WAITING and record.leased_until is None
+        unique = record.unique
+        waits = unique if record.status is MessageStatus.WAITING and record.leased_until is None else ""
     return _Put(table, record_json(plain), values_of(KINDS[type(record)], record, version), unique, waits)
 
 
@@ -99,7 +100,7 @@ def _wanted(connection: sqlite3.Connection, adding: Sequence[_Put]) -> Sequence[
         if put.unique not in waiting:
             wanted.append(put)
         if put.waits:
-            waiting.add(put.unique)
+            waiting.add(put.waits)
     return wanted
 
 
