@@ -58,10 +58,17 @@ class Queue:
 
         It is not where nothing waits, or only for a call under way.
         """
-        return min((self._pacing.wait(p) for p in self._waiting if self._busy[p] < AT_ONCE_THERE), default=None)
+        soonest: float | None = None
+        for place in self._waiting:
+            if self._busy.get(place, 0) < AT_ONCE_THERE:
+                wait = self._pacing.wait(place)
+                if wait <= 0:  # mostly the first
+                    return 0.0
+                soonest = wait if soonest is None else min(soonest, wait)
+        return soonest
 
     def _may_go(self, place: str) -> bool:
-        return self._busy[place] < AT_ONCE_THERE and self._pacing.wait(place) <= 0
+        return self._busy.get(place, 0) < AT_ONCE_THERE and self._pacing.wait(place) <= 0
 
     # ------------------------------------------------------------------ not now
 

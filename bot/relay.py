@@ -24,7 +24,7 @@ from provisioning.errors import ProvisioningError, StoreError
 from provisioning.messages import MessageKind, OutboxMessage, Post
 from provisioning.model import Person
 from provisioning.pacing import Pacing, unlimited
-from provisioning.ports import Messenger
+from provisioning.ports import Messenger, Watch
 from provisioning.rollouts import Rollout
 from provisioning.service import Provisioning
 from provisioning.service.outbox import AT_ONCE, SETTLED, UNCHANGED
@@ -36,6 +36,7 @@ log = structlog.get_logger(__name__)
 
 LONGEST_WAIT = 5.0  # seconds; another instance's messages and leases that ran out are found this late at the most
 SHORTEST_WAIT = 0.005  # seconds
+TOGETHER = 0.02  # seconds; what is written so soon after a claim is claimed together, not one by one
 AFTER_FAULT = 1.0  # seconds before the store is asked again
 STOP_SECONDS = 4.0  # for calls that are under way when the service ends
 HELD_SECONDS = 5.0  # so much as goes in this time is claimed beforehand …
@@ -78,6 +79,7 @@ class Relay:
         self._queue = Queue(self._pacing)
         self._under_way: set[asyncio.Task[None]] = set()
         self._more = False  # the outbox holds more that is due than was claimed
+        self._freed = asyncio.Event()  # a call ended, and more may be claimed or begun than before
         self._counted_at: datetime | None = None  # when the instances that share the app's limit were last counted
 
     async def run(self) -> None:
@@ -89,14 +91,35 @@ class Relay:
             async with self._provisioning.store.watch("outbox") as watch:
                 while True:
                     try:
+                        self._freed.clear()
                         await self.share()
                         await self.claim()
-                        await watch.wait(await self.pause())
+                        await self._until_of_use(watch, await self.pause())
                     except StoreError as error:
                         log.debug("outbox waits for the store", reason=str(error))  # the sweep tells of it, once
                         await asyncio.sleep(AFTER_FAULT)
         finally:
             await self._end()
+
+    async def _until_of_use(self, watch: Watch, seconds: float) -> None:
+        """Waits for a change in the outbox, `seconds` at the most.
+
+        Hundreds of activations a second each write there. Where nothing more may be begun none of them is of use yet.
+        """
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + seconds
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(self._closed(), seconds)):
+                await self._freed.wait()
+                return
+        await watch.wait(max(ends - loop.time(), 0.0))
+
+    def _closed(self) -> float:
+        """Seconds in which nothing can be done with a message that is written now, unless a call ends before."""
+        if self._room():
+            return TOGETHER
+        app = self._pacing.app_wait()
+        return app if app > 0 and len(self._under_way) < AT_ONCE else self._longest_wait
 
     async def claim(self) -> int:
         """Begin whatever may go now, and claim more where little waits here; returns how many were begun."""
@@ -139,6 +162,8 @@ class Relay:
         self._under_way.discard(task)
         self._queue.end(place)
         self._begin()
+        if len(self._under_way) == AT_ONCE - 1 or self._room():
+            self._freed.set()
 
     async def drain(self) -> None:
         """Deliver all that may go now, and what that gives rise to."""

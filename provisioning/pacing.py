@@ -62,6 +62,7 @@ class Pacing:
         self._app = _Calls(deque(maxlen=app.calls if app else 0))
         self._longest = max((window.seconds for window in conversation), default=0.0)
         self._most = max((window.calls for window in conversation), default=0)
+        self._fewest = min((window.calls for window in conversation), default=0)
         self._refusals: deque[tuple[float, str]] = deque()
         self._slow_until = 0.0
         self._rank, self._count = 0, 1
@@ -75,8 +76,10 @@ class Pacing:
             return 0.0
         now = self._now()
         _forget_the_future(calls, now)
-        waits = (calls.wait(window, now, self._slack) for window in self._windows)
-        return max(0.0, calls.until - now, *waits)
+        left_alone = max(0.0, calls.until - now)
+        if len(calls.times) + calls.expected < self._fewest:  # mostly: no window is filled
+            return left_alone
+        return max((left_alone, *(calls.wait(window, now, self._slack) for window in self._windows)))
 
     def app_wait(self) -> float:
         """Seconds until the app's next call may go, to whomever."""

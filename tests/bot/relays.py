@@ -139,11 +139,11 @@ class Post:
         self.relays: list[Relay] = []
         self.pacings: list[Pacing] = []
 
-    def relay(self, *, unlimited: bool = False) -> Relay:
+    def relay(self, *, unlimited: bool = False, kind: type[Relay] = Relay) -> Relay:
         """Another instance."""
         core = Provisioning(self.store, self.clock, KEYS, POLICY)
         pacing = Pacing(self.teams.seconds, **({"conversation": (), "app": None} if unlimited else {}))
-        relay = Relay(core, Wire(self.teams, pacing), router, pacing, jitter=lambda: 0.5)
+        relay = kind(core, Wire(self.teams, pacing), router, pacing, jitter=lambda: 0.5)
         self.relays.append(relay)
         self.pacings.append(pacing)
         return relay
