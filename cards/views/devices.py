@@ -30,7 +30,7 @@ from provisioning.model import ActivationCode, Actor, Device, State
 from provisioning.service.devices import Added, Undone
 from provisioning.service.finding import DeviceFacts
 from provisioning.sheets.faults import say
-from provisioning.texts import _, ngettext
+from provisioning.texts import N_, _, ngettext
 
 SHOWN_FAULTS = 10
 
@@ -78,25 +78,25 @@ def _device_title(device: Device) -> str:
 def _facts(facts: DeviceFacts, now: datetime) -> tuple[Fact, ...]:
     device = facts.device
     rows = (
-        (_("Location"), place_words(device)),
-        (_("MAC"), f"{mac_dashed(device.mac)} ({what(device)})"),
-        (_("Code"), _code_words(device, now)),
-        (_("Technician"), escape(facts.technician)),
-        (_("Called in"), _called_words(device, now)),
+        (N_("Location"), place_words(device)),
+        (N_("MAC"), f"{mac_dashed(device.mac)} ({what(device)})"),
+        (N_("Code"), _code_words(device, now)),
+        (N_("Technician"), escape(facts.technician)),
+        (N_("Called in"), _called_words(device, now)),
         *_remote_facts(device, now),
-        (_("Last seen"), age(facts.last_seen, now) if facts.last_seen else ""),
-        (_("Contact"), _contact_words(facts, now)),
-        (_("Installed"), installed_words(device, facts.organisation)),
-        (_("Photo"), photo_words(facts.photo, now) if facts.photo else ""),
-        (_("Problem"), problem_words(device)),
-        (_("Answer"), answer_words(device, now)),
-        (_("Tags"), tag_words(device)),
-        (_("Life"), str(device.life) if device.life > 1 else ""),
-        (_("Asked"), waiting_words(device, now)),
-        (_("History"), history_words(device, now)),
-        (_("Model"), escape(" ".join(filter(None, (device.model, device.software, device.serial))))),
+        (N_("Last seen"), age(facts.last_seen, now) if facts.last_seen else ""),
+        (N_("Contact"), _contact_words(facts, now)),
+        (N_("Installed"), installed_words(device, facts.organisation)),
+        (N_("Photo"), photo_words(facts.photo, now) if facts.photo else ""),
+        (N_("Problem"), problem_words(device)),
+        (N_("Answer"), answer_words(device, now)),
+        (N_("Tags"), tag_words(device)),
+        (N_("Life"), str(device.life) if device.life > 1 else ""),
+        (N_("Asked"), waiting_words(device, now)),
+        (N_("History"), history_words(device, now)),
+        (N_("Model"), escape(" ".join(filter(None, (device.model, device.software, device.serial))))),
     )
-    return tuple(Fact(label, value) for label, value in rows if value)
+    return tuple(Fact(_(label), value) for label, value in rows if value)
 
 
 def _remote_facts(device: Device, now: datetime) -> tuple[tuple[str, str], ...]:
@@ -104,10 +104,10 @@ def _remote_facts(device: Device, now: datetime) -> tuple[tuple[str, str], ...]:
     flow = device.live_sign_in
     under_way = _("asked by {name} {time}", name=escape(flow.by_name), time=clock(flow.asked_at, now)) if flow else ""
     return (
-        (_("Account"), escape(device.account)),
-        (_("Signed in"), _signed_in_words(device, now)),
-        (_("Sign-in under way"), under_way),
-        (_("Factory reset"), _("asked; the device has not said yet that it was done") if device.reset_awaited else ""),
+        (N_("Account"), escape(device.account)),
+        (N_("Signed in"), _signed_in_words(device, now)),
+        (N_("Sign-in under way"), under_way),
+        (N_("Factory reset"), _("asked; the device has not said yet that it was done") if device.reset_awaited else ""),
     )
 
 

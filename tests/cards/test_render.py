@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from jinja2 import nodes
 
 from cards import view as shapes
-from cards.render import TEMPLATES, environment, render
+from cards.render import TEMPLATES, ascii_at_most, environment, render
 from cards.view import Button, Input, Notice, Tone, View
 from provisioning.delivery_errors import CardTooLarge
 from tests.cards import rules
@@ -29,6 +29,14 @@ def skeleton(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: skeleton(item) for key, item in value.items()}
     return [skeleton(item) for item in value] if isinstance(value, list) else type(value).__name__
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Every value of a card that is a string."""
+    if isinstance(value, str):
+        yield value
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from strings(part)
 
 
 def with_every_text(value: Any, text: str) -> Any:
@@ -73,6 +81,22 @@ def test_text_that_a_builder_forgot_to_escape_adds_no_element(text: str, monkeyp
         card = render(with_every_text(view, text), operation=OPERATION)
         json.dumps(card).encode()
         assert skeleton(card) == skeleton(render(with_every_text(view, "word"), operation=OPERATION))
+
+
+@pytest.mark.parametrize(
+    "hidden", ["\0", "\t", "\x1b", "\x7f", "\x85", "\xad", "\u202e", "\ufeff", "\ud800", "\U000e0041"]
+)
+def test_what_nobody_sees_is_in_no_card(hidden: str) -> None:
+    for view in SAMPLES.values():
+        card = render(with_every_text(view, f"a{hidden}b"), operation=OPERATION)
+        assert hidden not in "".join(strings(card))
+        assert "ab" in "".join(strings(card))
+
+
+@given(st.text())
+def test_json_in_ascii_is_no_longer_than_is_reckoned(text: str) -> None:
+    written = json.dumps(text, ensure_ascii=False)
+    assert len(json.dumps(text)) <= ascii_at_most(written)
 
 
 @given(st.text())
@@ -302,7 +326,7 @@ def test_a_card_that_is_not_measured_is_smaller_than_it_could_be_at_most(text: s
         written = environment().get_template(view.template).render(view=view, operation=OPERATION, locale="en")
         card = render(view, operation=OPERATION)
         words = sum(len(json.dumps(card[name])) for name in ("speak", "fallbackText"))
-        assert len(json.dumps(card)) - words <= 2 * len(written)
+        assert len(json.dumps(card)) - words <= 2 * ascii_at_most(written)
 
 
 def test_a_card_that_teams_would_not_take_is_never_handed_out() -> None:
