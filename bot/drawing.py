@@ -1,4 +1,8 @@
-"""Pictures that this service draws: made by another process, one at a time, kept as long as they show the same."""
+"""Pictures that this service draws: made by another process, one at a time, kept as long as they show the same.
+
+What somebody asked for comes first. What a card is to show is drawn with what the processor has left over, several
+pictures by one process: loading takes four times as long as drawing.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import json
 import struct
 from base64 import b64decode
 from collections import OrderedDict
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,14 +20,16 @@ import structlog
 
 from bot.confined import confined
 from provisioning.burnup import BurnUp
-from provisioning.documents.plot import HEIGHT, LARGEST, WIDTH, NotDrawn, Plot, written
+from provisioning.documents.plot import HEIGHT, LARGEST, TOGETHER, WIDTH, NotDrawn, Plot, written
+from provisioning.texts import Speech, current_speech
 
 log = structlog.get_logger(__name__)
 
 DRAWER: Final = "provisioning.documents.drawer"
 ANSWER: Final = 8.0  # seconds that somebody who asks for a picture waits for it
 SILENCE: Final = 20.0  # seconds after which a process that says nothing is ended
-WAITING: Final = 16  # pictures under way and in the queue; who comes then goes without
+UNHURRIED: Final = 15  # times as long, where it has only what the processor has left over
+WAITING: Final = 16  # pictures that were asked for, under way and in the queue; who comes then goes without
 KEPT: Final = 64  # pictures, of some 5 KB each
 LONGEST_LINE: Final = 64 * 1024  # bytes
 _PNG: Final = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
@@ -36,6 +43,17 @@ class Drawn:
     png: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A picture that a place is to show, and what it is about."""
+
+    content: bytes
+    about: BurnUp
+
+
+_Place = tuple[str, Speech]  # each in the words of whoever reads there
+
+
 class Drawings:
     """One per process: what is drawn takes a second of a processor and 100 MB for that time."""
 
@@ -44,6 +62,10 @@ class Drawings:
         self._kept: OrderedDict[bytes, bytes] = OrderedDict()
         self._coming: dict[bytes, asyncio.Task[bytes]] = {}
         self._newest: OrderedDict[str, Drawn] = OrderedDict()
+        self._wanted: OrderedDict[_Place, _Wanted] = OrderedDict()  # the first one is drawn first
+        self._together: dict[_Place, _Wanted] = {}  # of these, what is being drawn
+        self._filling: asyncio.Task[None] | None = None
+        self._batch: asyncio.Task[None] | None = None
         self._one = asyncio.Semaphore(1)
 
     async def png(self, plot: Plot, seconds: float = ANSWER) -> bytes:
@@ -64,27 +86,26 @@ class Drawings:
     def newest(self, place: str, plot: Plot, about: BurnUp) -> Drawn | None:
         """What stands at a place that waits for no picture: the newest one that is drawn of it, and what that is about.
 
-        The present one is begun, and will be there for whoever asks next.
+        The present one is wanted, instead of what was wanted there before, and will be there for whoever asks later.
         """
         content, stands = written(plot), self._newest.get(place)
         if stands and stands.png == self._kept.get(content):
             return stands
         if content in self._kept:
-            self._newest[place] = Drawn(about, self._kept[content])
-            self._newest.move_to_end(place)
-            while len(self._newest) > KEPT:
-                self._newest.popitem(last=False)
+            self._stands(place, Drawn(about, self._kept[content]))
         elif content not in self._coming:
-            with suppress(NotDrawn):  # too many wait, which the log says
-                self._begin(content)
+            self._want((place, current_speech()), _Wanted(content, about))
         return self._newest.get(place)
 
     async def close(self, _app: object = None) -> None:
         """Ends what is under way."""
-        tasks = list(self._coming.values())
+        self._wanted.clear()
+        tasks = [*self._coming.values(), *(task for task in (self._batch, self._filling) if task)]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    # ------------------------------------------------------------------ what somebody waits for
 
     def _begin(self, content: bytes) -> asyncio.Task[bytes]:
         if len(self._coming) >= WAITING:
@@ -92,27 +113,92 @@ class Drawings:
             raise NotDrawn
         task = self._coming[content] = asyncio.create_task(self._draw(content))
         task.add_done_callback(lambda done: self._ended(content, done))
+        if self._batch:  # it goes on afterwards
+            self._batch.cancel()
         return task
 
     def _ended(self, content: bytes, task: asyncio.Task[bytes]) -> None:
         del self._coming[content]
         if task.cancelled() or task.exception():  # which whoever waits for it hears, and the log has
             return
-        self._kept[content] = task.result()
+        self._keep(content, task.result())
+
+    def _keep(self, content: bytes, png: bytes) -> None:
+        self._kept[content] = png
         while len(self._kept) > KEPT:
             self._kept.popitem(last=False)
 
     async def _draw(self, content: bytes) -> bytes:
         async with self._one, confined(self._drawer, "burn_up", content, longest_line=LONGEST_LINE) as process:
-            assert process.stdout  # noqa: S101 - it was asked for
-            try:
-                async with asyncio.timeout(self._silence):
-                    line = await process.stdout.readline()
-            except TimeoutError:
-                raise _not_drawn("it said nothing") from None
-            except ValueError:
-                raise _not_drawn("it said too much") from None
-        return _believed(line)
+            return _believed(await _line(process, self._silence))
+
+    # ------------------------------------------------------------------ what a place is to show
+
+    def _stands(self, place: str, drawn: Drawn) -> None:
+        self._newest[place] = drawn
+        self._newest.move_to_end(place)
+        while len(self._newest) > KEPT:
+            self._newest.popitem(last=False)
+
+    def _want(self, place: _Place, wanted: _Wanted) -> None:
+        coming = self._together.get(place)
+        if coming and coming.content == wanted.content:
+            return
+        if place not in self._wanted and len(self._wanted) >= KEPT:
+            log.warning("too many pictures wait to be drawn", waiting=len(self._wanted))
+            return
+        self._wanted[place] = wanted
+        if self._filling is None or self._filling.done():
+            self._filling = asyncio.create_task(self._fill())
+
+    async def _fill(self) -> None:
+        """Until nothing is wanted any more."""
+        while self._wanted:
+            async with self._one:
+                self._together = dict(self._wanted.popitem(last=False) for _ in range(min(len(self._wanted), TOGETHER)))
+                self._batch = asyncio.create_task(self._draw_together(list(self._together.items())))
+                (fault,) = await asyncio.gather(self._batch, return_exceptions=True)
+                self._batch = None
+            if isinstance(fault, Exception):
+                log.warning("pictures were not drawn", reason=type(fault).__name__)
+            elif fault:  # somebody waits for another one
+                self._put_back()
+            self._together = {}
+
+    async def _draw_together(self, batch: Sequence[tuple[_Place, _Wanted]]) -> None:
+        """By one process. Where it ends early, the one it was at is given up, and the others are wanted again."""
+        contents = b"\n".join(wanted.content for _place, wanted in batch)
+        async with confined(self._drawer, "burn_ups", contents, longest_line=LONGEST_LINE) as process:
+            for place, wanted in batch:
+                line = b""
+                with suppress(NotDrawn):
+                    line = await _line(process, self._silence * UNHURRIED)
+                    png = _believed(line)
+                    self._keep(wanted.content, png)
+                    self._stands(place[0], Drawn(wanted.about, png))
+                del self._together[place]
+                if not line:
+                    return self._put_back()
+
+    def _put_back(self) -> None:
+        for place, wanted in reversed(self._together.items()):
+            if self._wanted.setdefault(place, wanted) is wanted:
+                self._wanted.move_to_end(place, last=False)
+
+
+async def _line(process: asyncio.subprocess.Process, silence: float) -> bytes:
+    """Errors: `NotDrawn`."""
+    assert process.stdout  # noqa: S101 - it was asked for
+    try:
+        async with asyncio.timeout(silence):
+            line = await process.stdout.readline()
+    except TimeoutError:
+        raise _not_drawn("it said nothing") from None
+    except ValueError:
+        raise _not_drawn("it said too much") from None
+    if not line:
+        raise _not_drawn("it ended")
+    return line
 
 
 def _believed(line: bytes) -> bytes:
@@ -121,7 +207,7 @@ def _believed(line: bytes) -> bytes:
         [(kind, value)] = json.loads(line).items()
         content = b64decode(value, validate=True) if kind == "png" else b""
     except (AttributeError, TypeError, ValueError, RecursionError):
-        raise _not_drawn("it ended") from None
+        raise _not_drawn("it said nothing that is known") from None
     if kind != "png":
         raise _not_drawn(str(value)[:200])
     if not content.startswith(_PNG) or len(content) > LARGEST or not _fits(content):

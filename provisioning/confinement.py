@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ except ImportError:  # Windows: whoever started this process watches the clock i
 
 STANDARD_STREAMS = 3
 NICER = 10  # steps of priority: on a busy core one picture took a fifth of what activations need
+NICEST = 19  # for systems that know no more modest way
 
 
 def confine(memory: int) -> None:
@@ -42,10 +44,16 @@ def limit_memory(most: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (size + most, size + most))
 
 
-def give_way() -> None:
-    """To whoever waits for an answer: what comes of a long look may take a little longer."""
+def give_way(*, wholly: bool = False) -> None:
+    """To whoever waits for an answer: what comes of a long look may take a little longer.
+
+    wholly: nobody waits for this, so it has what the processor has left over.
+    """
     if hasattr(os, "nice"):
-        os.nice(NICER)
+        os.nice(NICEST if wholly else NICER)
+    if wholly and hasattr(os, "SCHED_IDLE"):
+        with suppress(OSError):  # a sandbox that knows no such thing
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _lower(limit: int, value: int) -> None:

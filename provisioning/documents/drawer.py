@@ -1,10 +1,12 @@
-"""The process that draws one picture: what it shows comes in by stdin, one JSON line goes out by stdout, nothing else.
+"""The process that draws: what a picture shows comes in by stdin, one JSON line goes out by stdout, nothing else.
 
-A process of its own, because matplotlib takes half a second and 60 MB to import and is not made for threads.
+One picture that somebody waits for, or several that nobody waits for: a line in and a line out for each. A process of
+its own, because matplotlib takes half a second and 60 MB to import and is not made for threads.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from base64 import b64encode
@@ -15,29 +17,44 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from provisioning.confinement import confine, give_way, limit_cpu, place, send
-from provisioning.documents.plot import Curve, Plot, Tick, read
+from provisioning.documents.plot import TOGETHER, Curve, Plot, Tick, read
 
 BURN_UP: Final = "burn_up"
+BURN_UPS: Final = "burn_ups"  # with what the processor has left over
 MEMORY: Final = 200 * 1024 * 1024  # by which it may grow
 SECONDS: Final = 10  # of processor time
-BYTES: Final = 256 * 1024  # of what is to be drawn
+BYTES: Final = 256 * 1024  # of what is to be drawn, each
 # Every kind of thing there is in a picture, so that all that is loaded at its first use is loaded.
 SAMPLE: Final = Plot("Aא", 1.0, (Curve("A", 1, 2, ((0.0, 0), (1.0, 1))),) * 6, (Tick(0.5, "08:00"),))
 
 
 def main(asked: str) -> None:
-    """`asked` is what is to be drawn: so far only `BURN_UP`."""
+    """`asked` is what is to be drawn: one `BURN_UP`, or up to `TOGETHER` `BURN_UPS`."""
     try:
-        if asked != BURN_UP:
+        if asked not in (BURN_UP, BURN_UPS):
             raise ValueError(asked)
-        give_way()  # first of all: what it loads takes longer than what it draws
+        give_way(wholly=asked == BURN_UPS)  # first of all: what it loads takes longer than what it draws
         drawn = load()
+        gc.freeze()  # what was loaded stays; only what one picture took is looked through after it
         confine(MEMORY)
         limit_cpu(SECONDS)
-        content = drawn(read(sys.stdin.buffer.read(BYTES)))
-        send({"png": b64encode(content).decode()})
-    except Exception as error:  # where it is, and nothing of what is to be drawn
-        send({"broke": f"{type(error).__name__} at {place(error)}"})
+        for content in sys.stdin.buffer.read(BYTES * TOGETHER).splitlines()[:TOGETHER]:
+            send(_answer(drawn, content))
+            gc.collect()
+    except Exception as error:
+        send(_broken(error))
+
+
+def _answer(drawn: Callable[[Plot], bytes], content: bytes) -> dict[str, str]:
+    try:
+        return {"png": b64encode(drawn(read(content))).decode()}
+    except Exception as error:
+        return _broken(error)
+
+
+def _broken(error: Exception) -> dict[str, str]:
+    """Where it is, and nothing of what is to be drawn."""
+    return {"broke": f"{type(error).__name__} at {place(error)}"}
 
 
 def load() -> Callable[[Plot], bytes]:

@@ -14,6 +14,7 @@ LARGEST: Final = 10_500  # bytes of a picture: as base64 in a card it leaves 14 
 CURVES: Final = 8  # as many as people tell apart
 POINTS: Final = 240  # of a curve
 TICKS: Final = 8
+TOGETHER: Final = 8  # plots that one process draws, at the most
 LONGEST: Final = 120  # characters of a word in it; what does not fit is cut where it is drawn
 
 

@@ -1,4 +1,4 @@
-"""A process that should draw a picture and does what its heading says instead."""
+"""A process that should draw pictures and does what their headings say instead."""
 
 import json
 import os
@@ -8,7 +8,11 @@ from base64 import b64encode
 
 
 def main(_asked: str) -> None:
-    heading = json.loads(sys.stdin.buffer.read())["heading"]
+    for line in sys.stdin.buffer.read().splitlines():
+        draw(json.loads(line)["heading"])
+
+
+def draw(heading: str) -> None:
     if heading == "hangs":
         time.sleep(600)
     if heading == "dies":
@@ -25,8 +29,10 @@ def main(_asked: str) -> None:
         "says two things": {"png": "", "broke": ""},
         "says a number": 7,
         "draws": {"png": b64encode(_png(640, 400)).decode()},
+        "signs": {"png": b64encode(_png(640, 400) + f"by {os.getpid()}".encode()).decode()},
     }
     sys.stdout.write(json.dumps(said.get(heading)) + "\n")
+    sys.stdout.flush()
 
 
 def _png(width: int, height: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Pictures are drawn elsewhere: one at a time, each once, in time or not at all, whatever the other process does."""
+"""Pictures are drawn elsewhere: each once, in time or not at all, whatever the other process does."""
 
 import asyncio
 import time
@@ -10,8 +10,10 @@ from structlog.testing import capture_logs
 
 from bot import drawing
 from bot.drawing import Drawings
+from provisioning.burnup import BurnUp
 from provisioning.documents.plot import LARGEST, NotDrawn, Plot
 from tests.provisioning.plots import SITES, plot
+from tests.scale.state import NOW
 
 BAD = "tests.bot.bad_drawer"
 OSLO = plot("Oslo")
@@ -112,3 +114,71 @@ async def test_the_end_of_the_service_ends_what_is_under_way(bad: Drawings) -> N
     with pytest.raises(NotDrawn):
         await asked
     assert time.monotonic() - began < 5
+
+
+# ------------------------------------------------------------------ what cards are to show
+
+
+def wanted(drawings: Drawings, **headings: str) -> None:
+    """Of each place, the heading of its picture."""
+    for place, heading in headings.items():
+        plotted = replace(told(heading), hours=float(len(place)))
+        assert drawings.newest(place, plotted, BurnUp(heading, NOW, NOW)) is None
+
+
+async def filled(drawings: Drawings) -> dict[str, str]:
+    """What the pictures are about that stand at places, once no more are wanted."""
+    assert drawings._filling
+    async with asyncio.timeout(20):
+        await drawings._filling
+    return {place: drawn.about.scope for place, drawn in drawings._newest.items()}
+
+
+async def test_what_several_places_are_to_show_is_drawn_by_one_process(bad: Drawings) -> None:
+    wanted(bad, a="signs", bb="signs", ccc="signs")
+    assert await filled(bad) == {"a": "signs", "bb": "signs", "ccc": "signs"}
+    assert len({drawn.png for drawn in bad._newest.values()}) == 1  # the same signature
+    assert bad.newest("a", replace(told("signs"), hours=1.0), BurnUp("signs", NOW, NOW)) is bad._newest["a"]
+
+
+async def test_each_of_them_is_what_it_would_be_alone(drawings: Drawings) -> None:
+    for place in SITES[:2]:
+        drawings.newest(place, plot(place), BurnUp(place, NOW, NOW))
+    await filled(drawings)
+    alone = Drawings()
+    assert [await alone.png(plot(place), 20) for place in SITES[:2]] == [drawings._newest[p].png for p in SITES[:2]]
+    await alone.close()
+
+
+async def test_what_a_place_was_to_show_before_is_not_drawn_any_more(bad: Drawings) -> None:
+    wanted(bad, a="draws", bb="draws")
+    wanted(bad, a="signs")
+    assert await filled(bad) == {"a": "signs", "bb": "draws"}
+    assert len(bad._kept) == 2
+
+
+@pytest.mark.parametrize("heading", ["dies", "talks", "breaks", "lies"])
+async def test_one_that_goes_wrong_costs_the_others_nothing(bad: Drawings, heading: str) -> None:
+    wanted(bad, a="draws", bb=heading, ccc="draws", dddd="draws")
+    with capture_logs() as logs:
+        assert await filled(bad) == {"a": "draws", "ccc": "draws", "dddd": "draws"}
+    assert [entry["event"] for entry in logs] == ["a picture was not drawn"]
+
+
+async def test_what_somebody_asked_for_does_not_wait_for_them(bad: Drawings) -> None:
+    wanted(bad, a="hangs", bb="draws")
+    await asyncio.sleep(0)
+    assert await bad.png(told("draws"), seconds=20)
+    assert [place for place, _speech in (*bad._together, *bad._wanted)] == ["a", "bb"]  # it goes on with them
+
+
+async def test_a_process_that_cannot_be_started_is_no_end_of_drawing(
+    bad: Drawings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted(bad, a="draws")
+    with monkeypatch.context() as patch, capture_logs() as logs:
+        patch.setattr("sys.executable", "/no/such/python")
+        assert await filled(bad) == {}
+    assert [entry["event"] for entry in logs] == ["pictures were not drawn"]
+    wanted(bad, a="draws")
+    assert await filled(bad) == {"a": "draws"}

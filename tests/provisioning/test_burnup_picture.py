@@ -125,6 +125,22 @@ def test_the_same_plot_is_the_same_bytes_in_every_process(tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["matplotlibrc"]
 
 
+def test_what_nobody_waits_for_is_drawn_with_what_the_processor_has_left_over() -> None:
+    shown = plot("Oslo")
+    begin = f"import os, sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r})"
+    does = "from provisioning.documents.drawer import main; main('burn_ups')"
+    told = "print(os.nice(0), os.sched_getscheduler(0) == os.SCHED_IDLE if hasattr(os, 'SCHED_IDLE') else True)"
+    content = b"\n".join((written(shown), b"{}", written(shown)))
+    done = subprocess.run(
+        [sys.executable, "-c", f"{begin}; {does}; {told}"], input=content, capture_output=True, check=True
+    )
+    *answers, priority = done.stdout.splitlines()
+    first, broken, last = map(json.loads, answers)
+    assert base64.b64decode(first["png"]) == base64.b64decode(last["png"]) == drawn(shown)
+    assert broken["broke"].startswith("KeyError at plot.py")
+    assert priority == b"19 True"
+
+
 def test_nothing_but_pixels_is_in_it() -> None:
     content = drawn(plot("Oslo"))
     assert picture(content).info == {}

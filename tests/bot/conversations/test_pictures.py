@@ -142,7 +142,7 @@ async def turn_in(house: House, channel: Channel, drawings: Drawings | None) -> 
 
 async def drawn(drawings: Drawings) -> None:
     """Whatever is being drawn is there."""
-    await asyncio.gather(*drawings._coming.values(), return_exceptions=True)
+    await asyncio.gather(*drawings._coming.values(), *filter(None, (drawings._filling,)), return_exceptions=True)
 
 
 async def test_the_living_card_has_the_newest_picture_that_is_there(
