@@ -85,7 +85,10 @@ class Status(StrEnum):
 
     @classmethod
     def of(cls, status: int) -> Status:
-        return next((each for each in cls if each.value[0] == str(status)[0]), cls.ABORTED)
+        return _STATUSES.get(status // 100, cls.ABORTED)
+
+
+_STATUSES: Final = {int(each.value[0]): each for each in Status if each is not Status.ABORTED}
 
 
 class Saved(StrEnum):

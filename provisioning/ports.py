@@ -122,6 +122,13 @@ class Store(Protocol):
         the time. 1 ≤ limit ≤ 1000.
         """
 
+    async def find_each(self, kind: type[R], index: str, values: Collection[str], *, limit: int = 50) -> Sequence[R]:
+        """What `find` finds by this one index for each of up to 1000 values, at most `limit` of each: at one go.
+
+        Value by value as they were given, in the kind's order within each. ValueError for an index of which one value
+        may name more than a handful.
+        """
+
     async def count(
         self,
         kind: type[R],

@@ -99,6 +99,11 @@ def known_network(keys: Keyring, source: str) -> str:
     return f"known:{_slot(keys, 'net', network_of(source))}"
 
 
+def known_beside(limits: Sequence[tuple[str, Limit]]) -> str:
+    """The same, beside the counters of one try: the network's own counter has its number."""
+    return f"known:{limits[1][0].removeprefix('net:')}"
+
+
 def blanks(keys: Keyring, mac: str) -> tuple[str, str]:
     """Slots that count nothing: written where there is no code to count against, so that each refusal looks alike."""
     slot = _slot(keys, "blank", mac)

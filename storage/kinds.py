@@ -322,6 +322,15 @@ def check_question(kind: type[Any], names: set[str], limit: int = 1) -> Kind:
     return entry
 
 
+def check_values(kind: type[Any], index: str, values: Collection[str], limit: int) -> Kind:
+    """The kind's entry; ValueError (a fault in the caller) for an index that is not narrow, or for more than 1000."""
+    entry = check_question(kind, {index}, limit)
+    if index not in entry.narrow or entry.order is None:
+        raise ValueError(f"one value of {index} may name many of {kind.__name__}")
+    check_keys(values)
+    return entry
+
+
 def place_of(kind: type[Any], record: Any) -> str:
     """Where a record stands in the order of its kind; ValueError (a fault in the caller) for a kind without one."""
     order = KINDS[kind].order

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -24,6 +24,7 @@ from storage.kinds import (
     KINDS,
     check_keys,
     check_question,
+    check_values,
     columns_of,
     is_tallied,
     names_asked,
@@ -97,6 +98,11 @@ class MemoryStore:
         table = self._tables[kind].rows
         found = tuple(table[key].record for _place, key in rest[:limit])
         return Page(found, rest[limit - 1][0] if len(rest) > limit else None)
+
+    async def find_each(self, kind: type[R], index: str, values: Collection[str], *, limit: int = 50) -> Sequence[R]:
+        check_values(kind, index, values, limit)
+        asked: list[Mapping[str, Any]] = [{index: value} for value in dict.fromkeys(values)]
+        return [record for equals in asked for record in (await self.find(kind, limit=limit, **equals)).rows]
 
     async def count(
         self,

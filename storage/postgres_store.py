@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -23,6 +23,7 @@ from storage.kinds import (
     Kind,
     check_keys,
     check_question,
+    check_values,
     is_tallied,
     names_asked,
     numbered,
@@ -108,6 +109,12 @@ class PostgresStore:
         rows = await self._ask(statement, (*where.values, limit + 1))
         records = await off_the_loop(len(rows), lambda: tuple(self._decoded(kind, plain) for plain, _ in rows[:limit]))
         return Page(records, str(rows[limit - 1][1]) if len(rows) > limit else None)
+
+    async def find_each(self, kind: type[R], index: str, values: Collection[str], *, limit: int = 50) -> Sequence[R]:
+        entry = check_values(kind, index, values, limit)
+        statement = queries()["find_each"].format(table=entry.table, index=index, seen=seen(kind, hidden=False))
+        rows = await self._ask(statement, (list(dict.fromkeys(values)), limit)) if values else []
+        return await off_the_loop(len(rows), lambda: [self._decoded(kind, plain) for (plain,) in rows])
 
     def _decoded(self, kind: type[R], plain: Any) -> R:
         """What somebody wrote behind the store's back may be no record: nothing but our own errors leaves."""

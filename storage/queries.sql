@@ -18,6 +18,11 @@ tagged JOIN devices ON devices.key = tagged.device
 -- name: find
 SELECT doc, {order} FROM {table} WHERE {where} ORDER BY {order} LIMIT %s
 
+-- name: find_each
+SELECT found.doc FROM unnest(%s::text[]) WITH ORDINALITY AS asked (value, number) CROSS JOIN LATERAL (
+  SELECT doc, ord FROM {table} WHERE ix_{index} = asked.value AND {seen} ORDER BY ord LIMIT %s
+) AS found ORDER BY asked.number, found.ord
+
 -- name: count
 SELECT count(*) FROM {table} WHERE {where}
 

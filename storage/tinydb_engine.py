@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
@@ -74,6 +74,17 @@ class RowTable(Table):
         seen = self.layout.seen if self.layout and not hidden else ""
         question = f"{self._select}key IN (SELECT value FROM json_each(?)) AND {seen or 'TRUE'}"
         return list(map(open_row, self._rows.ask(question, (json.dumps(list(keys)),))))
+
+    def each(self, index: str, values: Collection[str], limit: int, open_row: Callable[[Row], T]) -> list[T]:
+        """For each value of an index up to `limit` rows, opened, in their order."""
+        column, seen = quoted(f"ix_{index}"), self.layout.seen if self.layout else ""
+        rows = self._rows.ask(
+            f"SELECT found.id, doc, crc FROM json_each(?) AS asked CROSS JOIN {self._sql} AS found ON found.id IN"
+            f" (SELECT id FROM {self._sql} WHERE {column} = asked.value AND {seen or 'TRUE'} ORDER BY ord LIMIT ?)"
+            " ORDER BY asked.key, ord",
+            (json.dumps(list(values)), limit),
+        )
+        return list(map(open_row, rows))
 
     def page(
         self, where: Where, order: str, after: Any, limit: int, open_row: Callable[[Row], T]

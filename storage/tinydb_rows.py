@@ -16,7 +16,7 @@ from zlib import crc32
 
 from tinydb.storages import Storage
 
-from provisioning.errors import Duplicate
+from provisioning.errors import Duplicate, Unavailable
 from provisioning.model import Record
 from provisioning.texts import to_operator
 from storage.records import Plain, decode, to_json
@@ -155,6 +155,16 @@ class RowStorage(Storage):
             return cast(R, read(kind, row[1]))
         except _NoDocument as error:
             raise self.file.damaged(no_document(row[0], table)) from error
+
+    def wrong_row(self, table: str, key: str) -> Unavailable:
+        return self.file.damaged(
+            to_operator('the index of "{table}" names the wrong row for "{key}"', table=table, key=key)
+        )
+
+    def wrong_index(self, table: str, name: str) -> Unavailable:
+        return self.file.damaged(
+            to_operator('an index of "{table}" ({name}) does not match its row', table=table, name=name)
+        )
 
     def read(self) -> dict[str, dict[str, Any]] | None:
         tables = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import datetime, timedelta
@@ -18,13 +18,14 @@ from provisioning.events import FactsRedacted
 from provisioning.messages import OutboxMessage
 from provisioning.model import Change, Device, Record, State
 from provisioning.ports import AuditRow, Clock, IndexValue, Page, Span, TallyRow, TimelineRow, Watch
-from provisioning.texts import N_, to_operator
+from provisioning.texts import to_operator
 from storage import calls, timelines, tinydb_restore
 from storage.audit import Words, bounded
 from storage.kinds import (
     KINDS,
     check_keys,
     check_question,
+    check_values,
     holds,
     is_tallied,
     names_asked,
@@ -83,7 +84,7 @@ class TinyStore:
         """The record with this key: one index look-up, on the event loop (10 to 25 µs)."""
         record = self._tables[kind].fetch(key, self._opener(kind, again=True))
         if record is not None and record.key != key:
-            raise self._wrong_row(kind, key)
+            raise self.db.rows.wrong_row(KINDS[kind].table, key)
         return record
 
     async def get_many(self, kind: type[R], keys: Sequence[str], *, hidden: bool = False) -> Mapping[str, R]:
@@ -95,7 +96,7 @@ class TinyStore:
             rows = self._tables[kind].fetch_many(keys, opener, hidden=hidden)
             found = {row.key: row for row in rows}
             if strange := found.keys() - set(keys):
-                raise self._wrong_row(kind, min(strange))
+                raise self.db.rows.wrong_row(KINDS[kind].table, min(strange))
             return found
 
         return read() if few else await self._in_thread(read)
@@ -104,10 +105,6 @@ class TinyStore:
         """What makes records of rows; `again` says that they may be read again soon."""
         table, rows = KINDS[kind].table, self.db.rows
         return lambda row: rows.open_record(table, kind, row, again=again)
-
-    def _wrong_row(self, kind: type[Any], key: str) -> Unavailable:
-        said = N_('the index of "{table}" names the wrong row for "{key}"')
-        return self.db.rows.file.damaged(to_operator(said, table=KINDS[kind].table, key=key))
 
     async def find(
         self,
@@ -144,9 +141,20 @@ class TinyStore:
             rows, more = self._tables[kind].page(where, order, place, limit, opener)
             for name, value in equals.items():
                 if not all(holds(entry, row, name, value) for row in rows):
-                    said = N_('an index of "{table}" ({name}) does not match its row')
-                    raise self.db.rows.file.damaged(to_operator(said, table=entry.table, name=name))
+                    raise self.db.rows.wrong_index(entry.table, name)
             return Page(tuple(rows), more)
+
+        return read() if few else await self._in_thread(read)
+
+    async def find_each(self, kind: type[R], index: str, values: Collection[str], *, limit: int = 50) -> Sequence[R]:
+        entry, wanted = check_values(kind, index, values, limit), dict.fromkeys(values)
+        few = len(wanted) <= _FEW
+
+        def read() -> Sequence[R]:
+            rows = self._tables[kind].each(index, wanted, limit, self._opener(kind, again=few))
+            if not all(entry.indexes[index](row) in wanted for row in rows):
+                raise self.db.rows.wrong_index(entry.table, index)
+            return rows
 
         return read() if few else await self._in_thread(read)
 
@@ -243,8 +251,7 @@ class TinyStore:
             plains, more = self._seen.page(where, "at, key", None, limit, self._seen.open_row)
             rows = [(plain["mac"], datetime.fromisoformat(plain["at"])) for plain in plains]
             if not all(at <= until and (after is None or after < at) for _, at in rows):
-                said = N_('an index of "{table}" ({name}) does not match its row')
-                raise self.db.rows.file.damaged(to_operator(said, table=SEEN, name="at"))
+                raise self.db.rows.wrong_index(SEEN, "at")
             return calls.page(rows, more=more is not None)
 
         return read() if limit <= _FEW else await self._in_thread(read)
@@ -261,7 +268,7 @@ class TinyStore:
         """As the port says. A cancelled call may have taken effect; watchers are woken whenever it did."""
         rows = len(change.puts) + len(change.events)
         unit = await off_the_loop(rows, lambda: UnitOfWork.of(change, self._tables, self._audit))
-        await self._commit(unit.write, unit.topics, large=rows > _CHUNK)
+        await self._commit(unit.write, lambda topics: topics, large=rows > _CHUNK)
 
     async def seal(self, now: datetime, limit: int = 5000) -> int:
         segments = self._tables[Segment]
@@ -272,7 +279,9 @@ class TinyStore:
         return await self._commit(lambda connection: drop(connection, segments, before, now))
 
     async def redact(self, numbers: Sequence[int], words: Words, fact: FactsRedacted) -> int:
-        return await self._commit(lambda connection: redact(connection, self._audit, numbers, words, fact), {"facts"})
+        return await self._commit(
+            lambda connection: redact(connection, self._audit, numbers, words, fact), lambda _: ("facts",)
+        )
 
     async def claim(self, now: datetime, lease: timedelta, limit: int) -> Sequence[OutboxMessage]:
         table = self._tables[OutboxMessage]
@@ -290,13 +299,14 @@ class TinyStore:
             chunk = rows[start : start + _CHUNK]
             await self._commit(partial(write_seen, table=self._seen, seen=chunk))
 
-    async def _commit(self, work: Work[T], topics: Iterable[str] = (), **how: bool) -> T:
+    async def _commit(self, work: Work[T], woken: Callable[[T], Iterable[str]] | None = None, **how: bool) -> T:
+        """What a unit of work returns once it is durable; then those are woken who wait for one of these topics."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
         def finish(value: Any, error: BaseException | None) -> None:
             if error is None:
-                self._topics.wake(topics)
+                self._topics.wake(woken(value) if woken else ())
             elif isinstance(error, Unavailable):
                 self._checked = float("-inf")
             if not future.done():

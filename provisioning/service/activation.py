@@ -174,8 +174,8 @@ class Activation(Guarding):
 
     async def _counters(self, mac: str, source: str) -> tuple[Attempts, list[tuple[Attempts, Limit]]]:
         """What is known of the caller's network, and the counters of its limits: read at one go."""
-        network = throttle.known_network(self.keys, source)
         limits = throttle.slots(self.keys, mac, source, trusted=False)
+        network = throttle.known_beside(limits)
         rows = await self.store.get_many(Attempts, [network, *(slot for slot, _ in limits), throttle.EXEMPT_SLOT])
         known = rows.get(network) or Attempts(slot=network)
         if self._trusted(source, known):

@@ -7,7 +7,20 @@ import pytest
 
 from provisioning.bookkeeping import Attempts
 from provisioning.codes import Key, Keyring
-from provisioning.throttle import FLEET, NETWORK, PAIR, SLOTS, Limit, blanks, failed, network_of, slots, wait
+from provisioning.throttle import (
+    FLEET,
+    NETWORK,
+    PAIR,
+    SLOTS,
+    Limit,
+    blanks,
+    failed,
+    known_beside,
+    known_network,
+    network_of,
+    slots,
+    wait,
+)
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 KEYS = Keyring([Key("k", b"k" * 32)])
@@ -75,6 +88,8 @@ def test_slots_are_a_fixed_table_that_tells_no_mac() -> None:
     assert all(int(name.split(":")[1]) < SLOTS for name in names if ":" in name)
     assert slots(KEYS, "A", "10.0.0.1", trusted=True)[2][0] != slots(KEYS, "A", "10.0.0.1", trusted=False)[2][0]
     assert slots(KEYS, "A", "10.0.0.1", trusted=False) == slots(KEYS, "A", "10.0.0.9", trusted=False)
+    for source in ("10.0.0.1", "2001:db8::1", "nowhere", ""):
+        assert known_beside(slots(KEYS, "A", source, trusted=False)) == known_network(KEYS, source)
     assert len(set(blanks(KEYS, "A"))) == 2
 
 

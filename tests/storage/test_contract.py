@@ -180,6 +180,44 @@ async def test_a_value_that_is_not_there_never_matches(store):
     assert await store.count(OutboxMessage, unique="") == 0
 
 
+async def test_each_value_finds_what_it_finds_alone(store):
+    card = next(record for record in one_of_each() if isinstance(record, Post))
+    cards = [
+        replace(card, activity_id=f"{subject}{n}", subject=subject, posted_at=NOW + timedelta(seconds=n))
+        for subject, count in (("a", 3), ("b", 1), ("c", 2))
+        for n in range(count)
+    ]
+    await store.save(Change(puts=tuple(cards)))
+    asked = ["c", "nothing", "a", "c", "b'%"]
+    alone = [(await store.find(Post, subject=value, limit=2)).rows for value in ("c", "nothing", "a", "b'%")]
+    found = await store.find_each(Post, "subject", asked, limit=2)
+    assert list(found) == [row for rows in alone for row in rows]
+    assert [row.activity_id for row in found] == ["c1", "c0", "a2", "a1"]
+    assert list(await store.find_each(Post, "subject", [])) == []
+    assert len(await store.find_each(Post, "subject", [*"ab", *map(str, range(900))])) == 4  # more than one thread's
+
+
+async def test_each_place_shows_no_device_of_an_import_that_hides(store):
+    seen, hidden = device(1, location="Oslo/2/2.14"), device(2, location="Oslo/2/2.14", batch="b1")
+    batch = next(record for record in one_of_each() if isinstance(record, Batch))
+    await store.save(Change(puts=(seen, hidden, replace(batch, id="b1", hides=True))))
+    assert [row.mac for row in await store.find_each(Device, "place", [seen.place.casefold()])] == [seen.mac]
+
+
+@pytest.mark.parametrize(
+    ("kind", "index", "values"),
+    [
+        (Post, "reader", ["kim"]),
+        (Post, "elsewhere", ["x"]),
+        (OutboxMessage, "unique", ["x"]),
+        (Post, "subject", ["x"] * 1001),
+    ],
+)
+async def test_each_of_many_is_a_fault_of_the_caller(store, kind, index, values):
+    with pytest.raises(ValueError, match=r"may name many|no index|at once"):
+        await store.find_each(kind, index, values)
+
+
 async def test_an_unknown_index_is_a_fault_of_the_caller(store):
     for question in ({"colour": "red"}, {"span": Span("colour", after=NOW)}):
         with pytest.raises(ValueError, match="colour"):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from provisioning.errors import Conflict, Unavailable
+from provisioning.errors import Conflict, TextTooLong, Unavailable, UnreadableText
 from provisioning.events import DeviceAdded
 from provisioning.messages import OutboxMessage
 from provisioning.model import Change, Device, stored
@@ -227,6 +227,30 @@ async def test_a_cancelled_caller_does_not_stop_the_unit_or_the_wake_up(file_sto
         saving.cancel()
         assert await watch.wait(10)
     assert await file_store.get(Device, device(1).mac) is not None
+
+
+async def test_a_message_whose_word_waits_already_wakes_nobody(file_store):
+    """In a busy morning nearly every unit brings such messages; whoever delivers would look for them each time."""
+    await file_store.save(Change(puts=(message("m1", unique="edit:card"),)))
+    async with file_store.watch("outbox") as watch:
+        again = Change(puts=(device(1), message("m2", unique="edit:card")))
+        await file_store.save(again)
+        assert not await watch.wait(0)
+        assert await file_store.get(OutboxMessage, "m2") is None
+        await file_store.save(Change(puts=(message("m3", unique="edit:other"),)))
+        assert await watch.wait(0)
+        waiting = await file_store.get(OutboxMessage, "m3")
+        await file_store.save(Change(puts=(replace(waiting, due_at=waiting.due_at - timedelta(seconds=1)),)))
+        assert await watch.wait(0)
+
+
+@pytest.mark.parametrize(("field", "fault"), [("recipient", UnreadableText), ("lane", TextTooLong)])
+async def test_a_message_that_cannot_be_stored_is_refused_with_its_unit(file_store, field, fault):
+    said = {UnreadableText: "kim\ud800", TextTooLong: "x" * 3000}[fault]
+    with pytest.raises(fault):
+        await file_store.save(Change(puts=(device(1), replace(message("m1", unique="edit:card"), **{field: said}))))
+    assert await file_store.get(Device, device(1).mac) is None
+    await file_store.save(Change(puts=(device(1), message("m1", unique="edit:card"))))
 
 
 async def test_many_units_are_folded_into_the_file_while_they_come(file_store, folder):
