@@ -254,7 +254,7 @@ class Relay:
         post = await self._provisioning.post(message.subject)
         if post is None:
             raise NothingToSay(PostGone.code)
-        if due := await self._provisioning.due_again(message):  # it was edited since this message was written
+        if due := self._provisioning.due_again(post):  # it was edited since this message was written
             return await self._provisioning.postpone([(message, due)])
         _conversation, person, speech = await self._reader(post.reader, post.conversation)
         turn = self._turn(post.conversation, person)
@@ -275,7 +275,8 @@ class Relay:
         kept = replace(
             fresh, posted_at=post.posted_at, edited_at=turn.now, opened_at=post.opened_at, message=post.message
         )
-        return await self._provisioning.sent(message, replace(kept, reader=post.reader, reposted=post.reposted))
+        kept = replace(kept, reader=post.reader, reposted=post.reposted)
+        return await self._provisioning.sent(message, kept, known=post)
 
     async def _post_again(self, message: OutboxMessage, post: Post, turn: Turn, reply: Reply) -> None:
         """Somebody deleted the card: in a channel it is posted once more, elsewhere it is let go."""

@@ -82,16 +82,19 @@ class Outbox(Reach):
 
     # -------------------------------------------------------------- what becomes of a message
 
-    async def due_again(self, message: OutboxMessage) -> datetime | None:
+    def due_again(self, post: Post) -> datetime | None:
         """When a card may be edited that was edited a moment ago, where that is later than now."""
-        post = await self.store.get(Post, message.subject)
-        due = edit(post, self.now()).due_at if post else self.now()
-        return due if due > self.now() else None
+        now = self.now()
+        due = edit(post, now).due_at
+        return due if due > now else None
 
-    async def sent(self, message: OutboxMessage, post: Post | None) -> None:
-        """It is out: the message is settled and the card it left is known, in one save."""
+    async def sent(self, message: OutboxMessage, post: Post | None, *, known: Post | None = None) -> None:
+        """It is out: the message is settled and the card it left is known, in one save.
+
+        known: what was known of the card when it was drawn; None for a new one.
+        """
         done = settled(message, MessageStatus.SENT, self.now())
-        await self._settle(done, post)
+        await self._settle(done, post, known=known)
         if message.kind is MessageKind.NEW_JOBS:
             await self.redraw(message.recipient)
         if message.kind is MessageKind.CODE_WANTED and message.due_at > message.created_at:
@@ -136,11 +139,15 @@ class Outbox(Reach):
             await self.redraw(message.recipient, but_for=message.recipient)  # what they would read themselves fails too
         return fate
 
-    async def _settle(self, message: OutboxMessage, post: Post | None, instead_of: str = "") -> None:
-        mine = self._unless_overtaken(message)
+    async def _settle(
+        self, message: OutboxMessage, post: Post | None, instead_of: str = "", known: Post | None = None
+    ) -> None:
+        mine, tries = self._unless_overtaken(message), count()
 
         async def decide() -> tuple[Change, None]:
-            known = await self.store.get(Post, post.key) if post else None
+            nonlocal known
+            if post and next(tries):  # it was saved meanwhile: opened by its reader, say
+                known = await self.store.get(Post, post.key)
             former = await self._former(post) if post and post.subject in BOARDS.values() else ()
             if gone := await self.store.get(Post, instead_of) if instead_of else None:
                 former = (gone, *(each for each in former if each.key != gone.key))

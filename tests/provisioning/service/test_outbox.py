@@ -104,6 +104,18 @@ async def test_a_new_card_under_an_id_that_is_known_takes_the_former_one_s_place
     assert (stands.view, stands.version) == ("next_device", card.version + 1)
 
 
+async def test_that_a_card_was_seen_while_its_edit_was_under_way_is_not_forgotten(waiting: World) -> None:
+    known = await waiting.core.post((await waiting.shows(SAM, A)).key)
+    assert known is not None
+    message = await claimed(waiting)
+    await waiting.core.opened(known.key)
+    await waiting.core.sent(message, replace(known, edited_at=waiting.clock.now()), known=known)
+    kept = await waiting.core.post(known.key)
+    assert kept is not None
+    assert (kept.opened_at, kept.edited_at, kept.version) == (waiting.clock.now(),) * 2 + (known.version + 2,)
+    assert await status(waiting, message) is MessageStatus.SENT
+
+
 async def test_that_a_card_was_seen_is_not_forgotten_by_a_later_edit(waiting: World) -> None:
     card = await waiting.shows(SAM, A)
     await waiting.core.opened(card.key)

@@ -131,7 +131,6 @@ RELAY = {
     "places",
     "postpone",
     "posted_again",
-    "due_again",
     "among_relays",
     "relay_rests",
 }
