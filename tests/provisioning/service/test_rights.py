@@ -80,6 +80,7 @@ LOOKUPS = {
     "require_as_shown",
     "silent_of",
     "hearing",
+    "hearings",
     "digest_for",
     "counts",
     "progress_of",
@@ -131,6 +132,7 @@ RELAY = {
     "places",
     "postpone",
     "posted_again",
+    "due_again",
     "among_relays",
     "relay_rests",
 }
