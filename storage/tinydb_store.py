@@ -33,7 +33,7 @@ from storage.kinds import (
     place_of,
     sum_tally,
 )
-from storage.loop import off_the_loop
+from storage.loop import Moment, off_the_loop
 from storage.records import check_text, decode_event
 from storage.tinydb_audit import drop, redact, seal
 from storage.tinydb_backup import FileFault
@@ -73,6 +73,7 @@ class TinyStore:
         self.db, self._clock = db, clock
         self._tables: dict[type[Any], RowTable] = {kind: db.row_table(entry.table) for kind, entry in KINDS.items()}
         self._audit, self._seen = db.row_table(AUDIT), db.row_table(SEEN)
+        self._units = Moment(db.rows.writer.submit)  # the writer wakes once for all of them
         self._topics = Topics()
         self._checked = float("-inf")  # when a write was last seen to work, by the loop's clock
         self._long_reads = ThreadPoolExecutor(2, thread_name_prefix=LONG_READS)
@@ -316,7 +317,7 @@ class TinyStore:
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(finish, value, error)
 
-        self.db.rows.writer.submit(Unit(work, settle, **how))
+        self._units.add(Unit(work, settle, **how))
         return await future
 
     # ------------------------------------------------------------------ the rest
@@ -379,6 +380,7 @@ class TinyStore:
         if self._looking:
             self._looking.cancel()
         self._topics.wake_all()
+        self._units.end()
         # Said on the loop, whose own look-ups are between two steps now: from here on none of them begins, so that
         # the thread below never closes a connection that is just being read (SQLite would crash the process).
         self.db.rows.file.interrupt()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -57,11 +57,13 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, unit: Unit) -> None:
+    def submit(self, units: Sequence[Unit]) -> None:
+        """They are settled in their turn; at once, as refused, where this was closed."""
         with self._gate:
-            if self._closed:
-                raise self._file.was_closed()
-            self._queue.put(unit)
+            for unit in units if not self._closed else ():
+                self._queue.put(unit)
+        for unit in units if self._closed else ():
+            unit.settle(None, self._file.was_closed())
 
     def call(self, work: Work[T]) -> T:
         """Runs a unit and waits for it to be durable; within a unit it becomes part of that one."""
@@ -72,7 +74,7 @@ class Writer:
         def settle(value: Any, error: BaseException | None) -> None:
             waiting.set_exception(error) if error else waiting.set_result(value)
 
-        self.submit(Unit(work, settle))
+        self.submit([Unit(work, settle)])
         return waiting.result()
 
     def close(self) -> None:

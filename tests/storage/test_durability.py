@@ -216,7 +216,7 @@ async def test_units_that_wait_together_share_a_commit_and_fail_alone(file_store
     ]
     outcomes = await asyncio.gather(*map(file_store.save, changes), return_exceptions=True)
     assert [isinstance(outcome, Conflict) for outcome in outcomes] == [n % 8 == 0 for n in range(64)]
-    assert said.count("COMMIT") < 20
+    assert said.count("COMMIT") <= 2  # they came in one moment
     assert await file_store.count(Device) == 56 == await file_store.count(OutboxMessage)
 
 
