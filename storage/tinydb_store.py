@@ -313,11 +313,7 @@ class TinyStore:
             if not future.done():
                 future.set_exception(error) if error else future.set_result(value)
 
-        def settle(value: Any, error: BaseException | None) -> None:
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(finish, value, error)
-
-        self._units.add(Unit(work, settle, **how))
+        self._units.add(Unit(work, finish, loop, **how))
         return await future
 
     # ------------------------------------------------------------------ the rest

@@ -5,7 +5,8 @@ from __future__ import annotations
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
+Outcome = tuple[Any, BaseException | None]
 Settle = Callable[[Any, BaseException | None], None]
 
 _TOGETHER = 256  # units in one commit, at most
@@ -35,7 +37,8 @@ _OF_THE_UNIT = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingEr
 @dataclass(frozen=True, slots=True)
 class Unit:
     work: Work[Any]
-    settle: Settle  # called in the writer's thread once the unit is on disk, or was refused
+    settle: Settle  # called once the unit is on disk, or was refused
+    loop: AbstractEventLoop | None = None  # where it is called; None: in the writer's thread
     alone: bool = False  # by itself, outside of any transaction, even on a damaged file
     large: bool = False  # shares no commit: what could undo it alone grows with every row, and with it each row's time
 
@@ -62,8 +65,8 @@ class Writer:
         with self._gate:
             for unit in units if not self._closed else ():
                 self._queue.put(unit)
-        for unit in units if self._closed else ():
-            unit.settle(None, self._file.was_closed())
+        if self._closed:
+            _settle([(unit, (None, self._file.was_closed())) for unit in units])
 
     def call(self, work: Work[T]) -> T:
         """Runs a unit and waits for it to be durable; within a unit it becomes part of that one."""
@@ -134,7 +137,7 @@ class Writer:
         return None
 
     def _commit(self, batch: list[Unit]) -> None:
-        outcomes: list[tuple[Any, BaseException | None]]
+        outcomes: list[Outcome]
         try:
             if self._file.damage:
                 raise Unavailable(self._file.damage)
@@ -146,12 +149,11 @@ class Writer:
             outcomes = [(None, self._drop(error))] * len(batch)
         except Unavailable as error:
             outcomes = [(None, error)] * len(batch)
-        for unit, outcome in zip(batch, outcomes, strict=True):
-            unit.settle(*outcome)
+        _settle(zip(batch, outcomes, strict=True))
 
     def _run_alone(self, unit: Unit) -> None:
         """After a failure nothing is known of the handle, so the next unit opens a new one."""
-        outcome: tuple[Any, BaseException | None]
+        outcome: Outcome
         try:
             outcome = unit.work(self._connection or self._reopen()), None
         except FAULTS as error:
@@ -163,7 +165,7 @@ class Writer:
             self._folded = -1
             if fault := self._fold("TRUNCATE"):
                 log.warning("the log was not folded into the store yet", reason=fault.reason)
-        unit.settle(*outcome)
+        _settle([(unit, outcome)])
 
     def _reopen(self) -> sqlite3.Connection:
         self._connection, self._folded = self._file.writer(), 0
@@ -180,10 +182,28 @@ class Writer:
         self._connection = None
 
 
+def _settle(outcomes: Iterable[tuple[Unit, Outcome]]) -> None:
+    """Each event loop hears of all of its units at once: they go on in one moment, and save what is next in one."""
+    told: dict[AbstractEventLoop | None, list[tuple[Unit, Outcome]]] = {}
+    for unit, outcome in outcomes:
+        told.setdefault(unit.loop, []).append((unit, outcome))
+    for loop, mine in told.items():
+        if loop is None:
+            _tell(mine)
+        else:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(_tell, mine)
+
+
+def _tell(outcomes: Iterable[tuple[Unit, Outcome]]) -> None:
+    for unit, outcome in outcomes:
+        unit.settle(*outcome)
+
+
 _UNDO = {True: ("ROLLBACK TO unit", "RELEASE unit"), False: ("ROLLBACK", "BEGIN")}  # in a shared commit, in its own
 
 
-def _apply(connection: sqlite3.Connection, unit: Unit, *, shared: bool) -> tuple[Any, BaseException | None]:
+def _apply(connection: sqlite3.Connection, unit: Unit, *, shared: bool) -> Outcome:
     """One unit within the transaction: refused alone, or part of the commit."""
     if shared:
         connection.execute("SAVEPOINT unit")

@@ -220,6 +220,15 @@ async def test_units_that_wait_together_share_a_commit_and_fail_alone(file_store
     assert await file_store.count(Device) == 56 == await file_store.count(OutboxMessage)
 
 
+async def test_those_who_share_a_commit_are_woken_together(file_store, monkeypatch):
+    loop, woken = asyncio.get_running_loop(), []
+    wake = loop.call_soon_threadsafe
+    monkeypatch.setattr(loop, "call_soon_threadsafe", lambda *said, **how: woken.append(said) or wake(*said, **how))
+    await asyncio.gather(*(file_store.save(Change(puts=(device(n),))) for n in range(64)))
+    assert len(woken) <= 2
+    assert await file_store.count(Device) == 64
+
+
 async def test_a_cancelled_caller_does_not_stop_the_unit_or_the_wake_up(file_store):
     async with file_store.watch(device(1).mac) as watch:
         saving = asyncio.create_task(file_store.save(Change(puts=(device(1),))))
