@@ -6,6 +6,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 
 
+@lru_cache(maxsize=256)  # a turn asks about the same few, at 5 µs each
 def is_loopback_name(name: str) -> bool:
     """`localhost` or a literal loopback address; no name that a foreign DNS server answers for."""
     if name == "localhost":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -13,6 +13,7 @@ from provisioning.bookkeeping import Attempts, Lease, Operation, Segment
 from provisioning.commands import DeviceCommand
 from provisioning.conversations import Conversation
 from provisioning.jobs import Job
+from provisioning.making import changed
 from provisioning.memberships import Membership
 from provisioning.messages import OutboxMessage, Post
 from provisioning.onsite import CodeRequest, Installation, Problem, Stray
@@ -252,7 +253,7 @@ class Person:
 
 def stored(record: R) -> R:
     """The record as it stands once the unit that put it was saved."""
-    return replace(record, version=record.version + 1)
+    return changed(record, version=record.version + 1)
 
 
 Noun = Device | Person | Rollout | Post | Batch | Upload | UploadPart | Job | Photo

@@ -22,6 +22,7 @@ from provisioning.errors import (
 )
 from provisioning.events import AddUndone, DeviceAdded, DeviceMoved, DeviceReplaced, DevicesSwapped
 from provisioning.mac import normalise
+from provisioning.making import changed
 from provisioning.model import Actor, Change, Device, stored
 from provisioning.service.finding import DeviceFacts, Finding
 from provisioning.service.importing import Importing
@@ -170,7 +171,7 @@ class Devices(Importing, Finding):
             device = await self.device(actor, text)
             if device.location == location:
                 return Change(), device
-            fresh = replace(device, location=location)
+            fresh = changed(device, location=location)
             fact = DeviceMoved(
                 at=self.now(), actor=actor.id, subject=device.mac, before=device.location, after=location
             )

@@ -21,13 +21,13 @@ from provisioning.events import (
     Event,
     PersonUnreachable,
 )
+from provisioning.meeting import as_met
 from provisioning.messages import OutboxMessage, Post
 from provisioning.model import Actor, Change, Device, Person, Role, stored
 from provisioning.notifications import edit
 from provisioning.ports import Member, Span
 from provisioning.service.handover import Delivery, Handover
 from provisioning.texts import N_
-from provisioning.untrusted import clean
 
 SERVICE = Actor(id="service", name="", tenant="")
 PAGE = 10
@@ -93,25 +93,15 @@ class People(Handover):
         """As `meet`; and whether it is the first of their own chat: of two at once, one is. `read`: as just read."""
         if not self.policy.any_tenant and member.tenant != self.policy.tenant:
             raise NotYourTenant(organisation=self.policy.organisation)
+        known_so = read is not None and read.version and as_met(read, member, chat, locale, zone) is read
+        if read and known_so and await self._waiting_grant(read) is None:
+            return read, False  # nothing is to be saved, as in nearly every turn
         at_hand = [read] if read else []  # for the first try only
 
         async def decide() -> tuple[Change, tuple[Person, bool]]:
             known = at_hand.pop() if at_hand else await self.store.get(Person, member.id) or Person(id=member.id)
             first = chat is not None and known.chat is None
-            fresh = replace(
-                known,
-                tenant=member.tenant,
-                name=clean(member.name[:200]) or known.name,
-                upn=member.upn or known.upn,
-                teams_id=member.teams_id or known.teams_id,
-                chat=chat or known.chat,
-                reachable=known.reachable or chat is not None,
-                guest=member.guest,
-                locale=locale or known.locale,
-                timezone=zone or known.timezone,
-            )
-            if fresh.guest:
-                fresh = replace(fresh, roles=frozenset(), membership=None)
+            fresh = as_met(known, member, chat, locale, zone)
             if bound := await self._waiting_grant(fresh):
                 fresh, change = self._bound(fresh, bound)
                 return change, (stored(fresh), first)
