@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from storage.audit import Chain, Unsealed
 from tests.benchmarks import (
     Failed,
     Row,
@@ -16,6 +17,7 @@ from tests.benchmarks import (
     below,
     beside,
     echo,
+    filled,
     none,
     parts,
     polls,
@@ -25,6 +27,7 @@ from tests.benchmarks import (
 from tests.benchmarks.plot import LEAST, MOST, Bar, bars, drawn
 from tests.benchmarks.tables import BUDGET, Section, report, status, summary, table
 from tests.benchmarks.writing import MARKS, written
+from tests.scale.state import FACTS, NOW
 
 MET = at_least("get a device", 25, 100_000, 2_000, "stock TinyDB")
 MISSED = at_most("the same", 25, 5, 4, "hand-written SQLite")
@@ -152,7 +155,29 @@ def test_each_part_of_the_bench_is_there_once() -> None:
     assert parts.wanted("echo") == {"wire": ("echo",)}
 
 
-def test_a_part_that_breaks_is_told_and_takes_no_other_with_it(capsys: pytest.CaptureFixture[str]) -> None:
-    done = parts.section("storage", ["no_such_part", "nor_this"])
+def test_a_part_that_breaks_is_told_and_takes_no_other_with_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    done = parts.section("storage", ["no_such_part", "nor_this"], tmp_path)
     assert [type(each) for each in done.outcomes] == [Failed, Failed]
     assert "no_such_part" in capsys.readouterr().err
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_part_that_hangs_is_stopped_and_told(tmp_path: Path) -> None:
+    done = parts.section("day", ["day"], tmp_path, limit=0.0)
+    assert done.outcomes == [Failed("day", "it was stopped after 0 s")]
+    assert not [*tmp_path.iterdir()]
+
+
+def test_what_seals_a_filled_store_seals_each_fact_once() -> None:
+    facts = [Unsealed(number, number, f"{number:064x}") for number in range(1, 2 * FACTS + 4)]
+    made = [*filled.segments(facts, NOW)]
+    assert [(each.number, each.first, each.last) for each in made] == [
+        (1, 1, FACTS),
+        (2, FACTS + 1, 2 * FACTS),
+        (3, 2 * FACTS + 1, 2 * FACTS + 3),
+    ]
+    chain = Chain()
+    digests = [each.digest for each in facts]
+    assert not [fault for each in made if (fault := chain.fault(each, digests[each.first - 1 : each.last]))]

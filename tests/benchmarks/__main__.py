@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
+from pathlib import Path
 
 from tests.benchmarks.machine import described
 from tests.benchmarks.parts import names, section, wanted
@@ -20,9 +22,10 @@ def main() -> int:
     machine = described()
     print(f"{machine}.\n", flush=True)
     sections = []
-    for name, parts in wanted(asked.only).items():
-        sections.append(section(name, parts))
-        print(f"{chapter(sections[-1])}\n", flush=True)
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        for name, parts in wanted(asked.only).items():
+            sections.append(section(name, parts, Path(folder)))
+            print(f"{chapter(sections[-1])}\n", flush=True)
     print(summary(sections))
     if asked.write:
         written(sections, machine)

@@ -11,6 +11,12 @@ CALLER: Final = 0
 
 def pin(place: int) -> None:
     """This process and its threads stay on one core from now on, whatever core its parent stays on."""
+    unpin()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[place]})
+
+
+def unpin() -> None:
+    """Whatever core its parent stays on, this process may use all of them."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, range(os.cpu_count() or 1))  # as far as they are ours
-        os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[place]})

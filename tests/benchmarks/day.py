@@ -20,7 +20,7 @@ from tests.day.playing import Day, play
 from tests.storage import postgres
 
 ECHO = "anchor: bare stock echo"
-PLAN = Plan(minutes=0.75, warm=15.0, polls=800, imports_apart=40.0, sign_ins_apart=15.0, echo_apart=0.5)
+PLAN = Plan(minutes=0.5, warm=10.0, polls=800, imports_apart=40.0, sign_ins_apart=15.0, echo_apart=0.5)
 TURN, CALL = 50_000, 25_000  # microseconds
 
 

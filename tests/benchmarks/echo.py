@@ -34,7 +34,7 @@ from tests.connector import FakeConnector, activity, press
 
 PYTHON = Path(__file__).parents[2] / ".venv-bench/bin/python"  # with the successors; `make bench` installs it
 SUCCESSORS = {"teams_sdk": "the Teams SDK's echo", "agents_sdk": "the Agents SDK's echo"}
-ROUNDS, TURNS, WARM = 4, 100, 40
+ROUNDS, TURNS, WARM = 3, 100, 40
 Absent = tuple[type[Skipped] | type[Failed], str]  # what that is called, and why
 
 

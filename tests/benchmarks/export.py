@@ -31,9 +31,10 @@ async def run() -> list[Row | Skipped]:
         lambda: table(Form.CSV, "Devices", headings, rows),
         rounds=3,
         each=1,
+        warm=0,
     )
     blocks = [_block(row) for row in rows[:BLOCKS]]
-    (printed,) = await medians(lambda: printable("Devices", [], blocks, "now"), rounds=2, each=1)
+    (printed,) = await medians(lambda: printable("Devices", [], blocks, "now"), rounds=2, each=1, warm=0)
     return [
         at_most("export of 20 000 rows as XLSX", ours, bare, 1.5, "a bare xlsxwriter loop over the same texts"),
         beside("the same as CSV", csv, bare, "the same"),

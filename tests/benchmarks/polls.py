@@ -21,7 +21,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -36,7 +35,6 @@ WAIT = 30.0  # seconds a poll waits
 WINDOW = 32.0  # seconds: every device is answered and calls again within them
 COMING, ANCHOR_COMING = 16.0, 6.0  # seconds within which all of them come, so that their ends are spread
 ANCHOR_WAIT, ANCHOR_WINDOW = 8.0, 9.0  # what a poll costs does not depend on how long it waits
-FILLED_AT_ONCE = 500
 OPENING = 100  # connections that are being made at the same time
 PORTS = 10_000  # of one source address
 MEMORY, MEDIAN = 400.0, 0.1  # MB and seconds
@@ -59,12 +57,11 @@ def token_of(number: int) -> str:
     return f"{number:06d}".rjust(43, "t")  # as long as a real one
 
 
-async def fill(url: str, many: int) -> None:
+async def fill(folder: Path, many: int) -> None:
     """Provisioned devices with tokens, in their first revision. In this process, so that the service's stays small."""
     from provisioning import codes
-    from provisioning.model import Change, Device, State
-    from storage import open_store
-    from tests.fakes import FakeClock
+    from provisioning.model import Device, State
+    from tests.benchmarks import filled
 
     now = datetime.now(UTC)
     fleet = (
@@ -79,12 +76,7 @@ async def fill(url: str, many: int) -> None:
         )
         for number in range(many)
     )
-    store = await open_store(url, clock=FakeClock())
-    try:
-        while some := tuple(islice(fleet, FILLED_AT_ONCE)):
-            await store.save(Change(puts=some))
-    finally:
-        await store.close()
+    await filled.listed(folder, fleet)
 
 
 async def serve(folder: str) -> None:
@@ -261,7 +253,7 @@ def carried() -> int:
 
 async def held(many: int) -> Held:
     with tempfile.TemporaryDirectory() as name:
-        await fill(f"tinydb:{Path(name) / 'store'}", many)
+        await fill(Path(name) / "store", many)
         async with _pair("serve", name) as (service, crowd):
             port, idle = _port(service), (await service.does("usage"))["memory"]
             await crowd.does("come", port, many, COMING, WAIT)

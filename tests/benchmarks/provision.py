@@ -13,40 +13,33 @@ from __future__ import annotations
 import asyncio
 import random
 import tempfile
-from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from itertools import chain, count, islice
+from itertools import chain, islice
 from pathlib import Path
 
 from provisioning.messages import Post
-from provisioning.model import Device, Person, Record
+from provisioning.model import Device, Person
 from provisioning.notifications import QUEUE
 from provisioning.rollouts import Rollout
-from storage.kinds import KINDS
-from storage.records import encode
-from storage.tinydb_layout import LAYOUTS
-from storage.tinydb_transfer import TinyTarget
-from storage.transfer import Chunk
-from tests.benchmarks import Row, beside, reaches, within
+from storage import open_store
+from tests.benchmarks import Row, beside, filled, reaches, within
 from tests.benchmarks.calling import Call, Called, called
 from tests.benchmarks.children import Child, child
 from tests.benchmarks.cores import CALLER, pin
 from tests.benchmarks.measuring import append, medians
 from tests.connector import FakeConnector
+from tests.fakes import FakeClock
 from tests.provisioning.world import DANA, KEYS
-from tests.scale.state import NOW, Scene, Size, chat_of, technician_of
+from tests.scale.state import NOW, chat_of, mac_of, save_all, technician_of
 
-DEVICES = 200_000
-CARDS = 40  # of one technician, as the scene deals them out
 NETWORK = 250  # devices of one network
-WARM, CALLS = 500, 3_000
+WARM, CALLS = 500, 2_000
 AT_ONCE = 64
 NEEDED = 1_000  # calls a second
 PATIENCE = 25_000.0  # microseconds that 99 of 100 calls take at most
 ROUNDS = 2
-CHUNK = 500  # rows
 
 
 @dataclass(frozen=True)
@@ -65,27 +58,11 @@ class Measured:
 # ------------------------------------------------------------------ the store
 
 
-class Fleet:
-    """All that there is, and the calls that its devices will make."""
+class Around:
+    """Everybody and everything around the devices. Teams is at this connector."""
 
-    def __init__(self, scene: Scene, connector: str) -> None:
-        self._scene, self._connector = scene, connector
-        waiting = [*scene.live_numbers()]
-        self._callers = frozenset(random.Random(7).sample(waiting, min(len(waiting), WARM + 2 * ROUNDS * CALLS)))
-        self._calls: list[Call] = []
-
-    def calls(self) -> list[Call]:
-        """In no order of their places; known once the devices were written."""
-        return random.Random(11).sample(self._calls, len(self._calls))
-
-    def devices(self) -> Iterator[Device]:
-        for number in range(self._scene.size.devices):
-            device = self._scene.device(number)
-            if number < self._scene.size.technicians * CARDS:  # whoever has a device's card installs that device
-                device = replace(device, technician=technician_of(number // CARDS))
-            if number in self._callers and device.code:
-                self._calls.append(Call(device.mac, KEYS.unseal(device.mac, device.code), source_of(number)))
-            yield device
+    def __init__(self, connector: str) -> None:
+        self._scene, self._connector = filled.SCENE, connector
 
     def people(self) -> Iterator[Person]:
         for person in self._scene.people():
@@ -118,21 +95,23 @@ def source_of(number: int) -> str:
     return f"10.{network // 256}.{network % 256}.{host + 1}"
 
 
-async def fill(folder: Path, fleet: Fleet) -> None:
-    """As `migrate` does it, in a quarter of the time that units of work take: nobody reads meanwhile."""
-    kinds = {Device: fleet.devices, Person: fleet.people, Rollout: fleet.rollouts, Post: fleet.posts}
-    given = {KINDS[kind].table: records for kind, records in kinds.items()}
-    written: Counter[str] = Counter()
-
-    async def chunks(table: str) -> AsyncIterator[Chunk]:
-        records: Iterator[Record] = iter(given[table]()) if table in given else iter(())
-        numbers = count(1)
-        while part := [(next(numbers), encode(each) | {"version": 1}) for each in islice(records, CHUNK)]:
-            written[table] += len(part)
-            yield part
-
-    async with TinyTarget(folder) as target:
-        await target.fill({layout.table: chunks(layout.table) for layout in LAYOUTS}, written)
+async def fill(folder: Path, around: Around) -> list[Call]:
+    """The calls that the devices will make, in no order of their places."""
+    await filled.fleet(folder)
+    store = await open_store(f"tinydb:{folder}", clock=FakeClock(NOW))
+    try:
+        for records in (around.people(), around.rollouts(), around.posts()):
+            await save_all(store, records)
+        wanted, waiting = WARM + 2 * ROUNDS * CALLS, [*filled.SCENE.live_numbers()]
+        numbers = {mac_of(number): number for number in random.Random(7).sample(waiting, min(len(waiting), wanted))}
+        callers = [await store.get(Device, mac) for mac in numbers]
+    finally:
+        await store.close()
+    return [
+        Call(each.mac, KEYS.unseal(each.mac, each.code), source_of(numbers[each.mac]))
+        for each in callers
+        if each and each.code
+    ]
 
 
 # ------------------------------------------------------------------ the measurement
@@ -149,9 +128,8 @@ async def run() -> list[Row]:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         connector = await stack.enter_async_context(FakeConnector())
-        fleet = Fleet(Scene(Size(DEVICES, 0)), connector.url)
-        await fill(folder / "store", fleet)
-        return await compared(stack, folder, fleet.calls())
+        calls = await fill(folder / "store", Around(connector.url))
+        return await compared(stack, folder, calls)
 
 
 async def compared(stack: AsyncExitStack, folder: Path, listed: list[Call]) -> list[Row]:
@@ -182,7 +160,7 @@ def best(rounds: list[Measured]) -> Measured:
 
 
 def rows(plain: Measured, ours: Measured, steady: Measured, rate: float, disk: float) -> list[Row]:
-    size, p99 = f"{DEVICES:,} devices".replace(",", " "), steady.called.quantile(99) * 1e6
+    size, p99 = f"{filled.SIZE.devices:,} devices".replace(",", " "), steady.called.quantile(99) * 1e6
     margin, held = (
         min(PATIENCE / p99, rate / NEEDED),
         f"≤ {PATIENCE / 1e3:g} ms at {NEEDED:,} a second".replace(",", " "),

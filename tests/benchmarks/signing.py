@@ -23,6 +23,7 @@ from typing import Any
 from aiohttp import ClientSession
 
 from app import Service, running
+from bot.garbage import collect_rarely
 from bot.settings import load_settings
 from provisioning.service.activation import ProvisionCall
 from tests.benchmarks import Row, at_most, beside, none, reaches, within
@@ -36,7 +37,6 @@ from tests.openid import CLIENT_ID
 FLOWS = 300
 APPROVED = 50
 WINDOW = 20.0  # seconds; as long as the pause of the sweep, so that a window holds one
-SETTLED = INTERVAL + 1.0  # seconds from the last begin or cancel until every one was polled once more
 TURNS = 600
 ROUNDS = 2  # of turns: before the sign-ins, beside them, beside those after a crash, and after all of them
 CRASHED = 30.0  # seconds; then whatever was not polled again is given up
@@ -92,6 +92,7 @@ async def serve(folder: str, issuer: str) -> None:
     env = environment(Path(folder)) | {"OIDC_ISSUER": issuer, "OIDC_CLIENT_ID": CLIENT_ID}
     async with quiet(), running(load_settings(env)) as service:
         serving = Serving(service)
+        collect_rarely()  # as `serve` does
         orders = {"fill": serving.fill, "begin": serving.begin, "cancel": serving.cancel, "cpu": serving.cpu}
         await obey(service.url.rstrip("/"), orders)
 
@@ -155,7 +156,7 @@ async def approvals(
         approved = []
         for mac in macs:
             approved.append(await scene.provider.does("approve", codes[mac], account_of(mac)))
-            await asyncio.sleep(2 * INTERVAL / APPROVED)
+            await asyncio.sleep(INTERVAL / APPROVED)  # at each moment of an interval
         answered = await asyncio.gather(*heard)
     told = await scene.told({mac: codes[mac] for mac in macs})
     whole = [at - began for at, began in zip(answered, approved, strict=True)]
@@ -197,26 +198,24 @@ async def run() -> list[Row]:
             await introduce(first.url, first.driver, first.typing)
             tokens = await first.service.does("fill")
             await first.driver.posts(first.url, device_turns(first.typing, 50))
-            idle, alone = await first.load(INTERVAL), await first.turns()
-            codes = await first.begin()
-            await asyncio.sleep(SETTLED)
+            idle, before = await first.load(INTERVAL), await first.turns()
+            codes = await first.begin()  # it takes one interval: from then on there is always one of them polled
             busy = await first.load(WINDOW)
             late = lateness(await first.told(codes))
             together = await first.turns()
             whole, own = await approvals(first, codes, tokens)
             left = {mac: code for mac, code in codes.items() if mac not in SIGNING[:: FLOWS // APPROVED]}
             second, again = await restart(first, services, folder, left)
-            after = await second.turns()
+            beside_these = await second.turns()
             await second.service.does("cancel")
-            await asyncio.sleep(SETTLED)
-            alone += await second.turns()
+            afterwards = await second.turns()
     return [
         *_punctual(late),
         _share_of_a_core(busy, idle),
-        *_beside(f"beside {FLOWS} sign-ins", alone, together),
+        *_beside(f"beside {FLOWS} sign-ins", before, together),
         *_heard(whole, own),
         within(f"{len(again)} sign-ins after a crash, until the last is polled again", max(again) * 1e6, 26e6),
-        *_beside(f"beside these {len(again)}", alone, after)[1:],
+        *_beside(f"beside these {len(again)}", afterwards, beside_these)[1:],
     ]
 
 
@@ -240,7 +239,7 @@ def _share_of_a_core(busy: float, idle: float) -> Row:
 
 
 def _beside(what: str, alone: Sequence[Driven], together: Sequence[Driven]) -> list[Row]:
-    """Of the round that was disturbed least by whatever else this machine does, as in turns.py."""
+    """Of the round that was disturbed least by whatever else this machine does, as in turns.py; of one process both."""
     p50, p50_alone, p99, p99_alone = (
         min(each.quantile(percent) for each in rounds) * 1e6 for percent in (50, 99) for rounds in (together, alone)
     )

@@ -3,7 +3,7 @@
     python -m tests.benchmarks.starting
 
 Each is a process of its own, started in turn, that is asked by a plain socket until it answers. The store that is full
-holds 200 000 devices, written as a move of a store writes them.
+holds 200 000 devices.
 """
 
 from __future__ import annotations
@@ -14,23 +14,17 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Final
 
-from provisioning.model import Device
-from storage.kinds import KINDS
-from storage.records import encode
-from storage.transfer import CHUNK, TABLES, Chunk, open_target
-from tests.benchmarks import Row, Skipped, beside, within
+from tests.benchmarks import Row, Skipped, beside, filled, within
 from tests.benchmarks.children import HOUSE
 from tests.benchmarks.tables import told
-from tests.scale.state import Scene, Size, mac_of
 
-ROUNDS: Final = 3  # and one more before, uncounted
-SIZE: Final = Size(devices=200_000, facts=0)
+ROUNDS: Final = 3  # the first one may fetch its files from the disk; the one in the middle counts
 LIMIT, MEMORY = 3e6, 130  # microseconds to the first answer, MB of a service that idles
 SETTLED: Final = 2.0  # seconds until its loops have looked once
 PATIENCE: Final = 60.0
@@ -75,7 +69,7 @@ async def run() -> list[Row | Skipped]:
         return [Skipped("start and idle memory", "there is no /proc to read them from")]
     with tempfile.TemporaryDirectory() as name:
         empty, full = (f"tinydb:{name}/{store}" for store in ("empty", "full"))
-        await _fill(full)
+        await filled.fleet(Path(name) / "full")
         kinds = {
             "empty": Kind(("app.py",), empty),
             "full": Kind(("app.py",), full),
@@ -83,10 +77,10 @@ async def run() -> list[Row | Skipped]:
             "aiohttp": Kind(("-c", AIOHTTP)),
         }
         taken: dict[str, list[Started]] = {kind: [] for kind in kinds}
-        for number in range(ROUNDS + 1):
+        for number in range(1, ROUNDS + 1):
             for kind, starting in kinds.items():
-                one = await _started(starting, settle=number == ROUNDS)
-                taken[kind] += [one] if number else []  # the first one fetches its files from the disk
+                settle = number == ROUNDS and kind != "full"  # of which no memory is told
+                taken[kind].append(await _started(starting, settle=settle))
     return _rows(taken)
 
 
@@ -97,10 +91,10 @@ def _rows(taken: Mapping[str, Sequence[Started]]) -> list[Row | Skipped]:
     sdk, idle = "the bare SDK's echo", memory["empty"]
     target = f"≤ {MEMORY} MB (beside: {sdk})"
     return [
-        within(f"start to the first answer, {SIZE.devices:,} devices", wall["full"], LIMIT),
+        within(f"start to the first answer, {filled.SIZE.devices:,} devices", wall["full"], LIMIT),
         beside("start to the first answer, an empty store", wall["empty"], wall["sdk"], sdk),
         beside("CPU of that start", cpu["empty"], cpu["sdk"], sdk),
-        beside(f"CPU of the start, {SIZE.devices:,} devices", cpu["full"], cpu["sdk"], sdk),
+        beside(f"CPU of the start, {filled.SIZE.devices:,} devices", cpu["full"], cpu["sdk"], sdk),
         beside("start of the bare SDK's echo", wall["sdk"], wall["aiohttp"], "bare aiohttp"),
         Row(
             "memory of an idle service, an empty store",
@@ -122,20 +116,6 @@ def _rows(taken: Mapping[str, Sequence[Started]]) -> list[Row | Skipped]:
             "MB",
         ),
     ]
-
-
-async def _fill(url: str) -> None:
-    """As a move of a store does, and from a thousand different devices: saving so many takes a minute."""
-    scene, devices = Scene(SIZE), KINDS[Device].table
-    models = [encode(replace(scene.device(number), version=1)) for number in range(CHUNK)]
-
-    async def rows(count: int) -> AsyncIterator[Chunk]:
-        for start in range(0, count, CHUNK):
-            yield [(start + n + 1, {**model, "mac": mac_of(start + n)}) for n, model in enumerate(models)]
-
-    sizes = {table: SIZE.devices if table == devices else 0 for table in TABLES}
-    async with open_target(url) as target:
-        await target.fill({table: rows(size) for table, size in sizes.items()}, sizes)
 
 
 async def _started(kind: Kind, *, settle: bool) -> Started:

@@ -1,16 +1,14 @@
 """The embedded store against stock TinyDB, hand-written SQLite and the disk itself, at every size that it is made for.
 
-    python -m tests.benchmarks.storage [--small]
+    python -m tests.benchmarks.storage
 
-The large store holds what a rollout leaves behind (tests/scale/state.py): 200 000 devices and 1 000 000 facts, which
-take a minute to write; with `--small` 100 000 and 250 000.
+The large store holds what a rollout leaves behind (tests/scale/state.py): 200 000 devices and 1 000 000 facts.
 """
 
 from __future__ import annotations
 
 import asyncio
 import statistics
-import sys
 import tempfile
 import time
 from contextlib import AsyncExitStack
@@ -19,26 +17,25 @@ from pathlib import Path
 from provisioning.model import Device
 from provisioning.ports import Store
 from storage import open_store
-from tests.benchmarks import Row, Skipped, at_least, at_most, beside, within
+from tests.benchmarks import Row, Skipped, at_least, at_most, beside, filled, within
 from tests.benchmarks.measuring import append, medians
 from tests.benchmarks.stores import ByHand, Ours, Stock, by_hand, macs, one_of, ours
 from tests.fakes import FakeClock
 from tests.scale import opening
-from tests.scale.state import CITIES, NOW, Scene, Size, fill, mac_of
+from tests.scale.state import CITIES, NOW, Size, mac_of
 
 FEW, MIDDLE, MANY = 1_000, 10_000, 100_000
 STOCK = "stock TinyDB"
-LARGE, WHOLE = Size(100_000, 250_000), Size(200_000, 1_000_000)
 
 
-async def run(*, small: bool = False) -> list[Row | Skipped]:
-    size = LARGE if small else WHOLE
+async def run() -> list[Row | Skipped]:
+    size = filled.SIZE
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        await filled.rollout(folder / "large")
         url = f"tinydb:{folder / 'large'}"
         large = await open_store(url, clock=FakeClock(NOW))
         try:
-            await fill(large, Scene(size), _say_nothing)
             async with AsyncExitStack() as stack:
                 few = await stack.enter_async_context(ours(f"tinydb:{folder / 'few'}", FEW))
                 middle = await stack.enter_async_context(ours(f"tinydb:{folder / 'middle'}", MIDDLE))
@@ -96,7 +93,7 @@ async def _cpu(middle: Ours, hand: ByHand) -> list[Row]:
 
 async def _by_size(folder: Path, size: Size, few: Ours, many: Ours) -> list[Row]:
     name = f"{size.devices:,} devices and {size.facts:,} facts".replace(",", " ")
-    stock = Stock(folder, MANY)
+    stock = Stock(folder, MANY, filled.documents(folder / "large", MANY))
     change, few_change = await medians(many.change, few.change, rounds=20, each=25, warm=20)
     get, few_get = await medians(many.get, few.get, rounds=10, each=200, warm=20)
     (stock_change,) = await medians(stock.change, rounds=2, each=1, warm=0)
@@ -160,11 +157,7 @@ async def _fresh_process(url: str, size: Size) -> list[Row]:
     ]
 
 
-def _say_nothing(_what: str, _done: int, _of: int) -> None:
-    return
-
-
 if __name__ == "__main__":
     from tests.benchmarks.tables import told
 
-    told(asyncio.run(run(small="--small" in sys.argv)))
+    told(asyncio.run(run()))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from functools import cache
 from itertools import cycle
 from pathlib import Path
 
@@ -24,10 +25,10 @@ from tests.scale.state import NOW, Scene, Size, mac_of, save_all
 STATES = (State.SIGNED_IN, State.SIGNED_OUT)
 
 
-def fleet(many: int) -> Iterator[Device]:
-    """Devices as they are in a rollout, in every store the same."""
-    scene = Scene(Size(many, 0))
-    return map(scene.device, range(many))
+@cache
+def fleet(many: int) -> Sequence[Device]:
+    """Devices as they are in a rollout, in every store the same; put together once."""
+    return [*map(Scene(Size(many, 0)).device, range(many))]
 
 
 def one_of(many: int) -> str:
@@ -84,19 +85,20 @@ async def ours(url: str, many: int) -> AsyncIterator[Ours]:
     """A new store with so many devices."""
     store = await open_store(url, clock=FakeClock())
     try:
-        await save_all(store, fleet(many))
+        await save_all(store, iter(fleet(many)))
         yield await Ours(store, one_of(many)).take()
     finally:
         await store.close()
 
 
 class Stock:
-    """TinyDB as it comes, with the same devices."""
+    """TinyDB as it comes, with the same devices, or with those of these documents."""
 
-    def __init__(self, folder: Path, many: int) -> None:
+    def __init__(self, folder: Path, many: int, documents: Iterable[str] = ()) -> None:
         self.file, self._mac = folder / f"stock-{many}.json", one_of(many)
-        documents = {str(number): encode(each) for number, each in enumerate(fleet(many), start=1)}
-        self.file.write_text(json.dumps({"devices": documents}))
+        texts = documents or (json.dumps(encode(each)) for each in fleet(many))
+        rows = ", ".join(f'"{number}": {text}' for number, text in enumerate(texts, start=1))
+        self.file.write_text(f'{{"devices": {{{rows}}}}}', encoding="utf-8")
         self._states = cycle(STATES)
         self._table = TinyDB(self.file).table("devices", cache_size=0)
 
@@ -125,7 +127,7 @@ class ByHand:
         rows = ((each.mac, each.state.value, json.dumps(encode(each))) for each in fleet(many))
         connection.executemany("INSERT INTO devices VALUES (?, ?, ?)", rows)
         connection.execute("COMMIT")
-        self._doc = json.dumps(encode(Scene(Size(many, 0)).device(many // 2 + 40)))
+        self._doc = json.dumps(encode(fleet(many)[many // 2 + 40]))
 
     def get(self) -> object:
         row = self._connection.execute("SELECT doc FROM devices WHERE mac = ?", (self._mac,)).fetchone()

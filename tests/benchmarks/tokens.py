@@ -46,7 +46,7 @@ from tests.benchmarks.measuring import quantile
 from tests.benchmarks.turns import MACS, Typing, calls, device_turns, environment, fill, serving
 from tests.connector import APP_ID, APP_PASSWORD, TENANT, FakeConnector, FakeIdentity
 
-TURNS, STOCK_TURNS = 1_000, 80
+TURNS, STOCK_TURNS = 1_000, 40
 AT_ONCE = 40
 TOKEN_SECONDS = 0.05
 SLOW_SECONDS = 1.0

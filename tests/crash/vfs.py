@@ -111,10 +111,14 @@ class Op:
 
 
 @contextmanager
-def watching(hook: Hook) -> Iterator[None]:
-    """Each call of a connection opened within goes through `hook(call, proceed)`; contexts may be nested."""
+def watching(hook: Hook, *, syncs_alone: bool = False) -> Iterator[None]:
+    """Each call of a connection opened within goes through `hook(call, proceed)`; contexts may be nested.
+
+    `syncs_alone`: of a file opened while no other hook is there only its syncs pass by here. A write by this way takes
+    more processor time than SQLite does for it.
+    """
     shim = _shim()
-    shim.enter(hook)
+    shim.enter(hook, syncs_alone=syncs_alone)
     try:
         yield
     finally:
@@ -142,7 +146,7 @@ def delayed_sync(seconds: float) -> Iterator[None]:
             time.sleep(seconds)
         return proceed()
 
-    with watching(hook):
+    with watching(hook, syncs_alone=True):
         yield
 
 
@@ -210,17 +214,21 @@ class _Shim:
         self._address = ctypes.addressof(self._original.contents)
         self._hooks: list[Hook] = []
         self._paths: dict[int, Path] = {}  # of open files, by their address
-        self._methods: dict[int, _Methods] = {}  # ours, by the address of those they stand before
+        self._syncs_alone: list[Hook] = []
+        self._methods: dict[tuple[int, bool], _Methods] = {}  # ours, by the address of those they stand before
         self._vfs = _Vfs.from_buffer_copy(self._original.contents)
         self._vfs.name, self._vfs.open, self._vfs.delete = b"watched", _OPEN(self._open), _DELETE(self._delete)
 
-    def enter(self, hook: Hook) -> None:
+    def enter(self, hook: Hook, *, syncs_alone: bool = False) -> None:
         if not self._hooks:
             self._register(ctypes.addressof(self._vfs), 1)
         self._hooks.append(hook)
+        self._syncs_alone += [hook] if syncs_alone else []
 
     def leave(self, hook: Hook) -> None:
         self._hooks.remove(hook)
+        if hook in self._syncs_alone:
+            self._syncs_alone.remove(hook)
         if not self._hooks:
             self._register(self._address, 1)
 
@@ -258,14 +266,16 @@ class _Shim:
         return self._run(call, lambda: int(self._original.contents.delete(self._address, name, sync_folder)))
 
     def _watched(self, address: int) -> _Methods:
-        if address not in self._methods:
+        key = address, len(self._syncs_alone) == len(self._hooks)
+        if key not in self._methods:
             stock = _Methods.from_address(address)
-            ours = self._methods[address] = _Methods.from_buffer_copy(stock)
+            ours = self._methods[key] = _Methods.from_buffer_copy(stock)
             ours.close = _CLOSE(partial(self._close, stock))
-            ours.write = _WRITE(partial(self._write, stock))
-            ours.truncate = _TRUNCATE(partial(self._truncate, stock))
             ours.sync = _SYNC(partial(self._sync, stock))
-        return self._methods[address]
+            if not key[1]:
+                ours.write = _WRITE(partial(self._write, stock))
+                ours.truncate = _TRUNCATE(partial(self._truncate, stock))
+        return self._methods[key]
 
     def _close(self, stock: _Methods, file: int) -> int:
         self._paths.pop(file, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from bisect import bisect
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import accumulate
@@ -20,9 +20,14 @@ from provisioning.events import DeviceAdded, DeviceProvisioned, Event, InstallCo
 from provisioning.model import ActivationCode, Device, Person, Role, State
 from provisioning.onsite import Installation
 from storage import open_store
+from storage.audit import Unsealed, digest
+from storage.kinds import KINDS
+from storage.records import Plain, encode, encode_event, micros
+from storage.transfer import AUDIT, CHUNK, TABLES, Chunk, open_target
+from tests.benchmarks.filled import segments
 from tests.connector import BOT_ID, TENANT
 from tests.day import SITES_FOLLOWED, Plan
-from tests.scale.state import CITIES, FACTS, mac_of, save_all, technician_of
+from tests.scale.state import CITIES, mac_of, technician_of
 from tests.soak.service import ADMINS, Service
 
 CODE_LIFETIME = timedelta(hours=24)
@@ -46,22 +51,36 @@ class List:
 
 
 async def filled(service: Service, plan: Plan, connector: str) -> List:
-    """Fills the empty store of a service that does not run yet."""
+    """Fills the empty store of a service that does not run yet, as a move of a store does: saving takes much longer."""
     settings, clock = load_settings(service.settings, None), SystemClock()
     store = await open_store(settings.store_url, clock=clock)
     try:
-        scene = _Scene(plan, build_provisioning(settings, store, clock).keys, clock.now(), connector)
-        await save_all(store, scene.people())
-        devices: list[Device] = []
-        await save_all(store, scene.devices(devices))
-        await save_all(store, scene.facts(devices), FACTS)
-        while await store.seal(clock.now(), FACTS):
-            pass
+        keys = build_provisioning(settings, store, clock).keys
     finally:
         await store.close()
+    scene = _Scene(plan, keys, clock.now(), connector)
+    people, devices = [*scene.people()], [*scene.devices()]
+    facts = [encode_event(fact) for fact in scene.facts(devices)]
+    told = [
+        Unsealed(number, micros(datetime.fromisoformat(fact["at"])), digest(fact))
+        for number, fact in enumerate(facts, start=1)
+    ]
+    rows: dict[str, Sequence[Plain]] = dict.fromkeys(TABLES, ())
+    for records in (people, devices, [*segments(told, clock.now())]):
+        rows[KINDS[type(records[0])].table] = [encode(record) | {"version": 1} for record in records]
+    rows[AUDIT] = facts
+    async with open_target(settings.store_url) as target:
+        await target.fill(
+            {table: _chunks(rows[table]) for table in TABLES}, {table: len(rows[table]) for table in TABLES}
+        )
     counted = Counter(device.site for device in devices if device.mac in scene.list.codes)
     scene.list.sites = [site for site, _count in counted.most_common(SITES_FOLLOWED)]
     return scene.list
+
+
+async def _chunks(rows: Sequence[Plain]) -> AsyncIterator[Chunk]:
+    for start in range(0, len(rows), CHUNK):
+        yield list(enumerate(rows[start : start + CHUNK], start + 1))
 
 
 def chat_of(person: str, connector: str) -> Conversation:
@@ -94,10 +113,9 @@ class _Scene:
             **met,
         )
 
-    def devices(self, made: list[Device]) -> Iterator[Device]:
+    def devices(self) -> Iterator[Device]:
         for number in range(self._plan.devices):
-            made.append(self._calling(number) if number < self._plan.coming else self._other(number))
-            yield made[-1]
+            yield self._calling(number) if number < self._plan.coming else self._other(number)
 
     def _calling(self, number: int) -> Device:
         """In walking order for each technician; they call in that order, one technician's after the other's."""

@@ -257,11 +257,11 @@ class Scene:
         for number in range(self.size.due):
             yield self.message(f"due{lanes}-{number}", f"lane{lanes}-{number % lanes}", NOW - timedelta(seconds=60))
 
-    def facts(self) -> Iterator[Event]:
-        """What happened to devices, in the order it happened, over 400 days."""
+    def facts(self, numbers: range | None = None) -> Iterator[Event]:
+        """What happened to devices, in the order it happened, over 400 days; all of it, or some of its numbers."""
         step, devices = timedelta(days=400) / max(self.size.facts, 1), self.size.devices
         begun = NOW - timedelta(days=400)
-        for number in range(self.size.facts):
+        for number in range(self.size.facts) if numbers is None else numbers:
             at, mac = begun + step * number, mac_of((number * 7_919) % devices)
             yield self._fact(number % 7, at, mac, technician_of(number % self.size.technicians))
 
