@@ -28,6 +28,7 @@ from provisioning.events import (
     ResetOrdered,
     ResetReported,
 )
+from provisioning.making import changed
 from provisioning.model import ActivationCode, Actor, Authority, Change, Device, State
 from provisioning.onsite import Answered, Installation, Problem
 from provisioning.signin import Account, SignIn, Stage
@@ -154,7 +155,7 @@ def withdrawn(device: Device) -> ActivationCode | None:
 
 def provision(device: Device, now: datetime, token: str, source: str, report: Mapping[str, str]) -> Change:
     """The device presented its code: the code is erased, the former token is dead, it waits for sign-in."""
-    fresh = replace(
+    fresh = changed(
         _at_ease(device),
         state=after(device, Step.PROVISION),
         code=None,

@@ -63,9 +63,10 @@ class Writer:
     def submit(self, units: Sequence[Unit]) -> None:
         """They are settled in their turn; at once, as refused, where this was closed."""
         with self._gate:
-            for unit in units if not self._closed else ():
+            closed = self._closed
+            for unit in units if not closed else ():
                 self._queue.put(unit)
-        if self._closed:
+        if closed:
             _settle([(unit, (None, self._file.was_closed())) for unit in units])
 
     def call(self, work: Work[T]) -> T:
