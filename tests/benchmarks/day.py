@@ -8,6 +8,7 @@ The bare echo bot of the stock SDK is asked in the same minutes, with the same c
 from __future__ import annotations
 
 import asyncio
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -57,7 +58,9 @@ def _rows(day: Day, of: str) -> Iterator[Row | Skipped]:
 
 async def _played(plan: Plan, url: str) -> Day:
     with tempfile.TemporaryDirectory() as name:
-        return await play(plan, url or f"tinydb:{name}/store", Path(name))
+        day = await play(plan, url or f"tinydb:{name}/store", Path(name))
+    print(*day.wrong[:10], *day.book.words[:10], sep="\n", file=sys.stderr)
+    return day
 
 
 async def run() -> list[Row | Skipped]:
