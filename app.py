@@ -201,7 +201,7 @@ def serve() -> None:
 
 
 async def _serve(settings: Settings) -> None:
-    from bot.garbage import collect_rarely
+    from bot.interpreter import serve_evenly
     from bot.listening import raise_handles
 
     raise_handles()
@@ -213,7 +213,7 @@ async def _serve(settings: Settings) -> None:
         except NotImplementedError:  # Windows: Ctrl-C raises KeyboardInterrupt instead
             break
     async with running(settings) as service:
-        collect_rarely()
+        serve_evenly()
         print(_("Provisioning Bot is ready: {url}", url=f"{service.url}/"), flush=True)
         if settings.local:
             print(_("local mode: no sign-in check, this computer only"), flush=True)

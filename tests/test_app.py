@@ -4,6 +4,7 @@ import asyncio
 import gc
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 
 import app
 from bot.composition import CannotStart
-from bot.garbage import RARELY, YOUNG
+from bot.interpreter import RARELY, SWITCH, YOUNG
 from bot.settings import load_settings
 from tests.pseudo import CLOSE, OPEN, pseudo_operator
 
@@ -50,20 +51,23 @@ async def test_an_address_that_is_taken_is_named_with_the_way_out(tmp_path) -> N
                 pass
 
 
-async def test_the_collector_leaves_alone_what_the_start_made_and_seldom_sees_all_the_rest(
+async def test_the_collector_leaves_alone_what_the_start_made_and_threads_take_short_turns(
     tmp_path, monkeypatch
 ) -> None:
     monkeypatch.setattr("bot.listening.raise_handles", lambda: None)  # this process is the tests'
     ready, before = asyncio.Event(), gc.get_freeze_count()
     monkeypatch.setattr(app, "print", lambda *_, **__: ready.set(), raising=False)
     settings = load_settings({"STORE_URL": f"tinydb:{tmp_path / 'store'}"}, None).model_copy(update={"port": 0})
-    usual, serving = gc.get_threshold(), asyncio.create_task(app._serve(settings))
+    usual, switching = gc.get_threshold(), sys.getswitchinterval()
+    serving = asyncio.create_task(app._serve(settings))
     try:
         await ready.wait()
         assert gc.get_freeze_count() > before
         assert gc.get_threshold() == (YOUNG, usual[1], RARELY)
+        assert sys.getswitchinterval() == pytest.approx(SWITCH, abs=1e-6)
     finally:
         gc.set_threshold(*usual)
+        sys.setswitchinterval(switching)
         serving.cancel()
         await asyncio.wait([serving])
         for name in (signal.SIGTERM, signal.SIGINT):

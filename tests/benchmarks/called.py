@@ -18,7 +18,7 @@ from aiohttp import web
 
 from app import running
 from bot import composition
-from bot.garbage import collect_rarely
+from bot.interpreter import serve_evenly
 from bot.settings import load_settings
 from provisioning.pacing import Pacing
 from tests.benchmarks.calling import PATH
@@ -68,7 +68,7 @@ async def service(store_url: str) -> None:
                 await asyncio.sleep(0.05)
             return True
 
-        collect_rarely()
+        serve_evenly()
         await obey(running_service.url, {"cpu": _cpu, "verified": verified})
 
 

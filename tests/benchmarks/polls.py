@@ -83,7 +83,7 @@ async def serve(folder: str) -> None:
     """The service as it runs, and an admin who moves devices about."""
     from app import running
     from bot import logs
-    from bot.garbage import collect_rarely
+    from bot.interpreter import serve_evenly
     from bot.settings import load_settings
     from provisioning.model import Actor, Role
 
@@ -95,7 +95,7 @@ async def serve(folder: str) -> None:
     logs.configure("json", "error")
     raise_handles()
     async with running(settings) as service:
-        collect_rarely()
+        serve_evenly()
 
         async def change(numbers: list[int], seconds: float) -> list[Any]:
             """Moves these devices, spread over so many seconds; when each move began, by the clock of this machine.

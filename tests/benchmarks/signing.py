@@ -23,7 +23,7 @@ from typing import Any
 from aiohttp import ClientSession
 
 from app import Service, running
-from bot.garbage import collect_rarely
+from bot.interpreter import serve_evenly
 from bot.settings import load_settings
 from provisioning.service.activation import ProvisionCall
 from tests.benchmarks import Row, at_most, beside, none, reaches, within
@@ -92,7 +92,7 @@ async def serve(folder: str, issuer: str) -> None:
     env = environment(Path(folder)) | {"OIDC_ISSUER": issuer, "OIDC_CLIENT_ID": CLIENT_ID}
     async with quiet(), running(load_settings(env)) as service:
         serving = Serving(service)
-        collect_rarely()  # as `serve` does
+        serve_evenly()  # as `serve` does
         orders = {"fill": serving.fill, "begin": serving.begin, "cancel": serving.cancel, "cpu": serving.cpu}
         await obey(service.url.rstrip("/"), orders)
 

@@ -26,7 +26,7 @@ from typing import Any
 from aiohttp import web
 
 from app import Service, running
-from bot.garbage import collect_rarely
+from bot.interpreter import serve_evenly
 from bot.settings import load_settings
 from provisioning.model import Actor, Device, Role
 from provisioning.service.devices import Wanted
@@ -110,7 +110,7 @@ async def product(folder: Path, driver: Driver, typing: Typing) -> AsyncIterator
     async with running(load_settings(environment(folder))) as service:
         await introduce(service.url, driver, typing)
         await fill(service)
-        collect_rarely()
+        serve_evenly()
         yield service
 
 
