@@ -1,6 +1,8 @@
 """What `make bench` says of its figures, and what it leaves behind. The figures themselves are no business of these."""
 
 import io
+import multiprocessing
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -168,6 +170,18 @@ def test_a_part_that_hangs_is_stopped_and_told(tmp_path: Path) -> None:
     done = parts.section("day", ["day"], tmp_path, limit=0.0)
     assert done.outcomes == [Failed("day", "it was stopped after 0 s")]
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no fifos and no groups of processes here")
+def test_a_part_that_is_stopped_takes_along_what_it_started(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "alive")
+    spawn = multiprocessing.get_context("spawn")
+    _hears, tells = spawn.Pipe(duplex=False)
+    process = spawn.Process(target=parts.measured, args=(".hanging", tmp_path, str(tmp_path), tells))
+    process.start()
+    with (tmp_path / "alive").open() as alive:  # once it was begun
+        parts._end(process)
+        assert not alive.read()
 
 
 def test_what_seals_a_filled_store_seals_each_fact_once() -> None:

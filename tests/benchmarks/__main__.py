@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -19,6 +20,9 @@ def main() -> int:
     what.add_argument("--only", choices=names(), metavar="NAME", help=f"one of: {', '.join(names())}")
     what.add_argument("--write", action="store_true", help="put the table and a plot into docs/bench.* and README")
     asked = parser.parse_args()
+    for name in ("SIGTERM", "SIGHUP"):  # what was started ends too, and its files go
+        if number := getattr(signal, name, None):
+            signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     machine = described()
     print(f"{machine}.\n", flush=True)
     sections = []

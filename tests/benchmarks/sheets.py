@@ -90,7 +90,8 @@ async def run() -> Sequence[Row | Skipped]:
 
 def _memory() -> list[Row]:
     """Of both processes at their highest, added up."""
-    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as processes:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(mp_context=spawn, max_tasks_per_child=1) as processes:
         book, large, small = processes.map(_peak, ("xlsx", "csv", "csv"), (WHOLE, WHOLE, LARGE))
     return [
         within(f"memory to read {WHOLE:,} rows of CSV", large, MEMORY, "MB"),

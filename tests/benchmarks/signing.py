@@ -208,6 +208,7 @@ async def run() -> list[Row]:
             second, again = await restart(first, services, folder, left)
             beside_these = await second.turns()
             await second.service.does("cancel")
+            await asyncio.sleep(INTERVAL + 1)  # each of them wakes once more
             afterwards = await second.turns()
     return [
         *_punctual(late),
