@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import suppress
 from typing import Final
 from weakref import WeakSet
 
@@ -15,6 +16,7 @@ from aiohttp import hdrs, web
 
 QUIET_SECONDS: Final = 0.25  # without a new request on connections that were answered; then they are closed
 DRAIN_SECONDS: Final = 2.0  # at most, until then
+PASSES: Final = 3  # of the event loop, from taking a connection until it belongs to the server
 
 
 class Draining:
@@ -38,6 +40,7 @@ class Draining:
         loop, server = asyncio.get_running_loop(), runner.server
         if server is None:
             return
+        await _let_in(listener)
         late = _waiting(listener)  # they are connected already, and closing the listener would reset them
         for site in list(runner.sites):
             await site.stop()
@@ -52,6 +55,17 @@ class Draining:
         """Somebody asked since the count was `asked`, or made a connection and has no answer yet."""
         transports = [connection.transport for connection in server.connections if connection.transport]
         return bool(transports) and (server.requests_count != asked or not self._answered.issuperset(transports))
+
+
+async def _let_in(listener: socket.socket) -> None:
+    """Nobody is taken any more; who was taken a moment ago comes to be the server's, three passes of the loop later.
+
+    Where the listener is closed before that, asyncio loses the connection without a word.
+    """
+    with suppress(NotImplementedError):  # Windows: its loop takes connections in another way
+        asyncio.get_running_loop().remove_reader(listener)
+    for _ in range(PASSES):
+        await asyncio.sleep(0)
 
 
 def _waiting(listener: socket.socket) -> list[socket.socket]:

@@ -143,6 +143,7 @@ class Drawings:
     def _want(self, place: _Place, wanted: _Wanted) -> None:
         coming = self._together.get(place)
         if coming and coming.content == wanted.content:
+            self._wanted.pop(place, None)  # what was to come after it is over
             return
         if place not in self._wanted and len(self._wanted) >= KEPT:
             log.warning("too many pictures wait to be drawn", waiting=len(self._wanted))
@@ -154,6 +155,8 @@ class Drawings:
     async def _fill(self) -> None:
         """Until nothing is wanted any more."""
         while self._wanted:
+            while self._coming:  # what somebody waits for comes first
+                await asyncio.wait(list(self._coming.values()))
             async with self._one:
                 self._together = dict(self._wanted.popitem(last=False) for _ in range(min(len(self._wanted), TOGETHER)))
                 self._batch = asyncio.create_task(self._draw_together(list(self._together.items())))

@@ -28,6 +28,10 @@ class Queue:
     def __len__(self) -> int:
         return self._count
 
+    def holds(self, place: str) -> bool:
+        """Whether a message for this conversation waits here."""
+        return place in self._waiting
+
     def add(self, place: str, message: OutboxMessage) -> None:
         self._waiting.setdefault(place, deque()).append(message)
         self._count += 1

@@ -111,7 +111,8 @@ class Relay:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(self._closed(), seconds)):
                 await self._freed.wait()
-                return
+        if self._freed.is_set():
+            return
         await watch.wait(max(ends - loop.time(), 0.0))
 
     def _closed(self) -> float:
@@ -162,8 +163,8 @@ class Relay:
         self._under_way.discard(task)
         self._queue.end(place)
         self._begin()
-        if len(self._under_way) == AT_ONCE - 1 or self._room():
-            self._freed.set()
+        if len(self._under_way) == AT_ONCE - 1 or self._room() or self._queue.holds(place):
+            self._freed.set()  # of more for the same conversation it is known only now when it may go
 
     async def drain(self) -> None:
         """Deliver all that may go now, and what that gives rise to."""

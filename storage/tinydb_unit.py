@@ -62,7 +62,7 @@ class Unit:
 
     @classmethod
     def of(cls, change: Change, tables: Mapping[type[Any], RowTable], audit: RowTable) -> Unit:
-        """Raises `UnreadableText` and `TextTooLong` for a string that cannot be stored."""
+        """Raises `UnreadableText` and `TextTooLong` for a string that cannot be stored; of a message `write` does."""
         topics = {record.key for record in change.puts}
         if change.events:
             topics.add("facts")

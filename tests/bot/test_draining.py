@@ -94,6 +94,20 @@ async def test_a_connection_that_nobody_took_yet_is_answered_and_later_ones_are_
     assert isinstance(refused[0], ConnectionRefusedError)
 
 
+async def test_a_connection_that_was_taken_in_the_moment_of_the_end_is_answered() -> None:
+    """asyncio takes it in one pass of the loop, and makes it the server's in a later one."""
+    async with served() as one:
+        one.may.set()
+        with socket.create_connection(one.listener.getsockname()[:2]) as caller:
+            caller.sendall(ASKED)
+            end = asyncio.Event()
+            asyncio.get_running_loop().call_soon(end.set)  # in the pass in which the connection is taken
+            await end.wait()
+            await one.ends()
+            caller.settimeout(10)
+            assert b" 200 " in await asyncio.to_thread(caller.recv, 4096)
+
+
 async def test_a_caller_who_keeps_asking_and_never_closes_does_not_hold_up_the_end() -> None:
     async with served() as one:
         one.may.set()

@@ -172,6 +172,25 @@ async def test_what_somebody_asked_for_does_not_wait_for_them(bad: Drawings) -> 
     assert [place for place, _speech in (*bad._together, *bad._wanted)] == ["a", "bb"]  # it goes on with them
 
 
+async def test_who_asks_while_another_is_drawn_does_not_wait_for_them_either(bad: Drawings) -> None:
+    first = asyncio.create_task(bad.png(told("signs"), seconds=20))
+    await asyncio.sleep(0)
+    wanted(bad, a="hangs")
+    await asyncio.sleep(0)
+    assert await bad.png(told("draws"), seconds=4)
+    assert await first
+
+
+async def test_what_was_to_come_after_the_same_picture_is_over(bad: Drawings) -> None:
+    wanted(bad, a="draws")
+    await asyncio.sleep(0)
+    while not bad._together:  # noqa: ASYNC110 - of another's work
+        await asyncio.sleep(0)
+    wanted(bad, a="signs")
+    wanted(bad, a="draws")
+    assert await filled(bad) == {"a": "draws"}
+
+
 async def test_a_process_that_cannot_be_started_is_no_end_of_drawing(
     bad: Drawings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,3 +100,23 @@ async def test_what_a_call_held_up_goes_as_soon_as_it_ends(post: Post) -> None:
             await asyncio.sleep(0)
         assert post.teams.words() == ["free"]
         assert len(relay._queue) == 0
+
+
+async def test_the_end_of_a_call_tells_when_the_next_one_there_may_go(post: Post, relay: Counting) -> None:
+    """Of a conversation with as many calls under way as may be, nobody knew; and nothing else may go for long."""
+    await post.tells(*[(reader, "hello") for reader in await post.people(103)])
+    claimed = await relay._provisioning.claim(103)
+    for number, message in enumerate(claimed):
+        relay._queue.add("busy" if number < 3 else f"chat {number}", message)
+        if number >= 3:
+            relay._pacing.throttled(f"chat {number}", 60)
+    assert relay._queue.begin()
+    assert relay._queue.begin()
+    relay._pacing.throttled("busy", 0.5)
+    assert not relay._room()
+    assert relay._queue.wait() == 60
+    ended = asyncio.create_task(asyncio.sleep(0))
+    await ended
+    relay._ended("busy", ended)
+    assert relay._freed.is_set()
+    assert relay._queue.wait() == 0.5
