@@ -142,6 +142,11 @@ class Desk:
         expect(cards.last).to_be_visible(timeout=wait)
         return cards.last
 
+    def width(self, shown: Locator) -> float:
+        """In pixels, of what may be drawn anew just while it is measured."""
+        boxes = (shown.bounding_box() for _ in range(20))
+        return next(box["width"] for box in boxes if box)
+
     def sees_no(self, pane: str, text: str | re.Pattern[str], wait: int = SOON) -> None:
         expect(self.pane(pane)).not_to_contain_text(text, timeout=wait)
 

@@ -24,7 +24,7 @@ def test_a_label_is_read_and_a_photo_is_kept(desk):
     desk.turns_to("Technician")
     takes(desk, "technician", "label.jpg", scanned(f"MAC: {M16}"))
     card = desk.sees_card("technician", "Oslo, floor 2, room 2.16", "valid until", wait=4 * SOON)
-    assert card.bounding_box()["width"] <= PHONE[0]
+    assert desk.width(card) <= PHONE[0]
     desk.presses("technician", "Confirm install")
     desk.presses("technician", "Mounting only")
     desk.presses("technician", "Save, add photo")
@@ -39,7 +39,7 @@ def test_a_label_is_read_and_a_photo_is_kept(desk):
     desk.presses("admin", "Photo")
     picture = desk.pane("admin").get_by_role("img", name=re.compile(r"^Oslo 2\.16, Sam Technician \d\d:\d\d\.jpg$"))
     expect(picture).to_be_visible(timeout=SOON)
-    assert picture.bounding_box()["width"] <= PHONE[0]
+    assert desk.width(picture) <= PHONE[0]
     expect(picture).to_be_in_viewport()
 
 
