@@ -8,6 +8,7 @@ async with Collector() as collector:
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -73,9 +74,16 @@ class Collector:
 
     async def span(self, name: str) -> Seen:
         """The first of this name, once it has come."""
+        return await self._first(lambda span: span.name == name)
+
+    async def parent(self, of: Seen) -> Seen:
+        """The one that holds `of`, once it has come: it ends later, so it may be sent in a later batch."""
+        return await self._first(lambda span: span.id == of.parent)
+
+    async def _first(self, wanted: Callable[[Seen], bool]) -> Seen:
         async with self._changed, asyncio.timeout(20):
-            await self._changed.wait_for(lambda: name in {span.name for span in self.spans})
-        return next(span for span in self.spans if span.name == name)
+            await self._changed.wait_for(lambda: any(map(wanted, self.spans)))
+        return next(filter(wanted, self.spans))
 
     def below(self, parent: Seen) -> list[Seen]:
         return [span for span in self.spans if span.parent == parent.id]

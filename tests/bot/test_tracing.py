@@ -39,7 +39,7 @@ async def house(tmp_path: Path, collector: Collector) -> AsyncIterator[House]:
 async def test_a_turn_is_a_request_that_holds_it_and_what_it_did(house: House, collector: Collector) -> None:
     await house.dana.says(f"add {A} Oslo/2/2.14")
     turn = await collector.span("turn add")
-    (request,) = [span for span in collector.spans if span.id == turn.parent]
+    request = await collector.parent(turn)
     assert (request.name, request.kind, request.parent) == ("POST /api/messages", SERVER, "")
     assert request.attributes == {
         "http.request.method": "POST",
@@ -84,7 +84,7 @@ async def test_sign_ins_ask_the_provider_within_the_turn(house: House, collector
     await house.dana.says("sign in 2.14 as room-2.14@contoso.com")
     begin = await collector.span("identity provider begin")
     assert begin.kind == CLIENT and not begin.failed
-    turn = next(span for span in collector.spans if span.id == begin.parent)
+    turn = await collector.parent(begin)
     assert turn.name.startswith("turn ")
 
 
