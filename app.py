@@ -186,6 +186,7 @@ def serve() -> None:
     gc.disable()  # until all is loaded: to search what imports made, and what stays, is a seventh of the start
     from bot import logs
     from bot.composition import CannotStart
+    from bot.interpreter import run
     from bot.redaction import secrets_of
     from provisioning.errors import Unavailable
 
@@ -193,7 +194,7 @@ def serve() -> None:
     logs.configure(settings.log_format, settings.log_level, settings.code_digits)
     logs.keep_out(*secrets_of(settings))
     try:
-        asyncio.run(_serve(settings))
+        run(_serve(settings))
     except Unavailable as fault:
         raise _fail([fault.reason]) from None
     except CannotStart as fault:

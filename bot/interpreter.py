@@ -1,14 +1,33 @@
-"""What CPython itself holds the event loop up with, kept short: walks through what is alive, and turns of threads."""
+"""What runs the service: its event loop, and what CPython holds that up with, kept short."""
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import sys
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
 
 YOUNG: Final = 10_000  # new objects until they are looked through; CPython's own is 700
 RARELY: Final = 20  # collections of the middle generation until one of everything; CPython's own is 10
 SWITCH: Final = 0.0005  # seconds that a thread keeps the interpreter while another wants it; CPython's own are 0.005
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's where there is one: with it a whole turn takes a fifth less CPU. Windows has asyncio's own."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return new_event_loop()
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """As `asyncio.run`, on the service's loop."""
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        return runner.run(main)
 
 
 def serve_evenly() -> None:

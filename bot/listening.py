@@ -114,7 +114,7 @@ class Connection(RequestHandler):
         self._end_with(status if self._bytes else None)
 
     def _end_with(self, status: HTTPStatus | None) -> None:
-        if status and isinstance(self.transport, asyncio.Transport):
+        if status and self.transport:
             head = f"HTTP/1.1 {status} {status.phrase}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
             self.transport.write(head.encode())
         self.force_close()

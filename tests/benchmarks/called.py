@@ -18,7 +18,7 @@ from aiohttp import web
 
 from app import running
 from bot import composition
-from bot.interpreter import serve_evenly
+from bot.interpreter import run, serve_evenly
 from bot.settings import load_settings
 from provisioning.pacing import Pacing
 from tests.benchmarks.calling import PATH
@@ -89,4 +89,4 @@ async def plain() -> None:
 
 if __name__ == "__main__":
     pin(SERVICE)
-    asyncio.run(service(*sys.argv[2:]) if sys.argv[1] == "service" else plain())
+    run(service(*sys.argv[2:])) if sys.argv[1] == "service" else asyncio.run(plain())

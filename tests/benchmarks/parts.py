@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import multiprocessing
 import os
 import signal
@@ -18,6 +17,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Final
 
+from bot import interpreter
 from tests.benchmarks import Failed, Outcome, filled
 from tests.benchmarks.measuring import quiet
 from tests.benchmarks.tables import Section
@@ -93,7 +93,7 @@ def measured(part: str, folder: Path, own: str, tells: Connection) -> None:
     os.environ["TMPDIR"] = tempfile.tempdir = own
     filled.keep(folder)
     try:
-        outcomes = asyncio.run(run())
+        outcomes = interpreter.run(run())
     except Exception as error:
         traceback.print_exc()
         outcomes = [Failed(part, f"{type(error).__name__}: {error}")]

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+from bot import interpreter
 from bot.listening import RESERVE, patience, raise_handles
 from tests.benchmarks import Row, Skipped, beside, none, reaches, within
 from tests.benchmarks.children import Child, child, obey
@@ -349,7 +350,7 @@ if __name__ == "__main__":
     sides = {"serve": serve, "serve_plainly": serve_plainly, "call": call}
     if sys.argv[1:]:
         _on_core(sys.argv[1])
-        asyncio.run(sides[sys.argv[1]](*sys.argv[2:]))
+        (interpreter.run if sys.argv[1] == "serve" else asyncio.run)(sides[sys.argv[1]](*sys.argv[2:]))
     else:
         from tests.benchmarks.tables import table
 

@@ -23,6 +23,7 @@ from typing import Any
 from aiohttp import ClientSession
 
 from app import Service, running
+from bot import interpreter
 from bot.interpreter import serve_evenly
 from bot.settings import load_settings
 from provisioning.service.activation import ProvisionCall
@@ -261,7 +262,7 @@ def _heard(whole: Sequence[float], own: Sequence[float]) -> list[Row]:
 
 if __name__ == "__main__":
     if words := sys.argv[1:]:
-        asyncio.run(serve(*words))
+        interpreter.run(serve(*words))
     else:
         from tests.benchmarks.tables import table
 

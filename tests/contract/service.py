@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import app
+from bot.interpreter import new_loop
 from bot.settings import load_settings
 from provisioning.commands import CommandName
 from provisioning.service.activation import ProvisionCall
@@ -84,7 +85,7 @@ def served(folder: Path) -> Iterator[Served]:
     ready: list[Served] = []
     failed: list[BaseException] = []
     up, end = threading.Event(), asyncio.Event()
-    loop = asyncio.new_event_loop()
+    loop = new_loop()
 
     async def serve() -> None:
         async with app.running(settings) as service:
