@@ -39,7 +39,7 @@ class Statements:
     get: str
     insert: str
     insert_many: str
-    insert_once: str
+    insert_messages: str  # about the outbox alone
     replace: str
     delete: str
 

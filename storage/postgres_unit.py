@@ -10,7 +10,7 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from provisioning.events import Event
-from provisioning.messages import OutboxMessage
+from provisioning.messages import MessageStatus, OutboxMessage
 from provisioning.model import Change, Record
 from storage.audit import digest
 from storage.kinds import KINDS
@@ -53,15 +53,17 @@ def _records(change: Change) -> Iterator[Step]:
     changed.sort(key=lambda each: each[0])
     for kind, run in groupby(changed, key=lambda each: _kind_added(*each[1:])):
         records = [(record, gone) for _, record, gone in run]
-        if kind and len(records) >= _MANY and len({record.key for record, _ in records}) == len(records):
+        if kind is OutboxMessage:
+            yield from _messages([record for record, _ in records if isinstance(record, OutboxMessage)])
+        elif kind and len(records) >= _MANY and len({record.key for record, _ in records}) == len(records):
             yield about(kind).insert_many, many_parameters(record for record, _ in records)
         else:
             yield from (_delete(record) if gone else _put(record) for record, gone in records)
 
 
 def _kind_added(record: Record, gone: bool) -> type[Record] | None:
-    """The kind of a record that may be added together with others; messages are looked at one by one."""
-    return None if gone or record.version or isinstance(record, OutboxMessage) else type(record)
+    """The kind of a record that may be added together with others."""
+    return None if gone or record.version else type(record)
 
 
 def _place(record: Record) -> tuple[int, str, str]:
@@ -73,11 +75,25 @@ def _place(record: Record) -> tuple[int, str, str]:
 
 def _put(record: Record) -> Step:
     statements, values = about(type(record)), parameters(record)
-    if record.version:
-        return statements.replace, values
-    if isinstance(record, OutboxMessage) and record.unique:
-        return statements.insert_once, values | {"unique": record.unique}
-    return statements.insert, values
+    return statements.replace if record.version else statements.insert, values
+
+
+def _messages(messages: Sequence[OutboxMessage]) -> Iterator[Step]:
+    """New messages, in their order: together, unless two of them claim to be the same one."""
+    together = len({message.id for message in messages}) == len(messages)
+    for added in [_by_word(messages)] if together else [[each] for each in messages]:
+        yield about(OutboxMessage).insert_messages, many_parameters(added)
+
+
+def _by_word(messages: Sequence[OutboxMessage]) -> list[OutboxMessage]:
+    """Without those whose word waits already in one before them; what waits in the outbox, the statement sees."""
+    words, wanted = set[str](), list[OutboxMessage]()
+    for message in messages:
+        if message.unique not in words:
+            wanted.append(message)
+        if message.unique and message.status is MessageStatus.WAITING and message.leased_until is None:
+            words.add(message.unique)
+    return wanted
 
 
 def _delete(record: Record) -> Step:

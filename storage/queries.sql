@@ -53,16 +53,21 @@ WITH done AS (
   DELETE FROM {table} WHERE key = %(key)s AND version = %(version)s RETURNING 1
 ) SELECT must_be_one(count(*), %(key)s) FROM done
 
--- A message whose word waits already is left out. The waiting row is locked: a claim that is under way either ends
--- first, and then the row no longer waits unleased, or it passes the row over until this unit is committed.
--- name: insert_once
-WITH waiting AS (
-  SELECT 1 FROM {table} WHERE ix_unique = %(unique)s AND ix_status = 'waiting' AND leased_until IS NULL
-  LIMIT 1 FOR SHARE
+-- Messages are numbered in their order; one whose word waits already is left out. The waiting row is locked: a claim that
+-- is under way either ends first, and then the row no longer waits unleased, or it passes the row over until this unit is
+-- committed.
+-- name: insert_messages
+WITH given AS (
+  SELECT * FROM unnest({arrays}) WITH ORDINALITY AS given ({columns}, place)
+), waiting AS (
+  SELECT ix_unique FROM {table}
+  WHERE ix_unique = ANY(%(ix_unique)s::text[]) AND ix_status = 'waiting' AND leased_until IS NULL
+  FOR SHARE
+), wanted AS (
+  SELECT * FROM given WHERE NOT EXISTS (SELECT 1 FROM waiting WHERE waiting.ix_unique = given.ix_unique)
 ), done AS (
-  INSERT INTO {table} ({columns}) SELECT {values} WHERE NOT EXISTS (SELECT 1 FROM waiting)
-  ON CONFLICT (key) DO NOTHING RETURNING 1
-) SELECT must_be_new((SELECT count(*) FROM done) + (SELECT count(*) FROM waiting), %(key)s)
+  INSERT INTO {table} ({columns}) SELECT {given} FROM wanted ORDER BY place ON CONFLICT (key) DO NOTHING RETURNING key
+) SELECT must_be_new(0, key) FROM wanted WHERE key NOT IN (SELECT key FROM done) LIMIT 1
 
 -- Facts take their numbers in turns that the sealer can wait for, so that what it seals has no gap.
 -- name: record

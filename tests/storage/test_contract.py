@@ -633,6 +633,27 @@ async def test_one_word_waits_once(store):
     assert await store.count(OutboxMessage, unique="w", status="waiting") == 1
 
 
+async def test_messages_of_a_unit_come_in_their_order_whichever_are_left_out(store):
+    await store.save(Change(puts=(message("m5", "a", unique="w"),)))
+    said = ("m9", "v"), ("m8", "w"), ("m2", ""), ("m1", "v"), ("m7", "u"), ("m0", "")
+    await store.save(Change(puts=tuple(message(name, "a", unique=word) for name, word in said)))
+    for name in ("m5", "m9", "m2", "m7", "m0"):
+        assert await claimed(store) == [name]
+        await settle(store, name)
+    assert await claimed(store) == []
+
+
+@pytest.mark.parametrize("word", ["", "w"])
+@pytest.mark.parametrize("before", [True, False])
+async def test_a_message_that_is_there_already_undoes_its_unit(store, word, before):
+    if before:
+        await store.save(Change(puts=(message("m1"),)))
+    first = () if before else (message("m1"),)
+    with pytest.raises(Duplicate):
+        await store.save(Change(puts=(message("m8"), *first, message("m1", unique=word), message("m9", unique="v"))))
+    assert await store.count(OutboxMessage) == int(before)
+
+
 @pytest.mark.parametrize("how", ["settled", "taken back"])
 async def test_a_word_that_goes_in_a_unit_makes_room_for_the_next(store, how):
     await store.save(Change(puts=(message("m1", unique="edit:1"),)))
