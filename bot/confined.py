@@ -55,23 +55,35 @@ async def confined(
     module: str, asked: str, content: bytes, *, longest_line: int
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """Runs `main(asked)` of this module with the content as its input; leaving it early ends the process."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-S", "-X", "utf8", "-c", START, module, asked, HOME, LIBRARIES),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,  # what a library says of a file is not for logs
-        env={key: os.environ[key] for key in ("SYSTEMROOT",) if key in os.environ},
-        limit=longest_line,
+    starting = asyncio.create_task(
+        asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", "-X", "utf8", "-c", START, module, asked, HOME, LIBRARIES),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,  # what a library says of a file is not for logs
+            env={key: os.environ[key] for key in ("SYSTEMROOT",) if key in os.environ},
+            limit=longest_line,
+        )
     )
+    try:
+        process = await asyncio.shield(starting)
+    except asyncio.CancelledError:  # uvloop ends a process whose start is given up, and waits for none
+        with contextlib.suppress(OSError):
+            await _end(await starting)
+        raise
     feeding = asyncio.create_task(_feed(process, content))
     try:
         yield process
     finally:
         feeding.cancel()
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):  # it ended by itself just now
-                process.kill()
-        await asyncio.gather(feeding, process.wait(), return_exceptions=True)
+        await _end(process, feeding)
+
+
+async def _end(process: asyncio.subprocess.Process, *others: asyncio.Task[None]) -> None:
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):  # it ended by itself just now
+            process.kill()
+    await asyncio.gather(process.wait(), *others, return_exceptions=True)
 
 
 async def _feed(process: asyncio.subprocess.Process, content: bytes) -> None:

@@ -34,9 +34,10 @@ def serve_evenly() -> None:
     """For a service that has started, with the collector off. Nearly all it makes ends with its last reference.
 
     A walk through everything holds the loop up: through what the start made for 70 ms, through 15 000 long polls for
-    1 s, every 10 s. Turns and polls leave nothing for it to find, nor do connections on uvloop; on asyncio's own loop each
-    that ends after it was open for long leaves a circle of six objects, 1.3 KiB. So a walk comes after two million new objects
-    that are there still: after 300 000 such connections, 400 MB, at the latest; with 15 000 polls every few minutes.
+    1 s, every 10 s. Turns and polls leave nothing for it to find, nor do connections on uvloop; on asyncio's own loop
+    each that ends after it was open for long leaves a circle of six objects, 1.3 KiB. So a walk comes after two million
+    new objects that are there still: after 300 000 such connections, 400 MB, at the latest; with 15 000 polls every few
+    minutes.
 
     What a turn makes is 700 objects every moment, all of them alive then: to look later finds the same and takes 5 to
     10 % less of a turn.

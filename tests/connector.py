@@ -80,6 +80,7 @@ class FakeConnector:
         self.connections: set[object] = set()
         self.seconds = 0.0  # that each answer takes
         self.slow: dict[str, float] = {}  # seconds that an answer takes in these conversations
+        self.refused: set[str] = set()  # authorizations that are answered 401
         self.limits: TeamsLimits | None = None  # set: more calls than Teams takes are answered 429
         self.weather: Weather | None = None  # set: some calls fail as they do on a bad day
         self.taken: list[Call] = []  # calls that were carried out, whatever their caller heard of it
@@ -192,6 +193,8 @@ class FakeConnector:
         if gate := self._held.get(call.conversation):
             await gate.wait()
         fault = self._faults.popleft() if self._faults else self._trouble(call)
+        if call.authorization in self.refused:
+            fault = Fault(401)
         if fault is None or fault.drop:
             self.taken.append(call)
         if fault is None:

@@ -4,14 +4,16 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from bot import drawing
+from bot.confined import confined
 from bot.drawing import Drawings
 from provisioning.burnup import BurnUp
-from provisioning.documents.plot import LARGEST, NotDrawn, Plot
+from provisioning.documents.plot import LARGEST, NotDrawn, Plot, written
 from tests.provisioning.plots import SITES, plot
 from tests.scale.state import NOW
 
@@ -179,6 +181,30 @@ async def test_who_asks_while_another_is_drawn_does_not_wait_for_them_either(bad
     await asyncio.sleep(0)
     assert await bad.png(told("draws"), seconds=4)
     assert await first
+
+
+@pytest.mark.parametrize("passes", range(6))
+async def test_a_start_that_is_given_up_leaves_no_process(monkeypatch: pytest.MonkeyPatch, passes: int) -> None:
+    """Whichever pass of the event loop it is at."""
+    started = list[asyncio.subprocess.Process]()
+    start = asyncio.create_subprocess_exec
+
+    async def starts(*command: Any, **more: Any) -> asyncio.subprocess.Process:
+        started.append(await start(*command, **more))
+        return started[-1]
+
+    async def draws() -> None:
+        async with confined(BAD, "burn_up", written(told("hangs")), longest_line=LARGEST) as process:
+            await process.wait()
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", starts)
+    drawing = asyncio.create_task(draws())
+    for _ in range(1 + passes):
+        await asyncio.sleep(0)
+    drawing.cancel()
+    await asyncio.wait([drawing])
+    assert drawing.cancelled()
+    assert [process.returncode is None for process in started] == [False]
 
 
 async def test_what_was_to_come_after_the_same_picture_is_over(bad: Drawings) -> None:
