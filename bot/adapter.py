@@ -36,6 +36,7 @@ from bot.adapter_trust import KeysUnavailableError, Now, ScopedToken, SigningKey
 from bot.clouds import PUBLIC, Cloud
 from bot.credentials import Credentials
 from bot.messenger import CALL_SECONDS, Connectors, plain
+from bot.turnstile import Turnstile
 from provisioning.delivery_errors import DeliveryError
 from provisioning.errors import ProvisioningError, Unavailable
 from provisioning.texts import N_, Speech, _, speaking
@@ -114,7 +115,8 @@ class Adapter(CloudAdapterBase):
         self._closed = False
         # None in local mode
         self.tokens = Tokens(credentials.grants(cloud, self.session), now) if credentials else None
-        self.connectors = Connectors(self.session, self._hosts, self.tokens, cloud.scope)
+        self._turnstile = Turnstile()
+        self.connectors = Connectors(self.session, self._hosts, self.tokens, cloud.scope, self._turnstile)
         # for pictures, which the SDK cannot fetch
         self.token = ScopedToken(self.tokens, cloud.scope) if self.tokens else None
         super().__init__(_Authentication(self._checker(), self.connectors))
@@ -161,6 +163,7 @@ class Adapter(CloudAdapterBase):
         try:
             header = None if self.local else bearer(request)
             raw = await read_activity(request, self._body_seconds)
+            await self._turnstile.through()
             activity = _envelope(raw)
             caller = await self._verify(raw, activity, header)
         except RefusedError as refused:

@@ -32,6 +32,7 @@ from bot.activity import THREAD_MARK
 from bot.adapter_http import RefusedError, ServiceHosts
 from bot.adapter_trust import Sessions, Tokens, TokenUnavailableError
 from bot.bodies import bodies
+from bot.turnstile import Turnstile
 from provisioning.conversations import Conversation, ConversationKind
 from provisioning.delivery_errors import Blocked, ChatGone, DeliveryError, PostGone, Rejected, Throttled, TryAgain
 from provisioning.pacing import Pacing, unlimited
@@ -88,8 +89,8 @@ class _Line:
     A status is raised here, before anybody reads the body: the SDK lets an error page that is not JSON hide it.
     """
 
-    def __init__(self, sessions: Sessions, tokens: Tokens | None, scope: str) -> None:
-        self._sessions, self._tokens, self._scope = sessions, tokens, scope
+    def __init__(self, sessions: Sessions, tokens: Tokens | None, scope: str, turnstile: Turnstile) -> None:
+        self._sessions, self._tokens, self._scope, self._turnstile = sessions, tokens, scope, turnstile
 
     async def call(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> _Answered:
         """Errors: `CallRefusedError`, `TokenUnavailableError`."""
@@ -106,6 +107,7 @@ class _Line:
         return await self._send(method, url, {**headers, "Authorization": f"Bearer {token}"}, body)
 
     async def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> _Answered:
+        await self._turnstile.through()
         async with self._sessions().request(
             method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False
         ) as answer:
@@ -202,8 +204,12 @@ class Connectors(ConnectorFactory):
     Making a client costs 3.7 ms of CPU, nearly all in the SDK's retry policy; the SDK makes two per turn.
     """
 
-    def __init__(self, sessions: Sessions, hosts: ServiceHosts, tokens: Tokens | None, scope: str) -> None:
+    def __init__(
+        self, sessions: Sessions, hosts: ServiceHosts, tokens: Tokens | None, scope: str, turnstile: Turnstile
+    ) -> None:
+        """`turnstile`: what each call passes, so that a crowd of them is not made in one moment."""
         self._sessions, self._hosts, self._tokens, self._scope = sessions, hosts, tokens, scope
+        self._turnstile = turnstile
         # One pair for all clients. What it writes is ours: to look through a card again costs 0.07 ms.
         known = {name: model for name, model in vars(models).items() if isinstance(model, type)}
         self._serialize, self._deserialize = Serializer(known), Deserializer(known)
@@ -222,7 +228,7 @@ class Connectors(ConnectorFactory):
         return client
 
     def _build(self, service_url: str, scope: str) -> ConnectorClient:
-        line = _Line(self._sessions, self._tokens, scope)
+        line = _Line(self._sessions, self._tokens, scope, self._turnstile)
         client = ConnectorClient(
             SansIOHTTPPolicy(),  # not ours: the client would chain it into a second pipeline, away from our sender
             base_url=service_url,
