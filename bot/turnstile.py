@@ -26,15 +26,12 @@ class Turnstile:
     async def through(self) -> None:
         """At once, mostly."""
         if self._through < self._few and not self._waiting:
-            self._count()
+            self._through += 1
+            self._see_the_end()
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         await waiter
-
-    def _count(self) -> None:
-        self._through += 1
-        self._see_the_end()
 
     def _see_the_end(self) -> None:
         if not self._ending:
