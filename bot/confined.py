@@ -68,8 +68,7 @@ async def confined(
     try:
         process = await asyncio.shield(starting)
     except asyncio.CancelledError:  # uvloop ends a process whose start is given up, and waits for none
-        with contextlib.suppress(OSError):
-            await _end(await starting)
+        await asyncio.shield(asyncio.create_task(_end_when_there(starting)))
         raise
     feeding = asyncio.create_task(_feed(process, content))
     try:
@@ -77,6 +76,11 @@ async def confined(
     finally:
         feeding.cancel()
         await _end(process, feeding)
+
+
+async def _end_when_there(starting: asyncio.Task[asyncio.subprocess.Process]) -> None:
+    with contextlib.suppress(OSError):
+        await _end(await starting)
 
 
 async def _end(process: asyncio.subprocess.Process, *others: asyncio.Task[None]) -> None:

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Sequence
 from functools import partial
 from math import ceil
+from time import perf_counter
 from typing import Any, Final, NoReturn, Protocol
 
 import structlog
@@ -98,7 +99,7 @@ class DeviceApi:
     async def provision(self, request: web.Request) -> web.Response:
         """MAC + code, once, for a token. The order of the refusals is the use case's; the door adds none of its own."""
         fields = read_fields(await self._json(request))
-        began = asyncio.get_running_loop().time()
+        began = perf_counter()
         self._tell_of_proxy(request)
         call = ProvisionCall(
             source=caller(request, self._trusted_proxies),
@@ -173,8 +174,11 @@ class DeviceApi:
 
 
 async def _until_step(began: float) -> None:
-    """Refusals are answered in steps of time: what a reason costs more or less than another is lost in the step."""
-    spent = asyncio.get_running_loop().time() - began
+    """Refusals are answered in steps of time: what a reason costs more or less than another is lost in the step.
+
+    The loop's own clock may tell whole milliseconds only: what took less is a step as well.
+    """
+    spent = perf_counter() - began
     await asyncio.sleep(ceil(spent / REFUSAL_STEP) * REFUSAL_STEP - spent)
 
 

@@ -46,6 +46,7 @@ class Draining:
             await site.stop()
         for connection in late:
             await loop.connect_accepted_socket(server, connection)
+        await _passes()
         end, asked = loop.time() + DRAIN_SECONDS, -1
         while self._awaited(server, asked) and loop.time() < end:
             asked = server.requests_count
@@ -58,12 +59,17 @@ class Draining:
 
 
 async def _let_in(listener: socket.socket) -> None:
-    """Nobody is taken any more; who was taken a moment ago comes to be the server's, three passes of the loop later.
+    """Who was taken a moment ago comes to be the server's, three passes of the loop later.
 
-    Where the listener is closed before that, asyncio loses the connection without a word.
+    Where the listener is closed before that, asyncio loses the connection without a word; so there nobody is taken
+    any more. uvloop loses none, and goes on taking them until the listener is closed.
     """
     with suppress(NotImplementedError):  # Windows: its loop takes connections in another way
         asyncio.get_running_loop().remove_reader(listener)
+    await _passes()
+
+
+async def _passes() -> None:
     for _ in range(PASSES):
         await asyncio.sleep(0)
 

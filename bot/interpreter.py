@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import sys
 from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 YOUNG: Final = 10_000  # new objects until they are looked through; CPython's own is 700
 RARELY: Final = 20  # collections of the middle generation until one of everything; CPython's own is 10
+LOOKUPS: Final = 16  # names of hosts at once; uvloop's own are 4: so many that hang would hold up the way to Teams
 SWITCH: Final = 0.0005  # seconds that a thread keeps the interpreter while another wants it; CPython's own are 0.005
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
     """uvloop's where there is one: with it a whole turn takes a seventh less CPU. Windows has asyncio's own."""
+    os.environ.setdefault("UV_THREADPOOL_SIZE", str(LOOKUPS))
     try:
         from uvloop import new_event_loop
-    except ImportError:
+    except ModuleNotFoundError:
         return asyncio.new_event_loop()
     return new_event_loop()
 
 
-def run(main: Coroutine[Any, Any, T]) -> T:
+def run(main: Coroutine[Any, Any, _T]) -> _T:
     """As `asyncio.run`, on the service's loop."""
     with asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(main)

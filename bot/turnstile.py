@@ -25,7 +25,7 @@ class Turnstile:
 
     async def through(self) -> None:
         """At once, mostly."""
-        if self._through < self._few and not self._waiting:
+        if self._through + self._called < self._few and not self._waiting:
             self._through += 1
             self._see_the_end()
             return

@@ -4,6 +4,8 @@ import asyncio
 import gc
 from collections.abc import Callable, Mapping
 
+import pytest
+
 from bot.interpreter import new_loop
 from tests import profiles
 
@@ -16,6 +18,9 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """The loop that the service has."""
-    return {"ours": new_loop}
+ON_BOTH = {"test_draining", "test_drawing", "test_listening", "test_turnstile"}  # depend on how a loop goes on
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop that the service has, and where it matters the one that it has elsewhere."""
+    return {"ours": new_loop} | ({"asyncio": asyncio.new_event_loop} if item.path.stem in ON_BOTH else {})

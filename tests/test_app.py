@@ -75,6 +75,6 @@ async def test_the_collector_leaves_alone_what_the_start_made_and_threads_take_s
 
 
 def test_what_can_pile_up_until_all_is_searched_fits_into_the_memory_there_is() -> None:
-    """Each connection that was open for long leaves a circle of 1.3 KiB, and nothing but that walk finds it."""
+    """On asyncio's own loop each connection that was open for long leaves a circle of 1.3 KiB, found by that walk."""
     circles = YOUNG * gc.get_threshold()[1] * RARELY / 6  # objects of one
     assert circles * 1.3 / 1024 < 512  # MB, of the 1 GB of deploy/compose.yaml

@@ -14,6 +14,7 @@ from typing import Any
 
 import app
 from bot import device_api, logs
+from bot.interpreter import run
 from bot.settings import load_settings
 from provisioning import codes
 from provisioning.bookkeeping import Attempts
@@ -110,4 +111,4 @@ if __name__ == "__main__":
     parser.add_argument("--hands", action="store_true", help="devices are in a technician's hands")
     asked = parser.parse_args()
     with redirect_stdout(sys.stdout):
-        asyncio.run(main(asked.url, leak=asked.leak, hands=asked.hands))
+        run(main(asked.url, leak=asked.leak, hands=asked.hands))

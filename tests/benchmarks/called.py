@@ -89,4 +89,7 @@ async def plain() -> None:
 
 if __name__ == "__main__":
     pin(SERVICE)
-    run(service(*sys.argv[2:])) if sys.argv[1] == "service" else asyncio.run(plain())
+    if sys.argv[1] == "service":
+        run(service(*sys.argv[2:]))
+    else:
+        asyncio.run(plain())

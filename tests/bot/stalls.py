@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from time import perf_counter
 from typing import Self
 
 BEAT = 0.002  # seconds
@@ -25,8 +26,7 @@ class Stalls:
         await asyncio.wait({self._beating})
 
     async def _beat(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
-            before = loop.time()
+            before = perf_counter()
             await asyncio.sleep(BEAT)
-            self.longest = max(self.longest, loop.time() - before - BEAT)
+            self.longest = max(self.longest, perf_counter() - before - BEAT)

@@ -2,9 +2,12 @@
 
 import random
 import statistics
+import time
 
 import pytest
 
+from bot import device_api
+from bot.device_api import REFUSAL_STEP
 from tests.abuse.door import CASES
 from tests.abuse.ranks import auc, spread
 from tests.abuse.timing import BASE, Measured, measured
@@ -32,6 +35,14 @@ async def test_nobody_can_tell_by_the_time_nor_by_a_byte_nor_by_the_call_behind(
 async def test_a_door_that_leaks_is_found_by_the_same_measurement() -> None:
     found = await measured("files", SAMPLES // 3, "--leak", "40")
     assert told(found.seconds) > 0.5 + APART, figures(found)
+
+
+async def test_a_refusal_that_costs_next_to_nothing_takes_a_step_as_well() -> None:
+    """On a loop whose clock tells whole milliseconds it would else be answered at once, now and then."""
+    for _ in range(10):
+        began = time.perf_counter()
+        await device_api._until_step(began)
+        assert time.perf_counter() - began > REFUSAL_STEP - 0.002  # the loop's clock again
 
 
 # ------------------------------------------------------------------ the statistic itself

@@ -57,6 +57,21 @@ async def test_a_few_go_on_in_each_pass_in_the_order_they_came() -> None:
     assert passes.count < 20
 
 
+async def test_whoever_comes_while_others_are_called_is_counted_with_them() -> None:
+    turnstile, went = Turnstile(3), list[int]()
+    async with Passes() as passes:
+
+        async def goes(later: int) -> None:
+            for _ in range(later):
+                await asyncio.sleep(0)
+            await turnstile.through()
+            went.append(passes.count)
+
+        await asyncio.gather(*(goes(later) for later in range(6) for _ in range(5)))
+    assert len(went) == 30
+    assert max(Counter(went).values()) == 3
+
+
 async def test_one_after_another_waits_for_no_pass() -> None:
     turnstile = Turnstile(1)
     for _ in range(3):

@@ -643,6 +643,12 @@ async def test_messages_of_a_unit_come_in_their_order_whichever_are_left_out(sto
     assert await claimed(store) == []
 
 
+@pytest.mark.parametrize("state", [{"leased_until": NOW + LEASE}, {"status": MessageStatus.SENT}])
+async def test_a_word_that_does_not_wait_unleased_in_its_own_unit_is_said_again(store, state):
+    await store.save(Change(puts=(message("m2", "a", unique="w", **state), message("m1", "a", unique="w"))))
+    assert await store.count(OutboxMessage, unique="w") == 2
+
+
 @pytest.mark.parametrize("word", ["", "w"])
 @pytest.mark.parametrize("before", [True, False])
 async def test_a_message_that_is_there_already_undoes_its_unit(store, word, before):
