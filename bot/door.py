@@ -348,8 +348,14 @@ class Door:
     async def _answer_press(self, turn: Turn, incoming: Incoming, chat: Chat, reply: Reply) -> Answer:
         if reply.card is None:
             return Answer(toast=reply.toast or reply.text)
-        if not turn.in_channel:  # in a channel an answer is for the presser's eyes, the living card stays
-            await self._keep(turn, incoming.card_id, reply.living)
+        if turn.in_channel:  # there an answer is for the presser's eyes, the living card stays
+            return Answer(card=self._card(reply.card))
+        if reply.living and incoming.card_id:
+            post = post_of(turn, incoming.card_id, reply.living, turn.actor.id)
+            await self._provisioning.stands(post)  # and is drawn anew behind the answer, which takes its place
+            self._jobs.begin(f"catches up:{post.key}", self._provisioning.catch_up(post))
+        else:
+            await self._keep(turn, incoming.card_id, None)
         return Answer(card=self._card(reply.card))
 
     async def _keep(self, turn: Turn, activity_id: str, living: Living | None, *, new: bool = False) -> None:

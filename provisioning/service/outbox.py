@@ -155,7 +155,7 @@ class Outbox(Reach):
 
         await self.unit(SERVICE, decide)
         if post:
-            await self._catch_up(post)
+            await self.catch_up(post)
 
     def _unless_overtaken(self, message: OutboxMessage) -> Callable[[], Awaitable[tuple[OutboxMessage, ...]]]:
         """The message, to be saved; nothing where a first try was in vain because its call took longer than its lease.
@@ -185,13 +185,17 @@ class Outbox(Reach):
 
         `new`: it was posted just now, so nothing should be known of it.
         """
+        await self.stands(post, new=new)
+        await self.catch_up(post)
+
+    async def stands(self, post: Post, *, new: bool = False) -> None:
+        """As `remember`, for a card that is not to be drawn anew yet: `catch_up` comes later."""
         known = None if new else await self.store.get(Post, post.key)
         try:
             former = await self._former(post)
             await self.store.save(Change(puts=(_standing(post, known),), deletes=former))
         except (Conflict, Duplicate):
-            return await self.remember(post)
-        return await self._catch_up(post)
+            await self.stands(post)
 
     async def _former(self, post: Post) -> tuple[Post, ...]:
         """A channel has one card, and so has each reader of a list of many: the newest."""
@@ -205,7 +209,7 @@ class Outbox(Reach):
         rows = (await self.store.find(Post, subject=board, reader=actor.id, limit=1)).rows
         return bool(rows) and rows[0].posted_at >= since
 
-    async def _catch_up(self, post: Post) -> None:
+    async def catch_up(self, post: Post) -> None:
         """What changed between drawing and remembering would else be missed."""
         device = await self.store.get(Device, post.subject) if post.revision else None
         other = post.revision and device is None  # no id of theirs is a MAC

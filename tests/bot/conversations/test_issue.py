@@ -1,6 +1,11 @@
 """Conversation 3: codes for a site, handed to a technician."""
 
+import asyncio
+
+import pytest
+
 from provisioning.events import CodeShown
+from provisioning.messages import Post
 from provisioning.model import Change, Person, Role
 from tests.bot.chat import House, Someone
 
@@ -26,6 +31,28 @@ async def test_a_site_is_issued_by_the_form_and_reaches_the_technician(
     await house.passes(minutes=5)
     await sam.opens(sam.card)
     assert "Sam: delivered 07:30, opened 07:35" in dana.card.all
+
+
+async def test_what_changed_behind_a_press_is_drawn_behind_its_answer(
+    house: House, dana: Someone, sam: Someone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer takes the card's place: an edit that came before it would be lost."""
+    answered, catch_up = asyncio.Event(), house.provisioning.catch_up
+
+    async def comes_later(post: Post) -> None:
+        await answered.wait()
+        await catch_up(post)
+
+    await dana.says(OSLO)
+    await dana.says("issue codes oslo")
+    monkeypatch.setattr(house.provisioning, "catch_up", comes_later)
+    house.by_itself = False
+    async with asyncio.timeout(10):
+        issued = await dana.presses("Issue 3", technician=sam.object_id)
+    assert "Sam: being delivered" in issued.all
+    answered.set()
+    await house.settled()
+    assert "Sam: delivered 07:30" in dana.card.all
 
 
 async def test_one_floor_only(house: House, dana: Someone, sam: Someone) -> None:

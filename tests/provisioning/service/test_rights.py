@@ -125,6 +125,8 @@ RELAY = {
     "failed",
     "post",
     "remember",
+    "stands",
+    "catch_up",
     "forget",
     "opened",
     "redraw",
