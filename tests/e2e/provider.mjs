@@ -67,6 +67,7 @@ function provider() {
 
 let answer = provider();
 const server = createServer((request, response) => answer(request, response));
+server.keepAliveTimeout = 0;  // making keys may take longer than the 5 s after which an idle line would be closed, just as it is used again
 const listen = (port) => new Promise((resolve) => { server.listen(port, '127.0.0.1', resolve); });
 await listen(0);
 const { port } = server.address();

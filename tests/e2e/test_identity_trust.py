@@ -1,7 +1,5 @@
 """What our half of remote sign-in believes of a certified provider's answers, and of those forged on the way."""
 
-import asyncio
-
 import pytest
 
 from provisioning import provider_errors as wrong
@@ -18,7 +16,7 @@ from tests.e2e.entra import (
     UNAVAILABLE,
 )
 from tests.e2e.forging import CLAIMS, KINDS
-from tests.e2e.openid import CONFIDENTIAL, GUEST, OTHER, PUBLIC, ROOM, Clock, OpenId
+from tests.e2e.openid import CONFIDENTIAL, GUEST, OTHER, PUBLIC, ROOM, Clock
 from tests.e2e.people import Person, approve
 
 CONFUSIONS = [kind for kind in KINDS if kind.startswith(("alg", "HS256"))]  # that a client's secret might allow
@@ -38,16 +36,10 @@ async def idp(openid, clock):
 # ------------------------------------------------------------------ keys
 
 
-async def rotated(openid: OpenId) -> None:
-    """To make keys may take the provider so long that it closes what was idle then, just after it has answered."""
-    await asyncio.to_thread(openid.rotates_keys)
-    await asyncio.sleep(0.5)
-
-
 async def test_keys_change_between_code_and_token(openid, idp, clock):
     grant = await idp.begin()
     await approve(grant)
-    await rotated(openid)
+    openid.rotates_keys()
     clock.goes_on(seconds=61)
     assert (await idp.redeem(grant.device_code)).name == ROOM
     assert openid.layer.count("keys") == 2  # once at first, once for the kid that it did not know
@@ -56,7 +48,7 @@ async def test_keys_change_between_code_and_token(openid, idp, clock):
 async def test_keys_change_twice_within_a_minute(openid, idp, clock):
     """We ask for keys once a minute; the token waits for it, and its code is not redeemed again."""
     await idp.begin()
-    await rotated(openid)
+    openid.rotates_keys()
     grant = await idp.begin()
     await approve(grant)
     with pytest.raises(wrong.ProviderAway) as raised:
@@ -70,7 +62,7 @@ async def test_keys_change_twice_within_a_minute(openid, idp, clock):
 async def test_new_keys_are_out_of_reach_for_a_while(openid, idp, clock):
     grant = await idp.begin()
     await approve(grant)
-    await rotated(openid)
+    openid.rotates_keys()
     for faults in ([503], ["drop", "drop"]):
         clock.goes_on(seconds=61)
         openid.layer.next("keys", *faults)
