@@ -92,7 +92,10 @@ class CountingStore:
         self._tried: OrderedDict[str, int] = OrderedDict()  # claimed here, not settled yet → tries before
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
+        """Looked for once: a turn reads a dozen times."""
+        found = getattr(self._store, name)
+        setattr(self, name, found)
+        return found
 
     async def save(self, change: Change) -> None:
         await self._timed(change)

@@ -44,7 +44,7 @@ from storage.tinydb_outbox import lease_heads, next_due
 from storage.tinydb_query import matching, names_few
 from storage.tinydb_rows import Row
 from storage.tinydb_unit import Unit as UnitOfWork
-from storage.tinydb_unit import write_seen
+from storage.tinydb_unit import worked_out, write_seen
 from storage.tinydb_verify import verify
 from storage.tinydb_writer import Unit, Work
 from storage.watch import Topics
@@ -268,7 +268,7 @@ class TinyStore:
     async def save(self, change: Change) -> None:
         """As the port says. A cancelled call may have taken effect; watchers are woken whenever it did."""
         rows = len(change.puts) + len(change.events)
-        unit = await off_the_loop(rows, lambda: UnitOfWork.of(change, self._tables, self._audit))
+        unit = await off_the_loop(worked_out(change), lambda: UnitOfWork.of(change, self._tables, self._audit))
         await self._commit(unit.write, lambda topics: topics, large=rows > _CHUNK)
 
     async def seal(self, now: datetime, limit: int = 5000) -> int:

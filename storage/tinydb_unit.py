@@ -103,8 +103,18 @@ def _added_to(put: _Put | _Adding) -> RowTable | None:
     return put.table if put.adds else None
 
 
+def worked_out(change: Change) -> int:
+    """How many rows `Unit.of` works out: not those of messages that may wait already, half of an activation."""
+    return len(change.events) + sum(not _may_wait(record) for record in change.puts)
+
+
+def _may_wait(record: Record) -> bool:
+    """A message that is added where its word does not wait yet."""
+    return isinstance(record, OutboxMessage) and record.version == 0 and bool(record.unique)
+
+
 def _put(record: Record, table: RowTable) -> _Put | _Adding:
-    if isinstance(record, OutboxMessage) and record.version == 0 and record.unique:
+    if isinstance(record, OutboxMessage) and _may_wait(record):
         return _Adding(table, record)
     return _Put(table, _row(record))
 

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 
 from provisioning.errors import Refused
 from provisioning.messages import MessageKind, OutboxMessage
 from provisioning.model import Device
-from provisioning.notifications import folded, follows, tell
+from provisioning.notifications import Followers, folded, tell
 from provisioning.rollouts import Rollout
 from provisioning.service.lookup import Lookup, Target
 from provisioning.texts import N_
@@ -25,15 +26,18 @@ class Resting(Refused):
     message = N_("{site} is paused, so no code starts there now. You are told when it goes on.")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Underway:
     """The rollouts that are not finished, as they are now: loaded once for many devices."""
 
     rollouts: Sequence[Rollout]
 
     def of(self, device: Device) -> list[Rollout]:
-        site, tags = device.site.casefold(), folded(device.tags)
-        return [rollout for rollout in self.rollouts if follows(rollout, site, tags)]
+        return list(self._followers.of(device.site.casefold(), folded(device.tags)))
+
+    @cached_property
+    def _followers(self) -> Followers:
+        return Followers(self.rollouts)
 
     def lifetime(self, device: Device) -> timedelta | None:
         """How long its codes live, where a rollout says so: of several the shortest."""

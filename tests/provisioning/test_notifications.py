@@ -42,7 +42,7 @@ from provisioning.events import (
     StrayAsked,
 )
 from provisioning.messages import MessageKind, MessageStatus, OutboxMessage, Post
-from provisioning.notifications import TOLD, Audience, after_failure, edit, messages, tell
+from provisioning.notifications import TOLD, Audience, Followers, after_failure, edit, folded, follows, messages, tell
 from provisioning.rollouts import Rollout
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -303,3 +303,31 @@ def test_after_two_days_a_message_is_given_up() -> None:
     assert after_failure(message(), TryAgain(), late, 0).status is MessageStatus.WAITING
     late += timedelta(seconds=1)
     assert after_failure(message(), TryAgain(), late, 0).status is MessageStatus.UNDELIVERABLE
+
+
+# ------------------------------------------------------------------ who follows what
+
+
+@pytest.mark.parametrize(
+    ("site", "tags", "expected"),
+    [
+        ("Oslo", (), {"all", "oslo"}),
+        ("OSLO", ("Lobby",), {"all", "oslo", "lobby"}),
+        ("Bergen", ("lobby", "east"), {"all", "lobby", "east of oslo"}),
+        ("lobby", (), {"all"}),
+        ("", (), {"all"}),
+    ],
+)
+def test_a_device_is_followed_by_everything_its_site_and_each_of_its_tags(
+    site: str, tags: tuple[str, ...], expected: set[str]
+) -> None:
+    everything = [
+        rollout("all", ""),
+        rollout("oslo", "Oslo"),
+        replace(rollout("lobby", ""), tag="LOBBY"),
+        replace(rollout("east of oslo", "Oslo"), tag="east"),
+    ]
+    found = [each.key for each in Followers(everything).of(site.casefold(), folded(tags))]
+    one_by_one = [each.key for each in everything if follows(each, site.casefold(), folded(tags))]
+    assert len(found) == len(expected)
+    assert {*found} == {*one_by_one} == {conversation(name).id for name in expected}

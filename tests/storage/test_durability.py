@@ -253,6 +253,17 @@ async def test_a_message_whose_word_waits_already_wakes_nobody(file_store):
         assert await watch.wait(0)
 
 
+@pytest.mark.parametrize(("words", "elsewhere"), [("edit:{}", 0), ("", 1)])
+async def test_only_rows_that_are_worked_out_at_once_are_many(file_store, monkeypatch, words, elsewhere):
+    """Thirty activations bring a hundred messages, of which nearly all wait already: no thread is woken for those."""
+    threads, in_thread = [], asyncio.to_thread
+    monkeypatch.setattr(asyncio, "to_thread", lambda *work: threads.append(work) or in_thread(*work))
+    messages = tuple(message(f"m{n}", unique=words.format(n % 90)) for n in range(100))
+    await file_store.save(Change(puts=(*(device(n) for n in range(30)), *messages)))
+    assert len(threads) == elsewhere
+    assert await file_store.count(OutboxMessage) == (90 if words else 100)
+
+
 @pytest.mark.parametrize(("field", "fault"), [("recipient", UnreadableText), ("lane", TextTooLong)])
 async def test_a_message_that_cannot_be_stored_is_refused_with_its_unit(file_store, field, fault):
     said = {UnreadableText: "kim\ud800", TextTooLong: "x" * 3000}[fault]
