@@ -35,7 +35,13 @@ class Deliveries:
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self._seen: OrderedDict[str, tuple[float, asyncio.Event]] = OrderedDict()
+        self._seen: OrderedDict[str, tuple[float, asyncio.Event]] = OrderedDict()  # the oldest first
+        self._over = asyncio.Event()  # of all that are done: an event takes 1 KiB
+        self._over.set()
+
+    def __len__(self) -> int:
+        """How many are remembered."""
+        return len(self._seen)
 
     def earlier(self, key: str) -> asyncio.Event | None:
         """Set once the earlier delivery is done; None when this is the first."""
@@ -44,11 +50,10 @@ class Deliveries:
 
     @contextmanager
     def under_way(self, key: str) -> Iterator[None]:
-        done = asyncio.Event()
-        self._seen[key] = (self._now(), done)
+        now, done = self._now(), asyncio.Event()
+        self._seen[key] = (now, done)
         self._seen.move_to_end(key)
-        while len(self._seen) > REMEMBERED:
-            self._seen.popitem(last=False)
+        self._forget(now)
         try:
             yield
         except asyncio.CancelledError:
@@ -56,6 +61,13 @@ class Deliveries:
             raise
         finally:
             done.set()
+            if (entry := self._seen.get(key)) and entry[1] is done:
+                self._seen[key] = (entry[0], self._over)
+
+    def _forget(self, now: float) -> None:
+        """Those of more than ten minutes ago, and beyond so many the oldest."""
+        while len(self._seen) > REMEMBERED or now - next(iter(self._seen.values()))[0] >= REMEMBERED_FOR:
+            self._seen.popitem(last=False)
 
 
 class _Chat:

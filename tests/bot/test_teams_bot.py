@@ -457,6 +457,30 @@ def test_the_memory_of_deliveries_is_bounded() -> None:
     assert deliveries.earlier("10")
 
 
+def test_what_is_over_is_not_kept_beyond_ten_minutes() -> None:
+    clock = [0.0]
+    deliveries = Deliveries(lambda: clock[0])
+    for number in range(100):
+        clock[0] = number * REMEMBERED_FOR / 10
+        with deliveries.under_way(str(number)):
+            assert len(deliveries) <= 10
+    assert deliveries.earlier("99")
+    assert deliveries.earlier("89") is None
+
+
+def test_each_delivery_is_told_of_its_own_end_and_what_is_over_takes_little() -> None:
+    deliveries = Deliveries()
+    with deliveries.under_way("x"):
+        first = deliveries.earlier("x")
+        with deliveries.under_way("y"):
+            assert first
+            assert not first.is_set()
+    assert first.is_set()
+    over = {id(deliveries.earlier(key)) for key in "xy"}
+    assert len(over) == 1
+    assert deliveries.earlier("x") is not first
+
+
 def test_a_cancelled_turn_may_come_again() -> None:
     deliveries = Deliveries()
     with pytest.raises(asyncio.CancelledError), deliveries.under_way("x"):
