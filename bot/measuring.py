@@ -92,7 +92,7 @@ class CountingStore:
         self._tried: OrderedDict[str, int] = OrderedDict()  # claimed here, not settled yet → tries before
 
     def __getattr__(self, name: str) -> Any:
-        """Looked for once: a turn reads a dozen times."""
+        """Looked for once, as a turn reads a dozen times: what a store has under a name stays the same."""
         found = getattr(self._store, name)
         setattr(self, name, found)
         return found

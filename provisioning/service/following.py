@@ -45,9 +45,9 @@ class Underway:
         return timedelta(hours=min(hours)) if hours else None
 
     def rests(self, device: Device) -> Rollout | None:
-        """The paused rollout it belongs to, where none of them goes on."""
+        """The paused rollout it belongs to, the narrowest, where none of them goes on."""
         mine = self.of(device)
-        return mine[0] if mine and all(rollout.paused for rollout in mine) else None
+        return mine[-1] if mine and all(rollout.paused for rollout in mine) else None
 
     @property
     def any_rests(self) -> bool:

@@ -481,6 +481,22 @@ def test_each_delivery_is_told_of_its_own_end_and_what_is_over_takes_little() ->
     assert deliveries.earlier("x") is not first
 
 
+@pytest.mark.parametrize("end", [None, asyncio.CancelledError])
+def test_what_comes_again_after_ten_minutes_is_under_way_by_itself(end: type[BaseException] | None) -> None:
+    clock = [0.0]
+    deliveries = Deliveries(lambda: clock[0])
+    first, second = deliveries.under_way("x"), deliveries.under_way("x")
+    first.__enter__()
+    clock[0] = REMEMBERED_FOR + 1
+    second.__enter__()
+    first.__exit__(end, end() if end else None, None)
+    known = deliveries.earlier("x")
+    assert known
+    assert not known.is_set()
+    second.__exit__(None, None, None)
+    assert known.is_set()
+
+
 def test_a_cancelled_turn_may_come_again() -> None:
     deliveries = Deliveries()
     with pytest.raises(asyncio.CancelledError), deliveries.under_way("x"):

@@ -255,7 +255,7 @@ async def test_a_message_whose_word_waits_already_wakes_nobody(file_store):
 
 @pytest.mark.parametrize(("words", "elsewhere"), [("edit:{}", 0), ("", 1)])
 async def test_only_rows_that_are_worked_out_at_once_are_many(file_store, monkeypatch, words, elsewhere):
-    """Thirty activations bring a hundred messages, of which nearly all wait already: no thread is woken for those."""
+    """Thirty activations bring a hundred messages, most of which may wait already: no thread is woken for those."""
     threads, in_thread = [], asyncio.to_thread
     monkeypatch.setattr(asyncio, "to_thread", lambda *work: threads.append(work) or in_thread(*work))
     messages = tuple(message(f"m{n}", unique=words.format(n % 90)) for n in range(100))
