@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import chain
@@ -53,6 +53,7 @@ from provisioning.events import (
     SignInEnded,
     StrayAsked,
 )
+from provisioning.making import changed
 from provisioning.messages import MessageKind, MessageStatus, OutboxMessage, Post
 from provisioning.onsite import CodeRequest
 from provisioning.rollouts import Rollout
@@ -284,7 +285,7 @@ def _gathered(message: OutboxMessage) -> OutboxMessage:
     pause = GATHERED.get(message.kind)
     if pause is None:
         return message
-    return replace(message, due_at=message.due_at + pause, lane=f"{message.kind}:{message.recipient}")
+    return changed(message, due_at=message.due_at + pause, lane=f"{message.kind}:{message.recipient}")
 
 
 def _whose(kind: MessageKind, reader: str, events: Sequence[Event]) -> dict[str, str]:
@@ -321,7 +322,7 @@ def tell(kind: MessageKind, reader: str, subject: str, now: datetime, **params: 
 def ask(mac: str, request: CodeRequest) -> tuple[OutboxMessage, ...]:
     """Each admin in their turn, on lanes of their own: whoever comes later holds up nothing until then."""
     return tuple(
-        replace(
+        changed(
             tell(MessageKind.CODE_WANTED, admin, mac, request.at, asked=request.at.isoformat()),
             due_at=due,
             lane=f"wanted:{mac}:{place}",
@@ -333,7 +334,7 @@ def ask(mac: str, request: CodeRequest) -> tuple[OutboxMessage, ...]:
 def held_back(message: OutboxMessage, until: datetime) -> OutboxMessage:
     """The same for later, on a lane of its own: what waits holds up no answer, and nothing that comes by day."""
     lane = QUIET_LANE.format(person=message.recipient, kind=message.kind)
-    return replace(message, due_at=until, lane=lane, unique=f"{message.unique}:quiet")
+    return changed(message, due_at=until, lane=lane, unique=f"{message.unique}:quiet")
 
 
 def edit(post: Post, now: datetime) -> OutboxMessage:
@@ -358,7 +359,7 @@ def after_failure(message: OutboxMessage, error: DeliveryError, now: datetime, j
     403, 404 and rejected content are final. 412, 429 and faults come back after `Retry-After` or a doubling pause.
     """
     attempts = message.attempts + 1
-    tried = replace(message, attempts=attempts, failure=error.code, retried=(*message.retried, now)[-KEPT_TRIES:])
+    tried = changed(message, attempts=attempts, failure=error.code, retried=(*message.retried, now)[-KEPT_TRIES:])
     final = isinstance(error, Unreachable | Rejected) or now - message.created_at > GIVE_UP_AFTER
     if final or not isinstance(error, Throttled | TryAgain):
         return settled(tried, MessageStatus.UNDELIVERABLE, now)
@@ -370,8 +371,8 @@ def after_failure(message: OutboxMessage, error: DeliveryError, now: datetime, j
 
 def postponed(message: OutboxMessage, due: datetime) -> OutboxMessage:
     """Not now, for no fault of its own; it keeps its place in its lane."""
-    return replace(message, due_at=due, leased_until=None)
+    return changed(message, due_at=due, leased_until=None)
 
 
 def settled(message: OutboxMessage, status: MessageStatus, now: datetime) -> OutboxMessage:
-    return replace(message, status=status, settled_at=now, leased_until=None)
+    return changed(message, status=status, settled_at=now, leased_until=None)
