@@ -39,10 +39,6 @@ class Deliveries:
         self._over = asyncio.Event()  # of all that are done: each of its own takes 0.9 KiB
         self._over.set()
 
-    def __len__(self) -> int:
-        """How many are remembered."""
-        return len(self._seen)
-
     def earlier(self, key: str) -> asyncio.Event | None:
         """Set once the earlier delivery is done; None when this is the first."""
         entry = self._seen.get(key)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeGuard
 
 from provisioning.messages import MessageStatus, OutboxMessage
 from provisioning.model import Change, Record
@@ -108,13 +108,13 @@ def worked_out(change: Change) -> int:
     return len(change.events) + sum(not _may_wait(record) for record in change.puts)
 
 
-def _may_wait(record: Record) -> bool:
+def _may_wait(record: Record) -> TypeGuard[OutboxMessage]:
     """A message that is added where its word does not wait yet."""
     return isinstance(record, OutboxMessage) and record.version == 0 and bool(record.unique)
 
 
 def _put(record: Record, table: RowTable) -> _Put | _Adding:
-    if isinstance(record, OutboxMessage) and _may_wait(record):
+    if _may_wait(record):
         return _Adding(table, record)
     return _Put(table, _row(record))
 
